@@ -6,7 +6,7 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
 /// The result of a call to a connector.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failed call: kind, one-line message and, where a person can act, a hint.
 #[derive(Debug)]

@@ -1,1 +1,85 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod cells;
+mod check;
+mod client;
+mod clock;
+mod error;
+mod export;
+mod governor;
+mod lists;
+mod pages;
+mod paging;
+mod plan;
+mod schema;
+mod settings;
+mod tables;
+
+use std::sync::Arc;
+
+use connector_api::{
+    Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Result, Table,
+    TableSchema, Traffic, async_trait,
+};
+
+pub use crate::clock::Clock;
+use crate::{client::Client, clock::SystemClock, settings::OktaSettings};
+
+/// A connection to one Okta organisation.
+pub struct OktaConnector {
+    client: Client,
+}
+
+impl OktaConnector {
+    /// Checks the settings; makes no request.
+    ///
+    /// # Errors
+    /// Kind `Settings`, naming the setting and what to write.
+    pub fn open(settings: &ConnectionSettings) -> Result<Self> {
+        Self::open_with_clock(settings, Arc::new(SystemClock::start()))
+    }
+
+    /// The same by a clock of the caller's, for tests that do not wait.
+    ///
+    /// # Errors
+    /// As [`OktaConnector::open`].
+    pub fn open_with_clock(settings: &ConnectionSettings, clock: Arc<dyn Clock>) -> Result<Self> {
+        Ok(Self { client: Client::new(OktaSettings::read(settings)?, clock)? })
+    }
+
+    /// What any connection to Okta offers.
+    pub fn capabilities() -> Capabilities {
+        Capabilities { tables: tables::TABLES.to_vec() }
+    }
+}
+
+#[async_trait]
+impl Connector for OktaConnector {
+    fn capabilities(&self) -> Capabilities {
+        Self::capabilities()
+    }
+
+    async fn test_connection(&self, tables: &[Table]) -> Result<ConnectionReport> {
+        let report = check::check(&self.client, tables).await?;
+        schema::resolve(&self.client, tables).await?;
+        Ok(report)
+    }
+
+    async fn schema(&self) -> Result<Vec<TableSchema>> {
+        schema::read(&self.client).await
+    }
+
+    fn export<'a>(&'a self, tables: &'a [Table]) -> ExportStream<'a> {
+        export::stream(&self.client, tables)
+    }
+
+    async fn plan(&self, tables: &[Table]) -> Result<ExportPlan> {
+        schema::resolve(&self.client, tables).await?;
+        plan::plan(&self.client, tables).await
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.client.traffic()
+    }
+}

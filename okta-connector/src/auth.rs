@@ -1,0 +1,49 @@
+//! Signing in with an API token ("SSWS"): the one place that opens the secret.
+//!
+//! Source: Okta's "Create an API token".
+
+use connector_api::{Error, Result};
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The credentials of a connection.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    api_key: SecretString,
+}
+
+impl Auth {
+    pub(crate) fn with_api_key(api_key: SecretString) -> Result<Self> {
+        let auth = Self { api_key };
+        auth.header_value().map(|_| auth)
+    }
+
+    /// The value of the `Authorization` header; marked so that no one prints it.
+    pub(crate) fn header_value(&self) -> Result<HeaderValue> {
+        let mut value =
+            HeaderValue::try_from(format!("SSWS {}", self.api_key.expose_secret().trim())).map_err(|_| {
+                Error::setting("ApiKey", "`ApiKey` contains a character that no API token has")
+                    .with_hint("paste the token again as Okta showed it when it was created")
+            })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// A text that came from elsewhere, without the secret, should it repeat it.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(self.api_key.expose_secret().trim(), "***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_never_shown() {
+        let auth = Auth::with_api_key("00secretTokenOfAnAdmin".into()).unwrap();
+        assert!(!format!("{auth:?} {:?}", auth.header_value()).contains("secretToken"));
+        assert_eq!(auth.redact("Invalid token 00secretTokenOfAnAdmin"), "Invalid token ***");
+        assert!(!Auth::with_api_key("00sec\nret".into()).unwrap_err().to_string().contains("sec"));
+    }
+}

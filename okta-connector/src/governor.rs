@@ -1,0 +1,427 @@
+//! When may the next request go? One budget ("bucket") for each group of endpoints, learned from response headers.
+//!
+//! Pure: the caller passes the time in and waits itself. The rules it keeps:
+//! a window is 60 s, fixed, and opened by the first request in it, so nothing but its `reset` tells when it ends;
+//! of each window at most the share is used, by whomever; before a bucket's limit is known one request goes alone.
+//! Source: Okta's "Rate limits" and "Best practices"; all times are milliseconds on the caller's clock.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// Added to the end of a window, because `Date` and `reset` are whole seconds.
+const MARGIN_MS: u64 = 1_000;
+/// The wait after a refusal that does not say for how long.
+const UNTOLD_WAIT_MS: u64 = 5_000;
+/// After a refusal for too many requests at once, parallelism recovers by one in this time.
+const RECOVERY_MS: u64 = 60_000;
+
+/// The rate-limit headers of one answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LimitHeaders {
+    /// `x-rate-limit-limit`: requests a window, for this caller.
+    pub limit: Option<u32>,
+    /// `x-rate-limit-remaining`: requests left in this window.
+    pub remaining: Option<u32>,
+    /// `x-rate-limit-reset`: epoch second, on the server's clock, at which the window ends.
+    pub reset: Option<i64>,
+    /// `Date` as an epoch second: the server's clock.
+    pub date: Option<i64>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
+}
+
+/// What kind of request asks to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The next page of a list on which everything waits; it always finds a place.
+    List,
+    /// One of many requests that could go in any order.
+    Fan,
+}
+
+/// The answer to "may it go?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Now; it is counted as sent.
+    Go,
+    /// Ask again at this time: the bucket's share of the window is used up.
+    At(u64),
+    /// Ask again when some request has ended.
+    AfterAnswer,
+}
+
+/// How a request ended, as far as budgets are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was answered, and not refused for its frequency.
+    Answered(LimitHeaders),
+    /// Refused with 429.
+    Refused(LimitHeaders),
+    /// No answer came; the server may have counted it.
+    Lost,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// None until an answer told; then the limit, or none where the system states no limit.
+    limit: Option<Option<u32>>,
+    window: Option<Window>,
+    /// The `reset` of the last window that ended: later news about it are stale.
+    ended_reset: i64,
+    in_flight: u32,
+    blocked_until: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    reset: i64,
+    remaining: u32,
+    /// The greatest `Date − time of receipt` seen in this window: the server's clock is at least that far ahead.
+    offset_ms: i64,
+}
+
+impl Window {
+    fn end_ms(&self) -> u64 {
+        u64::try_from(self.reset * 1_000 - self.offset_ms).unwrap_or(0) + MARGIN_MS
+    }
+}
+
+/// All budgets of one organisation, and how many requests may be under way at once.
+#[derive(Debug)]
+pub(crate) struct Governor {
+    share_percent: u32,
+    buckets: BTreeMap<&'static str, Bucket>,
+    max_parallel: u32,
+    parallel: u32,
+    /// When `parallel` was last changed: it is lowered once for a burst of refusals.
+    parallel_since: u64,
+    open_lists: u32,
+    lists_in_flight: u32,
+    in_flight: u32,
+    max_in_flight: u32,
+}
+
+impl Governor {
+    pub(crate) fn new(share_percent: u32, max_parallel: u32) -> Self {
+        Self {
+            share_percent,
+            buckets: BTreeMap::new(),
+            max_parallel,
+            parallel: max_parallel,
+            parallel_since: 0,
+            open_lists: 0,
+            lists_in_flight: 0,
+            in_flight: 0,
+            max_in_flight: 0,
+        }
+    }
+
+    /// May a request in `bucket` go at `now`?
+    pub(crate) fn admit(&mut self, bucket: &'static str, lane: Lane, now: u64) -> Admission {
+        self.recover(now);
+        if self.is_full(lane) {
+            return Admission::AfterAnswer;
+        }
+        let share_percent = self.share_percent;
+        let admission = self.buckets.entry(bucket).or_default().admit(share_percent, now);
+        if admission == Admission::Go {
+            self.in_flight += 1;
+            self.lists_in_flight += u32::from(lane == Lane::List);
+            self.max_in_flight = self.max_in_flight.max(self.in_flight);
+        }
+        admission
+    }
+
+    /// A request that was let go has ended. Returns how long to wait before it may be repeated, if it was refused.
+    pub(crate) fn end(
+        &mut self,
+        bucket: &'static str,
+        lane: Lane,
+        sent: u64,
+        now: u64,
+        ending: Ending,
+    ) -> Option<Duration> {
+        self.in_flight -= 1;
+        self.lists_in_flight -= u32::from(lane == Lane::List);
+        let state = self.buckets.entry(bucket).or_default();
+        state.in_flight -= 1;
+        match ending {
+            Ending::Answered(headers) => {
+                state.learn(headers, now);
+                None
+            }
+            Ending::Lost => {
+                if let Some(window) = &mut state.window {
+                    window.remaining = window.remaining.saturating_sub(1);
+                }
+                None
+            }
+            Ending::Refused(headers) if headers.limit == Some(0) => {
+                self.lower(sent, now);
+                Some(Duration::from_millis(MARGIN_MS))
+            }
+            Ending::Refused(headers) => {
+                let wait = state.refuse(headers, now);
+                Some(Duration::from_millis(wait))
+            }
+        }
+    }
+
+    /// A list starts whose pages other requests wait for: a place is kept for it until it ends.
+    pub(crate) fn open_list(&mut self) {
+        self.open_lists += 1;
+    }
+
+    pub(crate) fn close_list(&mut self) {
+        self.open_lists -= 1;
+    }
+
+    /// The requests a window of `bucket` allows us, once that is known.
+    pub(crate) fn allowance(&self, bucket: &str) -> Option<u32> {
+        let limit = self.buckets.get(bucket)?.limit??;
+        Some(limit - reserve(limit, self.share_percent))
+    }
+
+    pub(crate) fn max_in_flight(&self) -> u32 {
+        self.max_in_flight
+    }
+
+    fn is_full(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::List => self.in_flight >= self.parallel,
+            Lane::Fan => {
+                let kept = self.open_lists.saturating_sub(self.lists_in_flight);
+                self.in_flight + kept >= self.parallel.max(kept + 1)
+            }
+        }
+    }
+
+    /// Too many at once: half as many, once for all refusals of requests that were already under way.
+    fn lower(&mut self, sent: u64, now: u64) {
+        if sent >= self.parallel_since {
+            self.parallel = (self.parallel / 2).max(1);
+            self.parallel_since = now;
+        }
+    }
+
+    fn recover(&mut self, now: u64) {
+        while self.parallel < self.max_parallel && now >= self.parallel_since + RECOVERY_MS {
+            self.parallel += 1;
+            self.parallel_since += RECOVERY_MS;
+        }
+    }
+}
+
+impl Bucket {
+    fn admit(&mut self, share_percent: u32, now: u64) -> Admission {
+        if now < self.blocked_until {
+            return Admission::At(self.blocked_until);
+        }
+        let Some(limit) = self.limit else {
+            return if self.in_flight == 0 { self.go() } else { Admission::AfterAnswer };
+        };
+        let Some(limit) = limit else { return self.go() };
+        if let Some(window) = self.window.filter(|window| now >= window.end_ms()) {
+            self.ended_reset = window.reset;
+            self.window = None;
+        }
+        let remaining = self.window.map_or(limit, |window| window.remaining);
+        if remaining.saturating_sub(self.in_flight) > reserve(limit, share_percent) {
+            return self.go();
+        }
+        match self.window {
+            Some(window) if self.in_flight == 0 || remaining <= reserve(limit, share_percent) => {
+                Admission::At(window.end_ms())
+            }
+            _ => Admission::AfterAnswer,
+        }
+    }
+
+    fn go(&mut self) -> Admission {
+        self.in_flight += 1;
+        Admission::Go
+    }
+
+    fn learn(&mut self, headers: LimitHeaders, now: u64) {
+        let (Some(limit), Some(remaining), Some(reset)) = (headers.limit, headers.remaining, headers.reset) else {
+            self.limit.get_or_insert(None);
+            return;
+        };
+        self.limit = Some(Some(limit));
+        if reset <= self.ended_reset {
+            return;
+        }
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let offset_ms = headers.date.map_or(reset * 1_000 - now - 60_000, |date| date * 1_000 - now);
+        match &mut self.window {
+            // A second more or less is the same window.
+            Some(window) if reset <= window.reset + 1 => {
+                window.reset = window.reset.max(reset);
+                window.remaining = window.remaining.min(remaining);
+                window.offset_ms = window.offset_ms.max(offset_ms);
+            }
+            window => *window = Some(Window { reset, remaining, offset_ms }),
+        }
+    }
+
+    /// Blocks the bucket until the refusal is over; returns how long that is.
+    fn refuse(&mut self, headers: LimitHeaders, now: u64) -> u64 {
+        self.learn(LimitHeaders { remaining: headers.remaining.map(|_| 0), ..headers }, now);
+        let until_reset = match (headers.reset, headers.date) {
+            (Some(reset), Some(date)) if reset >= date => {
+                u64::try_from(reset - date).ok().map(|s| s * 1_000 + MARGIN_MS)
+            }
+            _ => None,
+        };
+        let told = headers.retry_after.map(|seconds| seconds.saturating_mul(1_000)).max(until_reset);
+        let wait = told.unwrap_or(UNTOLD_WAIT_MS);
+        self.blocked_until = self.blocked_until.max(now.saturating_add(wait));
+        wait
+    }
+}
+
+/// What a window must keep for others.
+fn reserve(limit: u32, share_percent: u32) -> u32 {
+    let ours = u64::from(limit) * u64::from(share_percent) / 100;
+    limit - u32::try_from(ours).unwrap_or(limit).max(1).min(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "/api/v1/groups";
+
+    fn headers(limit: u32, remaining: u32, reset: i64, date: i64) -> LimitHeaders {
+        let (limit, remaining, reset, date) = (Some(limit), Some(remaining), Some(reset), Some(date));
+        LimitHeaders { limit, remaining, reset, date, retry_after: None }
+    }
+
+    /// A server with fixed windows opened by their first request; its clock is `skew_ms` ahead of ours.
+    struct Server {
+        limit: u32,
+        window_ms: u64,
+        skew_ms: u64,
+        open_until: u64,
+        used: u32,
+        refused: u32,
+    }
+
+    impl Server {
+        fn answer(&mut self, now: u64) -> Ending {
+            let now = now + self.skew_ms;
+            if now >= self.open_until {
+                self.open_until = now + self.window_ms;
+                self.used = 0;
+            }
+            let reset = i64::try_from(self.open_until.div_ceil(1_000)).unwrap();
+            let date = i64::try_from(now / 1_000).unwrap();
+            if self.used == self.limit {
+                self.refused += 1;
+                return Ending::Refused(headers(self.limit, 0, reset, date));
+            }
+            self.used += 1;
+            Ending::Answered(headers(self.limit, self.limit - self.used, reset, date))
+        }
+    }
+
+    /// Sends `requests` with `latency_ms` each, 12 at once, and returns the time that took.
+    fn drain(server: &mut Server, share: u32, requests: u32, latency_ms: u64) -> u64 {
+        let mut governor = Governor::new(share, 12);
+        let (mut now, mut left, mut flying) = (5_300_u64, requests, Vec::<u64>::new());
+        while left > 0 || !flying.is_empty() {
+            let admission = if left > 0 { governor.admit(BUCKET, Lane::Fan, now) } else { Admission::AfterAnswer };
+            match admission {
+                Admission::Go => {
+                    left -= 1;
+                    flying.push(now);
+                }
+                Admission::At(time) if flying.is_empty() => now = time,
+                _ => {
+                    let sent = flying.remove(0);
+                    now = now.max(sent + latency_ms);
+                    let ending = server.answer(sent + latency_ms / 2);
+                    if governor.end(BUCKET, Lane::Fan, sent, now, ending).is_some() {
+                        left += 1;
+                    }
+                }
+            }
+        }
+        now - 5_300
+    }
+
+    #[test]
+    fn the_share_is_used_and_no_request_is_refused() {
+        for (limit, share, latency) in
+            [(250, 90, 220), (500, 90, 5), (50, 90, 300), (100, 50, 220), (10, 90, 900), (600, 100, 30)]
+        {
+            for skew_ms in [0, 400, 999, 3_600_500] {
+                let mut server = Server { limit, window_ms: 60_000, skew_ms, open_until: 0, used: 0, refused: 0 };
+                let allowance = limit * share / 100;
+                let windows = 20;
+                let took = drain(&mut server, share, allowance * windows + 1, latency);
+                assert_eq!(server.refused, 0, "limit {limit} share {share} skew {skew_ms}");
+                // After that many full windows the last request opens one more.
+                let used = f64::from(windows) * 60_000.0 / f64::from(u32::try_from(took).unwrap());
+                assert!(used >= 0.95, "limit {limit} share {share} skew {skew_ms}: {used:.3} of the share used");
+            }
+        }
+    }
+
+    #[test]
+    fn one_request_goes_alone_until_the_limit_is_known() {
+        let mut governor = Governor::new(90, 12);
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 0), Admission::Go);
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 0), Admission::AfterAnswer);
+        governor.end(BUCKET, Lane::Fan, 0, 9, Ending::Answered(headers(100, 99, 60, 0)));
+        for _ in 0..12 {
+            assert_eq!(governor.admit(BUCKET, Lane::Fan, 10), Admission::Go);
+        }
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 10), Admission::AfterAnswer);
+    }
+
+    #[test]
+    fn what_others_use_counts_too() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        governor.end(BUCKET, Lane::Fan, 0, 100, Ending::Answered(headers(100, 10, 1_060, 1_030)));
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 200), Admission::At(100 + 30_000 + MARGIN_MS));
+    }
+
+    #[test]
+    fn a_refusal_waits_for_reset_by_the_servers_clock() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        let wait = governor.end(BUCKET, Lane::Fan, 0, 7, Ending::Refused(headers(10, 0, 1_757_607_758, 1_757_607_710)));
+        assert_eq!(wait, Some(Duration::from_secs(49)));
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 7), Admission::At(49_007));
+    }
+
+    #[test]
+    fn a_refusal_for_parallelism_halves_it_once_and_it_recovers() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        governor.end(BUCKET, Lane::Fan, 0, 1, Ending::Answered(LimitHeaders::default()));
+        for _ in 0..12 {
+            assert_eq!(governor.admit(BUCKET, Lane::Fan, 2), Admission::Go);
+        }
+        for _ in 0..12 {
+            governor.end(BUCKET, Lane::Fan, 2, 3, Ending::Refused(headers(0, 0, 60, 0)));
+        }
+        let admitted = |governor: &mut Governor, now| {
+            (0..20).filter(|_| governor.admit(BUCKET, Lane::Fan, now) == Admission::Go).count()
+        };
+        assert_eq!(admitted(&mut governor, 4), 6);
+        assert_eq!(admitted(&mut governor, 3 + 2 * RECOVERY_MS), 2, "one more a minute");
+    }
+
+    #[test]
+    fn a_list_always_finds_a_place() {
+        let mut governor = Governor::new(90, 3);
+        governor.open_list();
+        governor.admit(BUCKET, Lane::List, 0);
+        governor.end(BUCKET, Lane::List, 0, 1, Ending::Answered(LimitHeaders::default()));
+        let fan = (0..5).filter(|_| governor.admit(BUCKET, Lane::Fan, 2) == Admission::Go).count();
+        assert_eq!(fan, 2);
+        assert_eq!(governor.admit(BUCKET, Lane::List, 2), Admission::Go);
+    }
+}

@@ -1,0 +1,199 @@
+//! The connection settings of Okta, checked. Every error names the key and never shows a secret.
+
+use std::{net::IpAddr, time::Duration};
+
+use connector_api::{ConnectionSettings, Error, Result};
+use url::{Host, Url};
+
+use crate::auth::Auth;
+
+/// All keys that mean something in a connection to Okta; others are probably misspelt.
+const KEYS: &[&str] = &[
+    "Server",
+    "ApiKey",
+    "RateLimitShare",
+    "MaxConcurrency",
+    "RequestTimeoutSeconds",
+    "RetryBudgetSeconds",
+    "GroupsAppsBy",
+    "IncludeDeprovisioned",
+    "UserFilter",
+    "GroupFilter",
+    "AppFilter",
+    "Tables",
+];
+
+/// From which side the table `groupsapps` is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupsAppsBy {
+    /// One list for each app: exact.
+    App,
+    /// One list for each group that has apps.
+    Group,
+    /// By group where that takes fewer requests and can be proved exact.
+    Auto,
+}
+
+/// The settings of one connection to Okta.
+#[derive(Debug)]
+pub(crate) struct OktaSettings {
+    /// Scheme, host and port alone.
+    pub server: Url,
+    pub auth: Auth,
+    pub rate_limit_share: u32,
+    pub max_concurrency: u32,
+    pub request_timeout: Duration,
+    pub retry_budget: Duration,
+    pub groups_apps_by: GroupsAppsBy,
+    pub include_deprovisioned: bool,
+    pub user_filter: Option<String>,
+    pub group_filter: Option<String>,
+    pub app_filter: Option<String>,
+}
+
+impl OktaSettings {
+    pub(crate) fn read(settings: &ConnectionSettings) -> Result<Self> {
+        for key in settings.keys() {
+            let name = key.split(':').next().unwrap_or(key);
+            if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(name)) && !name.eq_ignore_ascii_case("ClientId") {
+                tracing::warn!(connection.id = %settings.id(), key, "this setting means nothing to a connection to Okta");
+            }
+        }
+        let owned = |key| settings.text(key).map(str::to_owned);
+        let seconds = |key, default| settings.number(key, default, 1..=86_400).map(|s| Duration::from_secs(s.into()));
+        let by = [("app", GroupsAppsBy::App), ("group", GroupsAppsBy::Group), ("auto", GroupsAppsBy::Auto)];
+        Ok(Self {
+            server: server(settings)?,
+            auth: auth(settings)?,
+            rate_limit_share: settings.number("RateLimitShare", 90, 1..=100)?,
+            max_concurrency: settings.number("MaxConcurrency", 12, 1..=75)?,
+            request_timeout: seconds("RequestTimeoutSeconds", 60)?,
+            retry_budget: seconds("RetryBudgetSeconds", 900)?,
+            groups_apps_by: settings.choice("GroupsAppsBy", GroupsAppsBy::App, &by)?,
+            include_deprovisioned: settings.flag("IncludeDeprovisioned", true)?,
+            user_filter: owned("UserFilter"),
+            group_filter: owned("GroupFilter"),
+            app_filter: owned("AppFilter"),
+        })
+    }
+}
+
+fn auth(settings: &ConnectionSettings) -> Result<Auth> {
+    let create = "create one in Okta's admin console under Security > API > Tokens";
+    match (settings.secret("ApiKey"), settings.text("ClientId")) {
+        (Some(_), Some(_)) => Err(Error::setting("ClientId", "`ApiKey` and `ClientId` are both given")
+            .with_hint("keep `ApiKey` and remove `ClientId`")),
+        (None, Some(_)) => Err(Error::setting("ClientId", "signing in with `ClientId` is not offered by this version")
+            .with_hint(format!("set `ApiKey` to an API token; {create}"))),
+        (None, None) => {
+            Err(Error::setting("ApiKey", "`ApiKey` is missing").with_hint(format!("set it to an API token; {create}")))
+        }
+        (Some(api_key), None) => Auth::with_api_key(api_key.clone()),
+    }
+}
+
+fn server(settings: &ConnectionSettings) -> Result<Url> {
+    let refuse = |why: &str, hint: &str| Err(Error::setting("Server", format!("`Server` {why}")).with_hint(hint));
+    let example = "write the organisation's address, such as https://example.okta.com";
+    let Some(text) = settings.text("Server") else { return refuse("is missing", example) };
+    if !text.contains("://") {
+        return refuse("has no scheme", "start it with https://");
+    }
+    if text.contains('<') || text.to_ascii_lowercase().contains("//your-company.") {
+        return refuse("still is the placeholder of the sample", example);
+    }
+    let Ok(url) = Url::parse(text) else { return refuse("is no address", example) };
+    let Some(host) = url.host() else { return refuse("names no host", example) };
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("holds a user name or password", "remove it; `ApiKey` is what signs in");
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&host) => {}
+        "http" => {
+            return refuse(
+                &format!("would send the token unencrypted to `{host}`"),
+                "write https:// instead of http://",
+            );
+        }
+        scheme => return refuse(&format!("has the scheme `{scheme}`"), "write https://"),
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return refuse("has more than scheme and host", &format!("write {} alone", url.origin().ascii_serialization()));
+    }
+    if let Host::Domain(name) = &host
+        && let Some((organisation, rest)) = name.split_once('.')
+        && let Some(plain) = organisation.strip_suffix("-admin")
+        && rest.contains("okta")
+    {
+        return refuse("is the address of the admin console", &format!("write https://{plain}.{rest}"));
+    }
+    Ok(url)
+}
+
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
+        Host::Domain(name) => *name == "localhost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(server: &str) -> Result<OktaSettings> {
+        let settings =
+            ConnectionSettings::new("Okta".parse().unwrap()).with("Server", server).with("ApiKey", "00token");
+        OktaSettings::read(&settings)
+    }
+
+    #[test]
+    fn good_servers_become_an_origin() {
+        for (text, origin) in [
+            (" https://example.okta.com", "https://example.okta.com"),
+            ("https://example.okta.com/", "https://example.okta.com"),
+            ("https://login.example.org:8443", "https://login.example.org:8443"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://localhost", "http://localhost"),
+            ("http://[::1]:1", "http://[::1]:1"),
+        ] {
+            assert_eq!(read(text).unwrap().server.origin().ascii_serialization(), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_servers_are_refused_with_what_to_do() {
+        for (text, hint) in [
+            ("", "https://example.okta.com"),
+            ("example.okta.com", "start it with https://"),
+            ("http://example.okta.com", "https:// instead"),
+            ("ftp://example.okta.com", "https://"),
+            ("https://example.okta.com/api/v1", "https://example.okta.com alone"),
+            ("https://example-admin.okta.com", "https://example.okta.com"),
+            ("https://example-admin.oktapreview.com", "https://example.oktapreview.com"),
+            ("https://<YourCompany>.okta.com", "https://example.okta.com"),
+            ("https://your-company.okta.com", "https://example.okta.com"),
+            ("https://u:p4ssw0rd@example.okta.com", "ApiKey"),
+            ("https://", "https://example.okta.com"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.setting_key(), Some("Server"), "{text}");
+            assert!(error.hint().unwrap().contains(hint), "{text}: {:?}", error.hint());
+            assert!(!error.to_string().contains("p4ssw0rd"));
+        }
+    }
+
+    #[test]
+    fn the_token_and_client_id_exclude_each_other() {
+        let settings = || ConnectionSettings::new("Okta".parse().unwrap()).with("Server", "https://example.okta.com");
+        let key_at_fault = |settings| OktaSettings::read(&settings).unwrap_err().setting_key().map(str::to_owned);
+        assert_eq!(key_at_fault(settings()).as_deref(), Some("ApiKey"));
+        assert_eq!(key_at_fault(settings().with("ClientId", "0oa1")).as_deref(), Some("ClientId"));
+        assert_eq!(
+            key_at_fault(settings().with("ClientId", "0oa1").with("ApiKey", "00x")).as_deref(),
+            Some("ClientId")
+        );
+    }
+}

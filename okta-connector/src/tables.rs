@@ -1,0 +1,199 @@
+//! The five tables as data: names, columns, budgets. Source: Okta's API reference and the vendor's page on Okta.
+
+use connector_api::{Side, TableCapability};
+
+pub(crate) const USERS: &str = "users";
+pub(crate) const GROUPS: &str = "groups";
+pub(crate) const APPS: &str = "apps";
+pub(crate) const GROUPS_USERS: &str = "groupsusers";
+pub(crate) const GROUPS_APPS: &str = "groupsapps";
+
+/// The budgets that reading draws on, by Okta's own names; each is counted for itself.
+pub(crate) mod bucket {
+    pub(crate) const USERS: &str = "/api/v1/users";
+    pub(crate) const GROUPS: &str = "/api/v1/groups";
+    pub(crate) const GROUP: &str = "/api/v1/groups/{id}";
+    pub(crate) const APPS: &str = "/api/v1/apps";
+    pub(crate) const APP: &str = "/api/v1/apps/{id}";
+    pub(crate) const REST: &str = "/api/v1";
+    /// `/.well-known` is not charged.
+    pub(crate) const FREE: &str = "/.well-known";
+}
+
+const GROUP: Side = Side { table: GROUPS, column: "groupId", aliases: &["group.id", "group"] };
+const USER: Side = Side { table: USERS, column: "userId", aliases: &["user.id", "user"] };
+const APP: Side = Side { table: APPS, column: "appId", aliases: &["app.id", "app"] };
+
+/// The tables in the order in which people list them.
+pub(crate) const TABLES: [TableCapability; 5] = [
+    TableCapability {
+        name: USERS,
+        field_order: &[
+            "id",
+            "status",
+            "created",
+            "activated",
+            "statusChanged",
+            "lastLogin",
+            "lastUpdated",
+            "passwordChanged",
+            "type.id",
+        ],
+        default_columns: &[
+            "id",
+            "status",
+            "created",
+            "activated",
+            "statusChanged",
+            "lastLogin",
+            "lastUpdated",
+            "passwordChanged",
+            "type.id",
+            "profile.login",
+            "profile.email",
+            "profile.firstName",
+            "profile.lastName",
+        ],
+        identity: &["id"],
+        sides: &[],
+        never_empty: true,
+    },
+    TableCapability {
+        name: GROUPS,
+        field_order: &["id", "created", "lastUpdated", "lastMembershipUpdated", "type"],
+        default_columns: &[
+            "id",
+            "created",
+            "lastUpdated",
+            "lastMembershipUpdated",
+            "type",
+            "profile.name",
+            "profile.description",
+        ],
+        identity: &["id"],
+        sides: &[],
+        never_empty: false,
+    },
+    TableCapability {
+        name: APPS,
+        field_order: &["id", "created", "lastUpdated", "status", "name", "label"],
+        default_columns: &["id", "created", "lastUpdated", "status", "name", "label"],
+        identity: &["id"],
+        sides: &[],
+        never_empty: false,
+    },
+    TableCapability {
+        name: GROUPS_USERS,
+        field_order: &[],
+        default_columns: &["groupId", "userId"],
+        identity: &["groupId", "userId"],
+        sides: &[GROUP, USER],
+        never_empty: false,
+    },
+    TableCapability {
+        name: GROUPS_APPS,
+        field_order: &[],
+        default_columns: &["groupId", "appId"],
+        identity: &["groupId", "appId"],
+        sides: &[GROUP, APP],
+        never_empty: false,
+    },
+];
+
+/// The capability of the table of this name.
+pub(crate) fn table(name: &str) -> Option<&'static TableCapability> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// What to do when the right to read the table is missing.
+pub(crate) fn right_to_read(table: &str) -> &'static str {
+    match table {
+        USERS => {
+            "give the token's administrator the right to see all users (okta.users.read), as Read-only Administrator has it"
+        }
+        GROUPS => {
+            "give the token's administrator the right to see all groups (okta.groups.read), as Read-only Administrator has it"
+        }
+        APPS => {
+            "give the token's administrator the right to see all apps (okta.apps.read), as Read-only Administrator has it"
+        }
+        GROUPS_USERS => {
+            "give the token's administrator the rights to see groups and users (okta.groups.read, okta.users.read), as Read-only Administrator has them"
+        }
+        _ => {
+            "give the token's administrator the rights to see groups and apps (okta.groups.read, okta.apps.read), as Read-only Administrator has them"
+        }
+    }
+}
+
+/// Top-level fields that a user has beside the columns of the table and `profile`.
+pub(crate) const USER_FIELDS: &[&str] =
+    &["transitioningToStatus", "realmId", "type", "credentials", "_links", "_embedded", "orn"];
+
+/// The attributes of the base user profile; an organisation adds its own.
+pub(crate) const USER_PROFILE: &[&str] = &[
+    "login",
+    "email",
+    "secondEmail",
+    "firstName",
+    "lastName",
+    "middleName",
+    "honorificPrefix",
+    "honorificSuffix",
+    "title",
+    "displayName",
+    "nickName",
+    "profileUrl",
+    "mobilePhone",
+    "primaryPhone",
+    "streetAddress",
+    "city",
+    "state",
+    "zipCode",
+    "countryCode",
+    "postalAddress",
+    "preferredLanguage",
+    "locale",
+    "timezone",
+    "userType",
+    "employeeNumber",
+    "costCenter",
+    "organization",
+    "division",
+    "department",
+    "managerId",
+    "manager",
+];
+
+/// Top-level fields that a group has beside the columns of the table and `profile`.
+pub(crate) const GROUP_FIELDS: &[&str] = &["objectClass", "source", "_links", "_embedded"];
+
+/// The attributes of a group's profile: its own, and those of groups imported from a directory.
+pub(crate) const GROUP_PROFILE: &[&str] = &[
+    "name",
+    "description",
+    "dn",
+    "externalId",
+    "samAccountName",
+    "windowsDomainQualifiedName",
+    "groupType",
+    "groupScope",
+    "objectSid",
+];
+
+/// Top-level fields that an application has beside the columns of the table. What is in them depends on its kind.
+pub(crate) const APP_FIELDS: &[&str] = &[
+    "orn",
+    "accessibility",
+    "visibility",
+    "features",
+    "signOnMode",
+    "credentials",
+    "settings",
+    "universalLogout",
+    "licensing",
+    "profile",
+    "expressConfiguration",
+    "_links",
+    "_embedded",
+];
