@@ -1,1 +1,9 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod settings;
+pub mod init;
+pub mod agent;
+pub mod connections;
+pub mod export;
+pub mod demo;
+pub mod cli;

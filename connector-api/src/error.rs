@@ -66,6 +66,12 @@ impl Error {
         Self { source: Some(source.into()), ..self }
     }
 
+    /// The same error, its message preceded by where it arose.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -1,0 +1,136 @@
+//! An agent: the settings and the mapping of one agent directory, read and checked.
+//!
+//! Opening it makes no request. The mapping's files are read in the order of their paths.
+
+use std::{
+    fs::{self, File},
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use connector_api::{
+    Capabilities, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table, mapping::Deactivation,
+};
+
+use crate::{
+    connections,
+    settings::{self, Settings},
+};
+
+/// Folders within `Conf` are read down to this depth; a link that leads in a circle ends here.
+const MAX_CONF_DEPTH: usize = 16;
+
+/// One agent directory.
+#[derive(Debug)]
+pub struct Agent {
+    /// Its settings.
+    pub settings: Settings,
+    /// Its mapping.
+    pub mapping: Mapping,
+}
+
+/// A connection made ready: its connector and the tables that the mapping asks of it.
+pub struct Opened<'a> {
+    /// The connection's settings.
+    pub settings: &'a ConnectionSettings,
+    /// The way to the managed system.
+    pub connector: Box<dyn Connector>,
+    /// What the connector offers.
+    pub capabilities: Capabilities,
+    /// All tables of the connector, with the columns that the mapping names.
+    pub tables: Vec<Table>,
+}
+
+impl Agent {
+    /// Reads the agent directory. What is not obeyed but can be left out is logged as a warning.
+    ///
+    /// # Errors
+    /// Of kind `Settings`: a file that cannot be read, a value or an element that cannot be obeyed.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let (settings, warnings) = Settings::load(directory, settings::environment())?;
+        Self::with_settings(settings, &warnings)
+    }
+
+    /// An agent with settings that were read before.
+    ///
+    /// # Errors
+    /// As [`Agent::open`].
+    pub fn with_settings(settings: Settings, warnings: &[settings::Warning]) -> Result<Self> {
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let mapping = read_mapping(&settings)?;
+        Ok(Self { settings, mapping })
+    }
+
+    /// Makes the connection of this name ready; makes no request.
+    ///
+    /// # Errors
+    /// Of kind `Settings`; a setting at fault is named with the place where it is written.
+    pub fn connection(&self, name: &str) -> Result<Opened<'_>> {
+        let settings = self.settings.connection(name)?;
+        let declared = self.mapping.connections.iter().find(|connection| settings.id().is(connection.identifier.as_str()));
+        let package = declared.map(|connection| connection.package.as_str());
+        let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key)) {
+            Some(place) => error.within(&format!("{place}: connection `{name}`")),
+            None => error.within(&format!("connection `{name}`")),
+        };
+        let connector = connections::open(package, settings).map_err(located)?;
+        let capabilities = connector.capabilities();
+        let tables = self.mapping.tables(settings.id(), &capabilities)?;
+        Ok(Opened { settings, connector, capabilities, tables })
+    }
+
+    /// Whether the mapping switches the export of the connection off, and where it says so.
+    pub fn export_switched_off(&self, name: &str) -> Option<String> {
+        let connection = self.mapping.connections.iter().find(|connection| connection.identifier.eq_ignore_ascii_case(name))?;
+        let connector = self.mapping.connectors.iter().find(|c| c.identifier == connection.connector);
+        if connection.deactivation == Deactivation::Export {
+            Some(format!("{}: DeactivationExportFulfill", connection.position))
+        } else {
+            connector.filter(|c| c.is_deactivated).map(|c| format!("{}: IsDeactivated", c.position))
+        }
+    }
+}
+
+fn read_mapping(settings: &Settings) -> Result<Mapping> {
+    let mut reader = Mapping::reader();
+    for path in xml_files(&settings.conf_folder)? {
+        let name = path.strip_prefix(&settings.directory).unwrap_or(&path).display().to_string();
+        let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
+        reader.read(&name, BufReader::new(file))?;
+    }
+    let (mapping, warnings) = reader.finish()?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(mapping)
+}
+
+/// The XML files of a folder and the folders within, in the order of their paths. No folder, no files.
+fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && depth == 0 => return Ok(files),
+            entries => entries.map_err(|error| unreadable(&folder, error))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(|error| unreadable(&folder, error))?.path();
+            if path.is_dir() && depth < MAX_CONF_DEPTH {
+                folders.push((path, depth + 1));
+            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Settings, format!("cannot read `{}`", path.display()))
+        .with_source(error)
+        .with_hint("let the agent's account read it")
+}

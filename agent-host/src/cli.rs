@@ -1,0 +1,206 @@
+//! The command line: one tree of commands, each carried out by one function; reports on stdout, logs on stderr.
+//!
+//! The meaning of the exit codes is in `cli/failure.rs`.
+
+mod check;
+mod export;
+mod failure;
+mod logs;
+mod progress;
+mod refresh_schema;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+pub(crate) use export::write_report as write_export_report;
+
+use crate::{agent::Agent, demo, init, settings};
+use failure::Failure;
+
+/// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
+#[derive(Debug, Parser)]
+#[command(name = "agent-host", version, propagate_version = true, after_help = "\
+Examples:
+  agent-host demo                        see everything at work, without an Okta organisation
+  agent-host init /srv/agent             write an agent directory to start from
+  agent-host --directory /srv/agent check
+  agent-host --directory /srv/agent export OktaExportFulfillment
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 settings or mapping unusable, 4 credentials refused or rights missing,
+5 managed system unavailable, 7 refused by a safety limit.")]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The agent directory, with appsettings.json and Conf
+    #[arg(long, global = true, env = "AGENT_DIRECTORY", default_value = ".", value_name = "DIR")]
+    directory: PathBuf,
+    /// How the report on stdout is written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How the log on stderr is written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show everything at work against an Okta organisation made up on this machine
+    #[command(after_help = "Example:\n  agent-host demo --keep demo-agent\n\nNeeds no network and no set-up.")]
+    Demo {
+        /// Keep the agent directory in this new folder
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+    /// Write a new agent directory from the samples
+    #[command(after_help = "Example:\n  agent-host init /srv/agent\n\nFiles that are there already are never overwritten.")]
+    Init {
+        /// The folder to write to; it is made where it is missing
+        dir: PathBuf,
+    },
+    /// Check settings, reachability, credentials and rights, and say what to fix
+    #[command(after_help = "Example:\n  agent-host check OktaExportFulfillment --format json")]
+    Check {
+        /// Connections to check; all when none is named
+        connections: Vec<String>,
+    },
+    /// Export a connection's tables into CSV files, all of them or none
+    #[command(after_help = "\
+Examples:
+  agent-host export OktaExportFulfillment
+  agent-host export OktaExportFulfillment --plan
+  agent-host export OktaExportFulfillment --table users --table groups --output /srv/export")]
+    Export(export::Options),
+    /// Print the tables and columns that the managed system has now, as ConnectionTable XML
+    #[command(after_help = "Example:\n  agent-host refresh-schema OktaExportFulfillment > \"Conf/Okta/Okta Schema.xml\"")]
+    RefreshSchema {
+        /// The connection
+        connection: String,
+    },
+}
+
+/// Reads the arguments, carries the command out and reports a failure in one line.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let Arguments { common, command } = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to do when even the usage cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(carry_out(&common, command)));
+    outcome.unwrap_or_else(|error| {
+        let failure = Failure::of(&error);
+        failure.print(common.format);
+        failure.exit_code()
+    })
+}
+
+async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo { keep } => {
+            logs::start(common, None);
+            demo::run(keep.as_deref(), &mut io::stdout()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Init { dir } => {
+            let written = init::init(&dir)?;
+            print(common.format, &InitReport { written: &written }, |out| {
+                for path in &written {
+                    writeln!(out, "{}", path.display())?;
+                }
+                writeln!(out, "Next: set `Server` and `ApiKey` in appsettings.agent.json, then `agent-host check`.")
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { connections } => check::run(&open(common)?, common.format, &connections).await,
+        Command::Export(options) => export::run(&open(common)?, common.format, &options).await,
+        Command::RefreshSchema { connection } => {
+            refresh_schema::run(&open(common)?, common.format, &connection).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct InitReport<'a> {
+    written: &'a [PathBuf],
+}
+
+/// Opens the agent directory, with the log at the level its settings ask for.
+fn open(common: &Common) -> anyhow::Result<Agent> {
+    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment())?;
+    logs::start(common, Some(settings.log_level));
+    Ok(Agent::with_settings(settings, &warnings)?)
+}
+
+/// Prints a report on stdout: one JSON object, or text.
+fn print(format: Format, report: &impl Serialize, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Json => {
+            serde_json::to_writer(&mut out, report)?;
+            writeln!(out)
+        }
+        Format::Text => text(&mut out),
+    }?;
+    out.flush()
+}
+
+/// A number with its thousands set apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound_and_every_command_has_an_example() {
+        let tree = Arguments::command();
+        tree.clone().debug_assert();
+        for command in tree.get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "`{}` has no example", command.get_name());
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1_000, 12_345_678].map(grouped).each_ref().map(String::as_str));
+    }
+}

@@ -1,0 +1,100 @@
+//! `agent-host check`: every connection tried out, and what to fix.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use serde::Serialize;
+
+use crate::agent::Agent;
+
+use super::{Format, failure::Failure, print};
+
+#[derive(Debug, Serialize)]
+struct Report {
+    connections: Vec<ConnectionReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionReport {
+    connection: String,
+    ok: bool,
+    tables: BTreeMap<String, bool>,
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+    #[serde(skip)]
+    exit_code: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem {
+    message: String,
+    hint: String,
+}
+
+/// Rights are missing, though the credentials were accepted.
+const RIGHTS_MISSING: u8 = 4;
+
+pub(super) async fn run(agent: &Agent, format: Format, names: &[String]) -> anyhow::Result<ExitCode> {
+    let all: Vec<String>;
+    let names = if names.is_empty() {
+        all = agent.settings.connections.iter().map(|connection| connection.id().to_string()).collect();
+        &all
+    } else {
+        names
+    };
+    let mut report = Report { connections: Vec::new() };
+    for name in names {
+        report.connections.push(check(agent, name).await);
+    }
+    print(format, &report, |out| {
+        for connection in &report.connections {
+            writeln!(out, "{}: {}", connection.connection, if connection.ok { "ok" } else { "not ok" })?;
+            for (table, readable) in &connection.tables {
+                writeln!(out, "  {table:<12} {}", if *readable { "can be read" } else { "cannot be read" })?;
+            }
+            for note in &connection.notes {
+                writeln!(out, "  {note}")?;
+            }
+            for problem in &connection.problems {
+                writeln!(out, "  problem: {}; {}", problem.message, problem.hint)?;
+            }
+        }
+        if report.connections.is_empty() {
+            writeln!(out, "There is no connection; add one to `Connections` in appsettings.agent.json.")?;
+        }
+        Ok(())
+    })?;
+    Ok(ExitCode::from(report.connections.iter().map(|connection| connection.exit_code).max().unwrap_or(0)))
+}
+
+async fn check(agent: &Agent, name: &str) -> ConnectionReport {
+    let outcome = async {
+        let opened = agent.connection(name)?;
+        let tables = crate::export::choose_tables(&opened, &[])?;
+        anyhow::Ok(opened.connector.test_connection(&tables).await?)
+    };
+    match outcome.await {
+        Ok(found) => {
+            let ok = found.problems.is_empty();
+            let problems = found.problems.into_iter().map(|problem| Problem { message: problem.message, hint: problem.hint });
+            ConnectionReport {
+                connection: name.to_owned(),
+                ok,
+                tables: found.tables,
+                problems: problems.collect(),
+                notes: found.notes,
+                exit_code: if ok { 0 } else { RIGHTS_MISSING },
+            }
+        }
+        Err(error) => {
+            let failure = Failure::of(&error);
+            ConnectionReport {
+                connection: name.to_owned(),
+                ok: false,
+                tables: BTreeMap::new(),
+                problems: vec![Problem { message: failure.message().to_owned(), hint: failure.hint().to_owned() }],
+                notes: Vec::new(),
+                exit_code: failure.code(),
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How a failed command ends: an exit code, and one line that names the thing and says what to do.
+
+use std::{io::Write, process::ExitCode};
+
+use connector_api::{Error, ErrorKind};
+use serde::Serialize;
+
+use crate::export::{FileError, Refused};
+
+use super::Format;
+
+/// A failure as the caller of the program sees it.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure {
+    kind: &'static str,
+    message: String,
+    hint: Option<String>,
+    #[serde(skip)]
+    exit_code: u8,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    error: &'a Failure,
+}
+
+impl Failure {
+    /// The failure for an error: its kind follows from the first cause that knows what to do.
+    pub(super) fn of(error: &anyhow::Error) -> Self {
+        let message = one_line(&format!("{error:#}"));
+        for cause in error.chain() {
+            if let Some(cause) = cause.downcast_ref::<Error>() {
+                let (kind, exit_code) = of_kind(cause.kind());
+                return Self { kind, message, hint: cause.hint().map(one_line), exit_code };
+            }
+            if let Some(cause) = cause.downcast_ref::<Refused>() {
+                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<FileError>() {
+                return Self { kind: "failed", message, hint: Some(cause.hint().to_owned()), exit_code: 1 };
+            }
+        }
+        Self { kind: "failed", message, hint: None, exit_code: 1 }
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit_code)
+    }
+
+    /// The number of the exit code; the greater of two says which failure of a command stands for it.
+    pub(super) fn code(&self) -> u8 {
+        self.exit_code
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(super) fn hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or_default()
+    }
+
+    /// One line on stderr, and with `--format json` an object on stdout.
+    pub(super) fn print(&self, format: Format) {
+        let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+        // Nothing is left to do when stderr or stdout is gone.
+        let _ = writeln!(std::io::stderr(), "error: {}{hint}", self.message);
+        if format == Format::Json {
+            let report = serde_json::to_string(&Report { error: self }).unwrap_or_default();
+            let _ = writeln!(std::io::stdout(), "{report}");
+        }
+    }
+}
+
+fn of_kind(kind: ErrorKind) -> (&'static str, u8) {
+    match kind {
+        ErrorKind::Settings => ("settings", 3),
+        ErrorKind::Credentials => ("credentials", 4),
+        ErrorKind::NotFound => ("not_found", 5),
+        ErrorKind::Rejected => ("rejected", 5),
+        ErrorKind::Throttled { .. } => ("throttled", 5),
+        ErrorKind::Unavailable => ("unavailable", 5),
+        ErrorKind::Protocol => ("protocol", 5),
+        ErrorKind::Unsupported => ("unsupported", 3),
+        _ => ("failed", 1),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_follows_from_the_cause_that_knows_it() {
+        let error = Error::new(ErrorKind::Credentials, "the token\nis refused").with_hint("make another");
+        let failure = Failure::of(&Err::<(), _>(error).context("exporting").unwrap_err());
+        assert_eq!((failure.kind, failure.exit_code), ("credentials", 4));
+        assert_eq!(failure.message, "exporting: the token is refused");
+        assert_eq!(failure.hint(), "make another");
+        assert_eq!(Failure::of(&anyhow::anyhow!("something else")).exit_code, 1);
+    }
+}

@@ -1,0 +1,59 @@
+//! The log on stderr: text for people or JSON for machines. Progress bars step aside while a line is written.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+};
+
+use indicatif::MultiProgress;
+use tracing::Level;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use super::{Common, Format};
+
+static BARS: OnceLock<MultiProgress> = OnceLock::new();
+
+/// The progress bars of this process.
+pub(super) fn bars() -> &'static MultiProgress {
+    BARS.get_or_init(MultiProgress::new)
+}
+
+/// Starts logging at the level of the settings, or more when `-v` asks for it.
+pub(super) fn start(common: &Common, level: Option<Level>) {
+    let level = match common.verbose {
+        0 => level.unwrap_or(Level::INFO),
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    // Libraries below us print addresses and headers at their finer levels: they stay at warnings.
+    let ours = ["agent_host", "okta_connector", "connector_api"].map(|name| format!("{name}={level}")).join(",");
+    let filter = EnvFilter::builder().parse_lossy(format!("warn,{ours}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(AboveBars);
+    // A second start in the same process keeps the first log.
+    let _ = match common.log_format {
+        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+    };
+}
+
+/// Writes to stderr above the progress bars.
+#[derive(Debug, Clone, Copy)]
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        bars().suspend(|| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for AboveBars {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}

@@ -1,0 +1,95 @@
+//! How far an export is: a bar for each table on a terminal, else a line in the log now and then.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::export::Progress;
+
+use super::{grouped, logs};
+
+/// Between two lines in the log.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows the progress of one export.
+pub(super) struct Display {
+    connection: String,
+    started: Instant,
+    last_line: Instant,
+    on_terminal: bool,
+    bars: BTreeMap<String, ProgressBar>,
+}
+
+impl Display {
+    pub(super) fn new(connection: &str) -> Self {
+        let now = Instant::now();
+        let on_terminal = stderr().is_terminal();
+        Self { connection: connection.to_owned(), started: now, last_line: now, on_terminal, bars: BTreeMap::new() }
+    }
+
+    pub(super) fn show(&mut self, progress: &Progress<'_>) {
+        if self.on_terminal {
+            self.draw(progress);
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            let records: Vec<String> =
+                progress.records.iter().map(|(table, records)| format!("{table} {}", grouped(*records))).collect();
+            let left = self.left(progress).map_or_else(String::new, |left| format!(", about {} s left", left.as_secs()));
+            tracing::info!(
+                connection.id = self.connection,
+                requests = progress.traffic.total(),
+                "exporting: {}{}{left}",
+                records.join(", "),
+                waiting(progress)
+            );
+        }
+    }
+
+    fn draw(&mut self, progress: &Progress<'_>) {
+        let left = self.left(progress).map_or_else(String::new, |left| format!("  about {} s left", left.as_secs()));
+        for (table, records) in progress.records {
+            let bar = self.bars.entry(table.clone()).or_insert_with(|| {
+                let style = ProgressStyle::with_template("{prefix:>12} [{bar:24}] {msg}");
+                let style = style.expect("the template is sound").progress_chars("=> ");
+                logs::bars().add(ProgressBar::new(1).with_style(style).with_prefix(table.clone()))
+            });
+            let pages = progress.traffic.tables.get(table).copied().unwrap_or_default();
+            let expected = pages.expected_pages.map(|expected| expected.max(pages.pages));
+            bar.set_length(expected.unwrap_or(pages.pages + 1).max(1));
+            bar.set_position(pages.pages);
+            let of = expected.map_or_else(String::new, |expected| format!(" of {}", grouped(expected)));
+            bar.set_message(format!("{} records, {} pages{of}", grouped(*records), grouped(pages.pages)));
+        }
+        if let Some(bar) = self.bars.values().next_back() {
+            bar.set_message(format!("{}{}{left}", bar.message(), waiting(progress)));
+        }
+    }
+
+    /// Time left at the pace so far, once it is known how much there is.
+    fn left(&self, progress: &Progress<'_>) -> Option<Duration> {
+        let tables = progress.traffic.tables.values();
+        let (done, all) = tables.fold((0, 0), |(done, all), table| {
+            (done + table.pages, all + table.expected_pages.unwrap_or(0).max(table.pages))
+        });
+        let left = u32::try_from(all - done).ok().filter(|left| *left > 0)?;
+        Some(self.started.elapsed() / u32::try_from(done).ok().filter(|done| *done > 0)? * left)
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        for bar in self.bars.values() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Which limits are used up, and for how long still.
+fn waiting(progress: &Progress<'_>) -> String {
+    let waits = progress.traffic.by_bucket.iter().filter_map(|(bucket, traffic)| Some((bucket, traffic.waiting?)));
+    waits.map(|(bucket, wait)| format!(", waiting {} s for the limit of {bucket}", wait.as_secs())).collect()
+}

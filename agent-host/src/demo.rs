@@ -1,0 +1,111 @@
+//! The product shown at work: an Okta organisation made up on this machine, an agent directory for it, and a tour.
+//!
+//! Uses what everybody uses: the directory that `init` writes, the settings, the mapping, the verbs.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context;
+use okta_sandbox::{Limits, Sandbox, SandboxConfig, Seed};
+
+use crate::{
+    agent::{Agent, Opened},
+    cli,
+    export::{ExportOptions, ExportReport, export},
+    init,
+};
+
+const CONNECTION: &str = "OktaExportFulfillment";
+/// Lines of a file and characters of a line that are shown.
+const SHOWN_LINES: usize = 4;
+const SHOWN_CHARACTERS: usize = 110;
+
+/// Runs the tour and writes it to `out`; the agent directory stays in `keep`, else it is removed at the end.
+///
+/// # Errors
+/// Whatever one of the verbs fails with.
+pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let temporary = tempfile::tempdir().context("making a folder for the agent")?;
+    let directory = keep.map_or_else(|| temporary.path().join("agent"), PathBuf::from);
+    writeln!(out, "1. An Okta organisation on this machine: 2,000 users, 150 groups, 40 apps, with Workforce limits.")?;
+    let sandbox = start_sandbox().await.context("starting the sandbox")?;
+    writeln!(out, "   It listens on {}.\n", sandbox.url())?;
+
+    writeln!(out, "2. An agent directory, as `agent-host init` writes it, with the organisation's address and token:")?;
+    for path in write_directory(&directory, &sandbox)? {
+        writeln!(out, "   {}", path.display())?;
+    }
+    let agent = Agent::open(&directory)?;
+    let opened = agent.connection(CONNECTION)?;
+
+    writeln!(out, "\n3. `agent-host check {CONNECTION}`: may the token read what is needed?")?;
+    let report = opened.connector.test_connection(&opened.tables).await?;
+    for (table, readable) in &report.tables {
+        writeln!(out, "   {table:<12} {}", if *readable { "can be read" } else { "cannot be read" })?;
+    }
+
+    writeln!(out, "\n4. `agent-host export {CONNECTION}`: five files, all of them or none.")?;
+    let first = export_all(&agent, &opened).await?;
+    cli::write_export_report(out, &first)?;
+    for table in &opened.tables {
+        show_file(out, &first.output.join(&first.tables[&table.name].file))?;
+    }
+
+    writeln!(out, "\n5. A second export of the same organisation gives the same files, byte for byte:")?;
+    let before = contents(&first)?;
+    let second = export_all(&agent, &agent.connection(CONNECTION)?).await?;
+    let same = before == contents(&second)?;
+    writeln!(out, "   {} requests, {}.", second.requests.total, if same { "no difference" } else { "different files" })?;
+    anyhow::ensure!(same, "the second export differs from the first");
+    if keep.is_some() {
+        writeln!(out, "\nThe agent directory is in {}.", directory.display())?;
+    }
+    writeln!(
+        out,
+        "\nDone in {:.1} s. For your own organisation: `agent-host init DIR`, then `check` and `export`.",
+        began.elapsed().as_secs_f64()
+    )?;
+    Ok(())
+}
+
+async fn start_sandbox() -> std::io::Result<Sandbox> {
+    let seed = Seed { users: 2_000, groups: 150, apps: 40, ..Seed::default() };
+    // A token for one agent, with its share raised as the README advises.
+    let config = SandboxConfig { seed, limits: Limits::Workforce, share_percent: 100, ..SandboxConfig::default() };
+    Sandbox::start(config).await
+}
+
+fn write_directory(directory: &Path, sandbox: &Sandbox) -> anyhow::Result<Vec<PathBuf>> {
+    let written = init::init(directory)?;
+    let connection = serde_json::json!({ "Server": sandbox.url(), "ApiKey": sandbox.token() });
+    let settings = serde_json::json!({ "Connections": { CONNECTION: connection } });
+    let path = directory.join("appsettings.agent.json");
+    fs::write(&path, serde_json::to_string_pretty(&settings)?).with_context(|| format!("writing `{}`", path.display()))?;
+    Ok(written)
+}
+
+async fn export_all(agent: &Agent, opened: &Opened<'_>) -> anyhow::Result<ExportReport> {
+    let output = agent.settings.temp_folder.join("ExportOutput");
+    export(opened, &ExportOptions { output, ..ExportOptions::default() }, |_| {}).await
+}
+
+fn show_file(out: &mut dyn Write, path: &Path) -> anyhow::Result<()> {
+    writeln!(out, "\n   {}", path.file_name().unwrap_or_default().display())?;
+    let file = fs::File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
+    for line in BufReader::new(file).lines().take(SHOWN_LINES) {
+        let line = line?;
+        let shown: String = line.chars().take(SHOWN_CHARACTERS).collect();
+        writeln!(out, "     {shown}{}", if shown.len() < line.len() { "…" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// The files of an export.
+fn contents(report: &ExportReport) -> anyhow::Result<Vec<Vec<u8>>> {
+    report.tables.values().map(|table| Ok(fs::read(report.output.join(&table.file))?)).collect()
+}
