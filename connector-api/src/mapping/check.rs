@@ -64,11 +64,6 @@ struct Declared {
 
 impl Declared {
     fn of(mapping: &Mapping, warnings: &mut Warnings) -> Self {
-        macro_rules! identifiers {
-            ($elements:ident) => {
-                identifiers(mapping.$elements.iter().map(|element| (&element.identifier, &element.position)), warnings)
-            };
-        }
         let names = |entity_type: &EntityType| {
             let properties = entity_type.properties.iter().map(|property| property.identifier.to_lowercase()).collect();
             (entity_type.identifier.to_lowercase(), properties)
@@ -80,13 +75,17 @@ impl Declared {
                 *mapped.entry(name).or_default() |= property.is_primary_key || property.is_unique_key;
             }
         }
-        identifiers!(entity_types);
-        identifiers!(resource_type_mappings);
+        identifiers(mapping.entity_types.iter().map(|e| (&e.identifier, &e.position)), warnings);
+        identifiers(mapping.resource_type_mappings.iter().map(|r| (&r.identifier, &r.position)), warnings);
+        let connections = mapping.connections.iter().map(|c| (&c.identifier, &c.position));
+        let connectors = mapping.connectors.iter().map(|c| (&c.identifier, &c.position));
+        let associations = mapping.associations.iter().map(|a| (&a.identifier, &a.position));
+        let settings = mapping.password_reset_settings.iter().map(|s| (&s.identifier, &s.position));
         Self {
-            connections: identifiers!(connections),
-            connectors: identifiers!(connectors),
-            associations: identifiers!(associations),
-            password_reset_settings: identifiers!(password_reset_settings),
+            connections: identifiers(connections, warnings),
+            connectors: identifiers(connectors, warnings),
+            associations: identifiers(associations, warnings),
+            password_reset_settings: identifiers(settings, warnings),
             entity_types: mapping.entity_types.iter().rev().map(names).collect(),
             mapped,
             navigations: mapping.associations.iter().flat_map(|a| &a.sides).map(|side| name(&side.property)).collect(),

@@ -47,6 +47,9 @@ impl Reader {
     }
 
     /// The mapping and what was odd about it, checked across files: at most 100 warnings and the number of the others.
+    ///
+    /// # Errors
+    /// None so far: files that contradict each other load.
     pub fn finish(mut self) -> Result<(Mapping, Vec<Warning>)> {
         check::check(&self.mapping, &mut self.warnings);
         Ok((self.mapping, self.warnings.into_vec()))
@@ -103,6 +106,7 @@ impl Reader {
             "EntityAssociation" => mapping.associations.push(elements::association(element)?),
             "EntityAssociationMapping" => mapping.association_mappings.push(elements::association_mapping(element)?),
             "OktaResourceTypeMapping" => mapping.resource_type_mappings.push(elements::resource_type_mapping(element)?),
+            // The one name left of those that `element` lets through.
             _ => mapping.password_reset_settings.push(elements::password_reset_settings(element)?),
         }
         Ok(())

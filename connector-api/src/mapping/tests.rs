@@ -3,7 +3,6 @@
 mod limits;
 mod reading;
 mod tables;
-mod vendor;
 
 use super::{Mapping, Warning};
 use crate::{Capabilities, Result, Side, Table, TableCapability};

@@ -4,7 +4,11 @@
 //! number of attributes have limits. Namespaces do not matter: prefixes of elements are ignored, attributes with a
 //! prefix are left out. Of skipped elements only the nesting is checked. Source: XML 1.0.
 
-use std::{borrow::Cow, io::BufRead, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead},
+    sync::Arc,
+};
 
 use quick_xml::{
     XmlVersion,
@@ -30,6 +34,12 @@ const MAX_NAME: usize = 256;
 const MAX_VALUE: usize = 64 << 10;
 /// The most attributes of an element.
 const MAX_ATTRIBUTES: usize = 256;
+
+// What to do about it.
+const UTF8: &str = "save the file as UTF-8";
+const WELL_FORMED: &str = "correct the XML";
+const ENTITIES: &str = "write `&amp;` for a plain `&`; only amp, lt, gt, quot and apos are known";
+const LIMIT: &str = "the limit protects the agent: no configuration needs more";
 
 /// What comes next in a file.
 pub(super) enum Node {
@@ -65,13 +75,17 @@ pub(super) struct Document<'a> {
     open: Vec<Spot>,
 }
 
+/// Where a piece of a file begins, and what can be wrong with the piece.
+struct Place<'a> {
+    file: &'a Arc<str>,
+    spot: Spot,
+}
+
 impl<'a> Document<'a> {
     pub(super) fn new(file: &str, source: impl BufRead + 'a) -> Result<Self> {
         let file: Arc<str> = file.into();
-        let source = Source::new(source).map_err(|error| {
-            let start = Position { file: Arc::clone(&file), line: 1, column: 1 };
-            start.refuse(format_args!("the file cannot be read: {error}"), READABLE)
-        })?;
+        let source = Source::new(source)
+            .map_err(|error| Place { file: &file, spot: Spot { line: 1, column: 1 } }.unreadable(&error))?;
         let mut reader = quick_xml::Reader::from_reader(source);
         reader.config_mut().expand_empty_elements = true;
         Ok(Self { reader, buffer: Vec::new(), file, open: Vec::new() })
@@ -152,17 +166,6 @@ impl<'a> Document<'a> {
     }
 }
 
-const READABLE: &str = "save the file as UTF-8";
-const WELL_FORMED: &str = "correct the XML";
-const ENTITIES: &str = "write `&amp;` for a plain `&`; only amp, lt, gt, quot and apos are known";
-const LIMIT: &str = "the limit protects the agent: no configuration needs more";
-
-/// Where a piece of a file begins, and what can be wrong with the piece.
-struct Place<'a> {
-    file: &'a Arc<str>,
-    spot: Spot,
-}
-
 impl Place<'_> {
     fn position(&self) -> Position {
         Position { file: Arc::clone(self.file), line: self.spot.line, column: self.spot.column }
@@ -177,10 +180,15 @@ impl Place<'_> {
         self.position().refuse(message, LIMIT)
     }
 
+    fn unreadable(&self, error: &io::Error) -> Error {
+        let hint = if error.kind() == io::ErrorKind::InvalidData { UTF8 } else { "let the agent read the file" };
+        self.position().refuse(format_args!("the file cannot be read: {error}"), hint)
+    }
+
     fn ill_formed(&self, error: &XmlError) -> Error {
         match error {
-            XmlError::Io(error) => self.position().refuse(format_args!("the file cannot be read: {error}"), READABLE),
-            XmlError::Encoding(_) => self.position().refuse("what begins here is not UTF-8", READABLE),
+            XmlError::Io(error) => self.unreadable(error),
+            XmlError::Encoding(_) => self.position().refuse("what begins here is not UTF-8", UTF8),
             XmlError::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
                 let message = format!("{} ends here, but {} is open", quoted(found), quoted(expected));
                 self.position().refuse(message, WELL_FORMED)
@@ -223,7 +231,7 @@ impl Place<'_> {
         if known.iter().any(|name| encoding.eq_ignore_ascii_case(name)) {
             return Ok(());
         }
-        Err(self.position().refuse(format_args!("the encoding {} is not supported", quoted(&encoding)), READABLE))
+        Err(self.position().refuse(format_args!("the encoding {} is not supported", quoted(&encoding)), UTF8))
     }
 
     fn element(&self, tag: &BytesStart<'_>) -> Result<Element> {

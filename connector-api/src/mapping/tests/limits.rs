@@ -141,3 +141,14 @@ fn a_failing_disk_is_an_error_with_a_position() {
     assert_eq!(read(&mut BufReader::new(source)), "a.xml:1:1: the file cannot be read: the disk is gone");
     assert_eq!(read(&mut BufReader::new(Broken)), "a.xml:1:1: the file cannot be read: the disk is gone");
 }
+
+#[test]
+fn no_damaged_file_makes_the_reader_panic() {
+    let whole = reading::WHOLE.as_bytes();
+    for (index, damage) in (0..whole.len()).zip(b"<>&;'\"=/!?-[] \0\xC3\xFF".iter().cycle()) {
+        let _ = Mapping::reader().read("a.xml", &whole[..index]);
+        let mut damaged = whole.to_vec();
+        damaged[index] = *damage;
+        let _ = Mapping::reader().read("a.xml", &damaged[..]);
+    }
+}

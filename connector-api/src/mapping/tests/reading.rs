@@ -21,7 +21,7 @@ fn check(xml: &str, expected: &str) {
     assert_eq!(said, expected, "{xml}");
 }
 
-const WHOLE: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+pub(super) const WHOLE: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <ConfigurationFile xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns="urn:schemas-usercube-com:configuration">
   <!-- The connector. -->
   <Connector Identifier="Sales" DisplayName_L1="Sales" Agent="Local" MaximumDeletedLines="10" IsDeactivated="1" />
