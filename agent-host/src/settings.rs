@@ -203,3 +203,153 @@ fn distance(left: &str, right: &str) -> usize {
     }
     costs[right.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, fs};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NO_VARIABLES: [(&str, &str); 0] = [];
+
+    /// An agent directory with these contents of appsettings.agent.json.
+    fn agent(text: &str) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("appsettings.agent.json"), text).unwrap();
+        directory
+    }
+
+    fn load(text: &str) -> Result<(Settings, Vec<String>)> {
+        let (settings, warnings) = Settings::load(agent(text).path(), NO_VARIABLES)?;
+        Ok((settings, warnings.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn the_vendors_sample_loads() {
+        let (settings, warnings) = load(
+            r#"{
+                "Connections": {
+                    "OktaExportFulfillment": {
+                        "Server": " https://<YourCompany>.okta.com",
+                        "ApiKey": "<GeneratedUserToken>",
+                    }
+                }
+            }"#,
+        )
+        .unwrap();
+        let connection = settings.connection("oktaexportfulfillment").unwrap();
+        assert_eq!(connection.id().as_str(), "OktaExportFulfillment");
+        assert_eq!(connection.text("server"), Some("https://<YourCompany>.okta.com"));
+        assert_eq!(settings.locate(connection.id(), "Server").unwrap(), "appsettings.agent.json:4:35");
+        assert_eq!(settings.locate(connection.id(), "MaxConcurrency"), None);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn connections_merge_over_all_sources_and_keep_their_first_spelling() {
+        let agent = agent(r#"{ "connections": { "Okta": { "Server": "a", "Max": 8 }, "Empty": {} }, "Other": [] }"#);
+        let environment = [("CONNECTIONS__OKTA__APIKEY", "b"), ("Connections__Okta-2.eu__Server", "c")];
+        let (settings, _) = Settings::load(agent.path(), environment).unwrap();
+        let names: Vec<&str> = settings.connections.iter().map(|connection| connection.id().as_str()).collect();
+        assert_eq!(names, ["Okta", "Empty", "Okta-2.eu"]);
+        let okta = settings.connection("Okta").unwrap();
+        assert_eq!(okta.keys().collect::<Vec<_>>(), ["APIKEY", "Max", "Server"]);
+        assert_eq!((okta.number("max", 1, 1..=9).unwrap(), okta.text("ApiKey")), (8, Some("b")));
+        assert_eq!(settings.locate(okta.id(), "ApiKey").unwrap(), "environment variable CONNECTIONS__OKTA__APIKEY");
+    }
+
+    #[test]
+    fn an_unknown_connection_is_refused_with_the_nearest_name() {
+        let (settings, _) = load(r#"{ "Connections": { "OktaExport": {}, "HR": {} } }"#).unwrap();
+        for (name, hint) in
+            [("OktaExprot", "did you mean `OktaExport`?"), ("Salesforce", "name one of them, or add it")]
+        {
+            let error = settings.connection(name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert_eq!(error.to_string(), format!("no connection `{name}`: there are `OktaExport`, `HR`"));
+            assert_eq!(error.hint(), Some(hint));
+        }
+        let (settings, _) = load("{}").unwrap();
+        let error = settings.connection("Okta").unwrap_err();
+        assert_eq!(error.to_string(), "no connection `Okta`: there are none");
+    }
+
+    #[test]
+    fn unusable_values_are_refused_where_they_are_written() {
+        for (text, expected) in [
+            (
+                "{ \"Connections\":\n{ \"Okta_Export\": { \"ApiKey\": \"00secret\" } } }",
+                "appsettings.agent.json:2:3: `Okta_Export` is no connection identifier: it contains `_`, \
+                 which separates connection and table in file names",
+            ),
+            (
+                r#"{ "Connections": { "Okta": "00secret" } }"#,
+                "appsettings.agent.json:1:28: `Connections:Okta` holds a value where its settings belong",
+            ),
+            (
+                r#"{ "Serilog": { "MinimumLevel": "00secret" } }"#,
+                "appsettings.agent.json:1:32: `Serilog:MinimumLevel` is no log level",
+            ),
+            (
+                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "True" } }"#,
+                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` asks for \
+                 appsettings.encrypted.agent.json, which this version cannot read",
+            ),
+            (
+                r#"{ "CyberArk": { "UseCyberArkSetting": "00secret" } }"#,
+                "appsettings.agent.json:1:39: `CyberArk:UseCyberArkSetting` is neither true nor false",
+            ),
+        ] {
+            let error = load(text).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
+            assert!(!format!("{error:?} {:?}", error.source()).contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_level_is_serilogs() {
+        for (serilog, level) in [
+            ("{}", Level::INFO),
+            (r#"{ "MinimumLevel": "verbose" }"#, Level::TRACE),
+            (r#"{ "MinimumLevel": { "Default": "Fatal" } }"#, Level::ERROR),
+            (r#"{ "MinimumLevel": { "Default": "Error", "Override": { "Usercube": "Warning" } } }"#, Level::WARN),
+            (r#"{ "MinimumLevel": { "Default": "Debug", "Override": { "Usercube.Jobs": "Error" } } }"#, Level::DEBUG),
+        ] {
+            let (settings, _) = load(&format!("{{ \"Serilog\": {serilog} }}")).unwrap();
+            assert_eq!(settings.log_level, level, "{serilog}");
+        }
+    }
+
+    #[test]
+    fn sinks_other_than_the_console_are_reported() {
+        let (_, warnings) = load(
+            r#"{ "Serilog": { "WriteTo": [
+                "console",
+                { "Name": "Syslog", "Args": { "host": "00secret", "path": "x" } }
+            ] } }"#,
+        )
+        .unwrap();
+        let expected = "appsettings.agent.json:3:27: `Serilog:WriteTo:1:Name` is no sink of this version; \
+                        logs go to the console alone";
+        assert_eq!(warnings, [expected]);
+    }
+
+    #[test]
+    fn folders_are_relative_to_the_agent_directory() {
+        let agent = agent(r#"{ "TempFolderPath": " ..\\Temp\\one " }"#);
+        let (settings, _) = Settings::load(agent.path(), NO_VARIABLES).unwrap();
+        assert_eq!(settings.temp_folder, agent.path().join("..").join("Temp").join("one"));
+        assert_eq!(settings.work_folder, agent.path().join("Work"));
+        assert_eq!(settings.conf_folder, agent.path().join("Conf"));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let (settings, _) = load(r#"{ "Connections": { "Okta": { "ApiKey": "00secret" } } }"#).unwrap();
+        assert!(!format!("{settings:?}").contains("00secret"));
+    }
+}

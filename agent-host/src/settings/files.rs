@@ -165,3 +165,155 @@ fn contents(path: &Path, label: &str) -> Result<Vec<u8>> {
 fn refuse(path: &Path, what: &str, hint: &str, source: std::io::Error) -> Error {
     Error::new(ErrorKind::Settings, format!("{}: {what}", path.display())).with_hint(hint).with_source(source)
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn agent(files: &[(&str, &str)]) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        directory
+    }
+
+    fn read_agent(agent: &TempDir, environment: &[(&str, &str)]) -> Result<(Values, Vec<String>)> {
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut warnings = Vec::new();
+        let values = read(agent.path(), &environment, &mut warnings)?;
+        Ok((values, warnings.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn later_sources_win_key_by_key() {
+        let all = r#"{ "A": 1, "B": 1, "C": 1, "D": 1, "E": 1, "F": 1 }"#;
+        let agent = agent(&[
+            ("appsettings.json", all),
+            ("appsettings.Production.json", &all.replace(r#""A": 1, "#, "").replace('1', "2")),
+            ("appsettings.agent.json", r#"{ "C": 3, "D": 3, "E": 3, "F": 3 }"#),
+            ("appsettings.agent.Production.json", r#"{ "D": 4, "E": 4, "F": 4 }"#),
+            ("appsettings.agent.Staging.json", r#"{ "A": "of another environment" }"#),
+            ("Work/appsettings.connection.json", r#"{ "E": 5, "X": { "Y": 5 } }"#),
+            ("unrelated.json", "no JSON"),
+        ]);
+        let (values, warnings) = read_agent(&agent, &[("X__Y", "6"), ("F", "no setting"), ("HOME", "/")]).unwrap();
+        for (key, text) in [("A", "1"), ("B", "2"), ("C", "3"), ("D", "4"), ("E", "5"), ("F", "4"), ("X:Y", "6")] {
+            assert_eq!(values.text(key), Some(text), "{key}");
+        }
+        let origin = |key| values.entry(key).unwrap().origin.to_string();
+        assert_eq!(origin("E"), Path::new("Work").join("appsettings.connection.json:1:8").display().to_string());
+        assert_eq!(origin("X:Y"), "environment variable X__Y");
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_environments_overlay_and_file_names_ignore_case() {
+        let agent = agent(&[
+            ("AppSettings.JSON", r#"{ "A": 1 }"#),
+            ("appsettings.Agent.staging.json", r#"{ "A": 2 }"#),
+            ("appsettings.agent.Production.json", r#"{ "A": 3 }"#),
+        ]);
+        for (environment, text) in [
+            (&[] as &[_], "3"),
+            (&[("ASPNETCORE_ENVIRONMENT", " ")], "3"),
+            (&[("AspNetCore_Environment", "Staging")], "2"),
+        ] {
+            assert_eq!(read_agent(&agent, environment).unwrap().0.text("a"), Some(text), "{environment:?}");
+        }
+    }
+
+    #[test]
+    fn variables_address_elements_of_arrays() {
+        let agent =
+            agent(&[("appsettings.agent.json", r#"{ "Connections": { "Okta": { "Tables": ["a", "b", "c"] } } }"#)]);
+        let environment = [("Connections__Okta__Tables__1", "B"), ("CONNECTIONS__OKTA__TABLES__3", "d")];
+        let (values, _) = read_agent(&agent, &environment).unwrap();
+        let tables: Vec<_> = (0..5).map(|index| values.text(&format!("Connections:Okta:Tables:{index}"))).collect();
+        assert_eq!(tables, [Some("a"), Some("B"), Some("c"), Some("d"), None]);
+    }
+
+    #[test]
+    fn variables_that_differ_in_case_alone_are_reported() {
+        let environment = [("a__b", "1"), ("A__B", "2"), ("http_proxy", "1"), ("HTTP_PROXY", "2")];
+        let (values, warnings) = read_agent(&agent(&[]), &environment).unwrap();
+        assert_eq!(values.text("a:b"), Some("1"));
+        assert_eq!(
+            warnings,
+            ["environment variable a__b: the same setting as environment variable A__B; this value is used"]
+        );
+    }
+
+    #[test]
+    fn the_work_folder_may_be_moved() {
+        let agent = agent(&[
+            ("appsettings.json", r#"{ "WorkFolderPath": "one\\Work" }"#),
+            ("one/Work/appsettings.connection.json", r#"{ "A": 1 }"#),
+            ("two/appsettings.connection.json", r#"{ "A": 2 }"#),
+        ]);
+        assert_eq!(read_agent(&agent, &[]).unwrap().0.text("A"), Some("1"));
+        assert_eq!(read_agent(&agent, &[("WORKFOLDERPATH", "two")]).unwrap().0.text("A"), Some("2"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let agent = agent(&[("appsettings.json", "\u{FEFF}{ \"A\": 1 }")]);
+        assert_eq!(read_agent(&agent, &[]).unwrap().0.text("A"), Some("1"));
+    }
+
+    #[test]
+    fn of_two_spellings_the_exact_one_is_read() {
+        let agent = agent(&[("APPSETTINGS.json", r#"{ "A": 1 }"#), ("appsettings.json", r#"{ "A": 2 }"#)]);
+        if fs::read_dir(agent.path()).unwrap().count() < 2 {
+            return; // A file system that ignores case.
+        }
+        let (values, warnings) = read_agent(&agent, &[]).unwrap();
+        assert_eq!(values.text("A"), Some("2"));
+        assert!(warnings.len() == 1 && warnings[0].contains("APPSETTINGS.json: the file is ignored"), "{warnings:?}");
+    }
+
+    #[test]
+    fn files_that_are_none_are_refused_by_name() {
+        let folder = agent(&[("appsettings.json/x", "")]);
+        let error = read_agent(&folder, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "appsettings.json: this is no regular file");
+
+        let large = agent(&[("appsettings.agent.json", "")]);
+        let path = large.path().join("appsettings.agent.json");
+        File::options().write(true).open(path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        let error = read_agent(&large, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "appsettings.agent.json: the file is larger than 16 MiB");
+
+        let latin = agent(&[]);
+        fs::write(latin.path().join("appsettings.json"), b"{\n\"A\": \"\xFC\" }").unwrap();
+        let error = read_agent(&latin, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "appsettings.json:2:7: the file is not UTF-8 from here on");
+
+        let gone = agent(&[]);
+        let error = read(&gone.path().join("gone"), &[], &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("gone") && error.hint().unwrap().contains("agent-host init"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_unix_alone_can_get_wrong_is_refused_by_name() {
+        use std::os::unix::{ffi::OsStringExt, fs::symlink};
+
+        let dangling = agent(&[]);
+        symlink("nowhere", dangling.path().join("appsettings.json")).unwrap();
+        let error = read_agent(&dangling, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "appsettings.json: the file cannot be read");
+
+        let drive = agent(&[("appsettings.json", "{\n\"WorkFolderPath\": \"C:/Work\" }")]);
+        let error = read_agent(&drive, &[]).unwrap_err();
+        assert!(error.to_string().starts_with("appsettings.json:2:19: `WorkFolderPath` names a drive"), "{error}");
+
+        let variables = [("A__B".into(), OsString::from_vec(vec![0xFC])), ("C".into(), OsString::from_vec(vec![0xFC]))];
+        let error = read(agent(&[]).path(), &variables, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "environment variable A__B: the value is not UTF-8");
+    }
+}

@@ -215,3 +215,107 @@ impl<'a> Cursor<'a> {
         (self.line, self.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Values, Vec<String>) {
+        let mut warnings = Vec::new();
+        let values = parse("a.json", text, &mut warnings).unwrap();
+        (values, warnings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn values_become_flat_keys_and_keep_their_text() {
+        let (values, warnings) = read(
+            r#"{
+                // comments
+                "Text": " https://<YourCompany>.okta.com", /* of both kinds */
+                "Number": 1.50e3, "Big": 123456789012345678901234567890, "Flag": true, "Null": null, "Empty": "",
+                "List": ["a", { "b": "c" },], "Section:Key": "d", "Escape": "C:\\temp\u0041",
+                "None": {}, "NoneEither": [],
+            }"#,
+        );
+        for (key, text) in [
+            ("text", Some("https://<YourCompany>.okta.com")),
+            ("NUMBER", Some("1.50e3")),
+            ("Big", Some("123456789012345678901234567890")),
+            ("Flag", Some("true")),
+            ("Null", None),
+            ("Empty", None),
+            ("List:0", Some("a")),
+            ("List:1:B", Some("c")),
+            ("section:key", Some("d")),
+            ("Escape", Some("C:\\tempA")),
+            ("None", None),
+            ("NoneEither", None),
+            ("Absent", None),
+        ] {
+            assert_eq!(values.text(key), text, "{key}");
+        }
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn places_count_lines_and_characters() {
+        for (text, key, place) in [
+            ("{\n  \"A\": 1\n}", "A", "a.json:2:8"),
+            ("{\r\n  \"A\": {\r\n    \"B\": [1, true]}}", "A:B:1", "a.json:3:14"),
+            ("{ \"Ä€𝄞\": \"x\", \"A\": 1 }", "A", "a.json:1:20"),
+            ("{ \"A\": { \"B\": 1 } }", "A", "a.json:1:3"),
+        ] {
+            let (values, _) = read(text);
+            assert_eq!(values.entry(key).unwrap().origin.to_string(), place, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_reported_and_the_later_value_wins() {
+        let (values, warnings) = read("{ \"A\": { \"Key\": 1 },\n\"a\": { \"KEY\": 2, \"Other\": 3 } }");
+        assert_eq!((values.text("A:Key"), values.text("A:Other")), (Some("2"), Some("3")));
+        assert_eq!(warnings, ["a.json:2:15: `a:KEY` is given before, at a.json:1:17; this value is used"]);
+    }
+
+    #[test]
+    fn errors_point_at_the_place_and_show_no_value() {
+        let deep = "[".repeat(200_000);
+        let deep_sections = "{\"a\":".repeat(200_000);
+        for (text, expected) in [
+            ("{\n  \"A\": \"00secret\"\n  \"B\": 1 }", "2:18: a comma is missing here"),
+            ("{ \"A\": ['00secret'] }", "1:9: a text in single quotes"),
+            ("{ 'A': 1 }", "1:3: a text in single quotes"),
+            ("{ \"A\": \"00secret,\n \"B\": \"x\" }", "1:8: the text that starts here is not closed"),
+            ("{ \"A\": \"00secret }", "1:8: the text that starts here is not closed"),
+            ("{ \"A\": \"C:\\temp\\name,\r\n \"B\": 1 }", "1:8: the text that starts here is not closed"),
+            ("{ \"A\": \"00secret\\q\" }", "1:17: an escape that JSON does not know"),
+            ("{ \"A\": \"\\ud8000secret\" }", "1:9: an escape that JSON does not know"),
+            ("{ \"A\": \"00\tsecret\" }", "1:11: a control character in a text"),
+            ("{ \"A\": secret }", "1:8: a value without quotes"),
+            ("{ A: \"00secret\" }", "1:3: a key without quotes"),
+            ("{ \"A\" 1 }", "1:7: a colon is missing before this"),
+            ("{ \"A\": }", "1:8: a `}` where none belongs"),
+            ("{ \"A\":", "1:7: the value is missing"),
+            ("{ \"ÄÖ\": [1, 2", "1:9: the list that starts here is not closed"),
+            ("\r\n{ \"A\": { \"B\": 1 }", "2:1: the section that starts here is not closed"),
+            ("{} /* 00secret", "1:4: the comment that starts here is not closed"),
+            ("{ \"A\": 1,, }", "1:10: this is not JSON"),
+            ("{ \"A\": [1,,] }", "1:11: a comma too many"),
+            ("{ \"A\": 0xFF }", "1:8: no number as JSON writes it"),
+            ("{ \"A\": +1 }", "1:8: no number as JSON writes it"),
+            ("{ \"A\": 1. }", "1:8: no number as JSON writes it"),
+            ("{ \"A\": NaN }", "1:8: a value without quotes"),
+            ("{} {}", "1:4: more after the end of the settings"),
+            ("", "1:1: the settings are not in `{ … }`"),
+            ("[\"00secret\"]", "1:1: the settings are not in `{ … }`"),
+            (deep.as_str(), "1:513: nested too deep"),
+            (deep_sections.as_str(), "1:1282: nested too deep"),
+        ] {
+            let shown = &text[..text.floor_char_boundary(60)];
+            let error = parse("a.json", text, &mut Vec::new()).map(|_| ()).expect_err(shown);
+            assert_eq!(error.to_string(), format!("a.json:{expected}"), "{shown}");
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{shown}");
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+    }
+}
