@@ -1,3 +1,4 @@
 //! Placeholder.
 
+pub mod init;
 pub mod settings;
