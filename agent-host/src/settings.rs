@@ -1,0 +1,355 @@
+//! The agent's settings as the rest of the program sees them: typed, checked, secrets as `SecretString`.
+//!
+//! Where they come from is `settings/files.rs`; unknown sections are ignored, because the vendor allows them for
+//! human use. An error says where the setting is written, its key and what to do, and never a value that may be secret.
+
+mod files;
+mod json;
+mod values;
+
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
+use tracing::Level;
+use values::{Entry, Values};
+
+/// Serilog's levels and ours; `Fatal` has none of its own here.
+const LOG_LEVELS: [(&str, Level); 6] = [
+    ("Verbose", Level::TRACE),
+    ("Debug", Level::DEBUG),
+    ("Information", Level::INFO),
+    ("Warning", Level::WARN),
+    ("Error", Level::ERROR),
+    ("Fatal", Level::ERROR),
+];
+
+/// Switches that let values come from elsewhere. Refused, because without those values secrets would be missing.
+const UNREADABLE: [(&str, &str); 2] = [
+    ("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json"),
+    ("CyberArk:UseCyberArkSetting", "asks for values from a CyberArk vault"),
+];
+
+/// The settings of one agent directory.
+#[derive(Debug)]
+pub struct Settings {
+    /// The agent directory, as it was named.
+    pub directory: PathBuf,
+    /// Where configuration XML is.
+    pub conf_folder: PathBuf,
+    /// What may be deleted at any time: exports, logs of jobs.
+    pub temp_folder: PathBuf,
+    /// What must be kept: provisioning orders, the store, settings typed in the dashboard.
+    pub work_folder: PathBuf,
+    /// The least important level that is logged.
+    pub log_level: Level,
+    /// Every connection, in the order of the files.
+    pub connections: Vec<ConnectionSettings>,
+    values: Values,
+}
+
+/// Something in the settings that is not obeyed, with its place, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning(String);
+
+/// The environment variables of this process, for [`Settings::load`].
+pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+impl Settings {
+    /// Reads and checks the settings of the agent directory, over which `environment` wins.
+    ///
+    /// # Errors
+    /// All of kind `Settings`: a file that cannot be read or understood, or an unusable value.
+    pub fn load(
+        directory: &Path,
+        environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
+    ) -> Result<(Self, Vec<Warning>)> {
+        let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut warnings = Vec::new();
+        let values = files::read(directory, &environment, &mut warnings)?;
+        for (key, asks) in UNREADABLE {
+            if flag(&values, key)? {
+                let error = values.error(key, format_args!("{asks}, which this version cannot read"));
+                return Err(error.with_hint("set it to false and give the values in a file or in variables"));
+            }
+        }
+        check_sinks(&values, &mut warnings);
+        let settings = Self {
+            directory: directory.to_owned(),
+            conf_folder: directory.join("Conf"),
+            temp_folder: files::temp_folder(directory, &values)?,
+            work_folder: files::work_folder(directory, &values)?,
+            log_level: log_level(&values)?,
+            connections: connections(&values)?,
+            values,
+        };
+        Ok((settings, warnings))
+    }
+
+    /// The settings of the connection of this name, in whatever case.
+    ///
+    /// # Errors
+    /// Of kind `Settings` where there is none.
+    pub fn connection(&self, name: &str) -> Result<&ConnectionSettings> {
+        let known = || self.connections.iter().map(|connection| connection.id().as_str());
+        self.connections.iter().find(|connection| connection.id().is(name)).ok_or_else(|| {
+            let near = known().min_by_key(|known| distance(known, name)).filter(|known| distance(known, name) <= 3);
+            let names: Vec<String> = known().map(|known| format!("`{known}`")).collect();
+            let (are, hint) = match (names.is_empty(), near) {
+                (true, _) => {
+                    ("there are none".to_owned(), "add it to `Connections` in appsettings.agent.json".to_owned())
+                }
+                (_, None) => (format!("there are {}", names.join(", ")), "name one of them, or add it".to_owned()),
+                (_, Some(near)) => (format!("there are {}", names.join(", ")), format!("did you mean `{near}`?")),
+            };
+            Error::new(ErrorKind::Settings, format!("no connection `{name}`: {are}")).with_hint(hint)
+        })
+    }
+
+    /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.
+    pub fn locate(&self, connection: &ConnectionId, key: &str) -> Option<String> {
+        self.values.entry(&format!("Connections:{connection}:{key}")).map(|entry| entry.origin.to_string())
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Every connection with its settings. Keys that differ in case alone have become one key before.
+fn connections(values: &Values) -> Result<Vec<ConnectionSettings>> {
+    let mut ids: Vec<ConnectionId> = Vec::new();
+    for (rest, entry) in values.below("Connections") {
+        let name = rest.split(':').next().unwrap_or(rest);
+        if !ids.iter().any(|id| id.is(name)) {
+            ids.push(identifier(name, entry)?);
+        }
+        if name == rest && values.text(&entry.key).is_some() {
+            return Err(entry.error("holds a value where its settings belong").with_hint("write `{ \"Server\": … }`"));
+        }
+    }
+    let settings = |id: ConnectionId| {
+        let section = format!("Connections:{id}");
+        let given = values.below(&section).filter_map(|(key, entry)| Some((key, entry.text.clone()?)));
+        given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value))
+    };
+    Ok(ids.into_iter().map(settings).collect())
+}
+
+fn identifier(name: &str, entry: &Entry) -> Result<ConnectionId> {
+    name.parse().map_err(|error: Error| {
+        let hint = error.hint().unwrap_or_default().to_owned();
+        Error::new(ErrorKind::Settings, format!("{}: {error}", entry.origin)).with_hint(hint)
+    })
+}
+
+/// Serilog's minimum level: the one for the vendor's own namespace, which we stand for, goes before the general one.
+fn log_level(values: &Values) -> Result<Level> {
+    let keys = ["Serilog:MinimumLevel:Override:Usercube", "Serilog:MinimumLevel", "Serilog:MinimumLevel:Default"];
+    let Some((key, text)) = keys.iter().find_map(|key| Some((key, values.text(key)?))) else {
+        return Ok(Level::INFO);
+    };
+    let level = LOG_LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    level.map(|(_, level)| *level).ok_or_else(|| {
+        let names = LOG_LEVELS.map(|(name, _)| name).join(", ");
+        values.error(key, "is no log level").with_hint(format!("write one of {names}"))
+    })
+}
+
+/// Warns of log sinks that are not obeyed: `WriteTo` lists names, or sections with a `Name`.
+fn check_sinks(values: &Values, warnings: &mut Vec<Warning>) {
+    for (rest, entry) in values.below("Serilog:WriteTo") {
+        let is_name = match rest.split_once(':') {
+            None => true,
+            Some((_, key)) => key.eq_ignore_ascii_case("Name"),
+        };
+        let sink = values.text(&entry.key).filter(|_| is_name);
+        if sink.is_some_and(|sink| !sink.eq_ignore_ascii_case("Console")) {
+            let Entry { key, origin, .. } = entry;
+            warnings
+                .push(Warning(format!("{origin}: `{key}` is no sink of this version; logs go to the console alone")));
+        }
+    }
+}
+
+fn flag(values: &Values, key: &str) -> Result<bool> {
+    match values.text(key) {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(_) => Err(values.error(key, "is neither true nor false").with_hint("write true or false")),
+    }
+}
+
+/// How many letters must be added, removed or replaced to get from one name to the other, whatever the case.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut costs: Vec<usize> = (0..=right.len()).collect();
+    for (row, l) in left.to_lowercase().chars().enumerate() {
+        let mut diagonal = row;
+        costs[0] = row + 1;
+        for (column, &r) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(l != r);
+            diagonal = costs[column + 1];
+            costs[column + 1] = replaced.min(diagonal + 1).min(costs[column] + 1);
+        }
+    }
+    costs[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, fs};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NO_VARIABLES: [(&str, &str); 0] = [];
+
+    /// An agent directory with these contents of appsettings.agent.json.
+    fn agent(text: &str) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("appsettings.agent.json"), text).unwrap();
+        directory
+    }
+
+    fn load(text: &str) -> Result<(Settings, Vec<String>)> {
+        let (settings, warnings) = Settings::load(agent(text).path(), NO_VARIABLES)?;
+        Ok((settings, warnings.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn the_vendors_sample_loads() {
+        let (settings, warnings) = load(
+            r#"{
+                "Connections": {
+                    "OktaExportFulfillment": {
+                        "Server": " https://<YourCompany>.okta.com",
+                        "ApiKey": "<GeneratedUserToken>",
+                    }
+                }
+            }"#,
+        )
+        .unwrap();
+        let connection = settings.connection("oktaexportfulfillment").unwrap();
+        assert_eq!(connection.id().as_str(), "OktaExportFulfillment");
+        assert_eq!(connection.text("server"), Some("https://<YourCompany>.okta.com"));
+        assert_eq!(settings.locate(connection.id(), "Server").unwrap(), "appsettings.agent.json:4:35");
+        assert_eq!(settings.locate(connection.id(), "MaxConcurrency"), None);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn connections_merge_over_all_sources_and_keep_their_first_spelling() {
+        let agent = agent(r#"{ "connections": { "Okta": { "Server": "a", "Max": 8 }, "Empty": {} }, "Other": [] }"#);
+        let environment = [("CONNECTIONS__OKTA__APIKEY", "b"), ("Connections__Okta-2.eu__Server", "c")];
+        let (settings, _) = Settings::load(agent.path(), environment).unwrap();
+        let names: Vec<&str> = settings.connections.iter().map(|connection| connection.id().as_str()).collect();
+        assert_eq!(names, ["Okta", "Empty", "Okta-2.eu"]);
+        let okta = settings.connection("Okta").unwrap();
+        assert_eq!(okta.keys().collect::<Vec<_>>(), ["APIKEY", "Max", "Server"]);
+        assert_eq!((okta.number("max", 1, 1..=9).unwrap(), okta.text("ApiKey")), (8, Some("b")));
+        assert_eq!(settings.locate(okta.id(), "ApiKey").unwrap(), "environment variable CONNECTIONS__OKTA__APIKEY");
+    }
+
+    #[test]
+    fn an_unknown_connection_is_refused_with_the_nearest_name() {
+        let (settings, _) = load(r#"{ "Connections": { "OktaExport": {}, "HR": {} } }"#).unwrap();
+        for (name, hint) in
+            [("OktaExprot", "did you mean `OktaExport`?"), ("Salesforce", "name one of them, or add it")]
+        {
+            let error = settings.connection(name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert_eq!(error.to_string(), format!("no connection `{name}`: there are `OktaExport`, `HR`"));
+            assert_eq!(error.hint(), Some(hint));
+        }
+        let (settings, _) = load("{}").unwrap();
+        let error = settings.connection("Okta").unwrap_err();
+        assert_eq!(error.to_string(), "no connection `Okta`: there are none");
+    }
+
+    #[test]
+    fn unusable_values_are_refused_where_they_are_written() {
+        for (text, expected) in [
+            (
+                "{ \"Connections\":\n{ \"Okta_Export\": { \"ApiKey\": \"00secret\" } } }",
+                "appsettings.agent.json:2:3: `Okta_Export` is no connection identifier: it contains `_`, \
+                 which separates connection and table in file names",
+            ),
+            (
+                r#"{ "Connections": { "Okta": "00secret" } }"#,
+                "appsettings.agent.json:1:28: `Connections:Okta` holds a value where its settings belong",
+            ),
+            (
+                r#"{ "Serilog": { "MinimumLevel": "00secret" } }"#,
+                "appsettings.agent.json:1:32: `Serilog:MinimumLevel` is no log level",
+            ),
+            (
+                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "True" } }"#,
+                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` asks for \
+                 appsettings.encrypted.agent.json, which this version cannot read",
+            ),
+            (
+                r#"{ "CyberArk": { "UseCyberArkSetting": "00secret" } }"#,
+                "appsettings.agent.json:1:39: `CyberArk:UseCyberArkSetting` is neither true nor false",
+            ),
+        ] {
+            let error = load(text).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
+            assert!(!format!("{error:?} {:?}", error.source()).contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_level_is_serilogs() {
+        for (serilog, level) in [
+            ("{}", Level::INFO),
+            (r#"{ "MinimumLevel": "verbose" }"#, Level::TRACE),
+            (r#"{ "MinimumLevel": { "Default": "Fatal" } }"#, Level::ERROR),
+            (r#"{ "MinimumLevel": { "Default": "Error", "Override": { "Usercube": "Warning" } } }"#, Level::WARN),
+            (r#"{ "MinimumLevel": { "Default": "Debug", "Override": { "Usercube.Jobs": "Error" } } }"#, Level::DEBUG),
+        ] {
+            let (settings, _) = load(&format!("{{ \"Serilog\": {serilog} }}")).unwrap();
+            assert_eq!(settings.log_level, level, "{serilog}");
+        }
+    }
+
+    #[test]
+    fn sinks_other_than_the_console_are_reported() {
+        let (_, warnings) = load(
+            r#"{ "Serilog": { "WriteTo": [
+                "console",
+                { "Name": "Syslog", "Args": { "host": "00secret", "path": "x" } }
+            ] } }"#,
+        )
+        .unwrap();
+        let expected = "appsettings.agent.json:3:27: `Serilog:WriteTo:1:Name` is no sink of this version; \
+                        logs go to the console alone";
+        assert_eq!(warnings, [expected]);
+    }
+
+    #[test]
+    fn folders_are_relative_to_the_agent_directory() {
+        let agent = agent(r#"{ "TempFolderPath": " ..\\Temp\\one " }"#);
+        let (settings, _) = Settings::load(agent.path(), NO_VARIABLES).unwrap();
+        assert_eq!(settings.temp_folder, agent.path().join("..").join("Temp").join("one"));
+        assert_eq!(settings.work_folder, agent.path().join("Work"));
+        assert_eq!(settings.conf_folder, agent.path().join("Conf"));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let (settings, _) = load(r#"{ "Connections": { "Okta": { "ApiKey": "00secret" } } }"#).unwrap();
+        assert!(!format!("{settings:?}").contains("00secret"));
+    }
+}
