@@ -6,3 +6,4 @@ pub mod guard;
 pub mod manifest;
 pub mod publish;
 mod sort;
+mod step;

@@ -32,6 +32,7 @@ impl<'a> Record<'a> {
         &self.bytes[..self.text_at(self.width)]
     }
 
+    #[inline]
     pub(super) fn cell(self, index: usize) -> &'a [u8] {
         &self.bytes[self.text_at(index)..self.text_at(index + 1)]
     }
@@ -40,12 +41,14 @@ impl<'a> Record<'a> {
         (0..self.width).map(move |index| self.cell(index))
     }
 
+    #[inline]
     pub(super) fn compare(self, other: Record<'_>, key: &[usize]) -> Ordering {
         let mut cells = key.iter().map(|&index| self.cell(index).cmp(other.cell(index)));
         cells.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// Where the text of the cell `index` starts, which is where the cell before it ends.
+    #[inline]
     fn text_at(self, index: usize) -> usize {
         let text = self.width * 4;
         if index == 0 { text } else { text + read_u32(&self.bytes[(index - 1) * 4..]) }
@@ -58,7 +61,9 @@ pub(super) struct Sorter {
     key: Vec<usize>,
     budget: usize,
     folder: PathBuf,
+    /// The records of the run in the making; behind `kept` a draft.
     bytes: Vec<u8>,
+    kept: usize,
     order: Vec<Entry>,
     spill: Option<Spill>,
 }
@@ -80,43 +85,48 @@ impl Sorter {
     /// Sorts records of `width` cells by the cells `key`; spills into `folder` what outgrows `budget` bytes.
     pub(super) fn new(width: usize, key: Vec<usize>, budget: usize, folder: PathBuf) -> Self {
         let budget = budget.min(u32::MAX as usize / 2);
-        Self { width, key, budget, folder, bytes: Vec::new(), order: Vec::new(), spill: None }
+        Self { width, key, budget, folder, bytes: Vec::new(), kept: 0, order: Vec::new(), spill: None }
     }
 
-    pub(super) fn push<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        let start = self.bytes.len();
-        let text = start + self.width * 4;
+    /// Takes a record on trial: without [`Sorter::keep`] the next one replaces it.
+    pub(super) fn draft<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Record<'_> {
+        self.bytes.truncate(self.kept);
+        let text = self.kept + self.width * 4;
         self.bytes.resize(text, 0);
         for (index, cell) in cells.enumerate() {
             self.bytes.extend_from_slice(cell.as_bytes());
             let end = u32::try_from(self.bytes.len() - text).expect("a record is part of one answer, far below 4 GiB");
-            self.bytes[start + index * 4..][..4].copy_from_slice(&end.to_le_bytes());
+            self.bytes[self.kept + index * 4..][..4].copy_from_slice(&end.to_le_bytes());
         }
-        let at = u32::try_from(start).expect("the budget is below 4 GiB");
+        Record::new(&self.bytes[self.kept..], self.width)
+    }
+
+    /// Keeps the last draft.
+    pub(super) fn keep(&mut self) -> io::Result<()> {
+        let at = u32::try_from(self.kept).expect("the budget is below 4 GiB");
         self.order.push(Entry { prefix: 0, at });
+        self.kept = self.bytes.len();
         // The sort takes as much room again for its entries.
-        if self.bytes.len() + self.order.len() * 2 * size_of::<Entry>() >= self.budget { self.spill() } else { Ok(()) }
+        if self.kept + self.order.len() * 2 * size_of::<Entry>() >= self.budget { self.spill() } else { Ok(()) }
     }
 
     /// Calls `take` with every record, in order.
     pub(super) fn finish(mut self, mut take: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
         if self.spill.is_none() {
             self.sort();
-            return self.order.iter().try_for_each(|entry| take(Record::new(&self.bytes[entry.at as usize..], self.width)));
+            return self
+                .order
+                .iter()
+                .try_for_each(|entry| take(Record::new(&self.bytes[entry.at as usize..], self.width)));
         }
         if !self.order.is_empty() {
             self.spill()?;
         }
         let fan_in = (self.budget / BLOCK).clamp(2, 512);
         let Self { width, key, spill, .. } = self;
-        let Spill { file, mut runs } = spill.expect("there is a spill");
+        let Spill { file, mut runs } = spill.expect("the records were spilled");
         while runs.len() > fan_in {
-            // Neighbours only, so that older runs stay ahead of younger ones; the youngest, so that no run is merged
-            // more often than needed.
-            let few = runs.split_off(runs.len() - fan_in.min(runs.len() - fan_in + 1));
-            let mut out = Appender::new(&file)?;
-            merge(&file, few, width, &key, |record| out.push(record.bytes()))?;
-            runs.push(out.finish()?);
+            runs = merge_some(&file, runs, fan_in, width, &key)?;
         }
         merge(&file, runs, width, &key, take)
     }
@@ -133,6 +143,7 @@ impl Sorter {
         }
         spill.runs.push(out.finish()?);
         self.bytes.clear();
+        self.kept = 0;
         self.order.clear();
         Ok(())
     }
@@ -259,6 +270,28 @@ impl PartialEq for Head<'_> {
 
 impl Eq for Head<'_> {}
 
+/// Merges neighbouring runs, the oldest first, until `fan_in` are left or each has been merged once.
+fn merge_some(
+    file: &File,
+    runs: Vec<Range<u64>>,
+    fan_in: usize,
+    width: usize,
+    key: &[usize],
+) -> io::Result<Vec<Range<u64>>> {
+    let mut surplus = runs.len() - fan_in;
+    let mut merged = Vec::new();
+    let mut runs = runs.into_iter();
+    while surplus > 0 && runs.len() > 0 {
+        let few: Vec<_> = runs.by_ref().take(fan_in.min(surplus + 1)).collect();
+        surplus -= few.len() - 1;
+        let mut out = Appender::new(file)?;
+        merge(file, few, width, key, |record| out.push(record.bytes()))?;
+        merged.push(out.finish()?);
+    }
+    merged.extend(runs);
+    Ok(merged)
+}
+
 fn merge(
     file: &File,
     runs: Vec<Range<u64>>,
@@ -284,6 +317,7 @@ fn merge(
     Ok(())
 }
 
+/// The first eight bytes as a number that compares as they do.
 fn prefix(text: &[u8]) -> u64 {
     let mut first = [0; 8];
     let length = text.len().min(first.len());
