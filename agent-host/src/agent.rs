@@ -69,8 +69,8 @@ impl Agent {
     /// Of kind `Settings`; a setting at fault is named with the place where it is written.
     pub fn connection(&self, name: &str) -> Result<Opened<'_>> {
         let settings = self.settings.connection(name)?;
-        let declared = self.mapping.connections.iter().find(|connection| settings.id().is(connection.identifier.as_str()));
-        let package = declared.map(|connection| connection.package.as_str());
+        let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
+        let package = declared.and_then(|connection| connection.package.as_deref());
         let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key)) {
             Some(place) => error.within(&format!("{place}: connection `{name}`")),
             None => error.within(&format!("connection `{name}`")),
@@ -83,8 +83,9 @@ impl Agent {
 
     /// Whether the mapping switches the export of the connection off, and where it says so.
     pub fn export_switched_off(&self, name: &str) -> Option<String> {
-        let connection = self.mapping.connections.iter().find(|connection| connection.identifier.eq_ignore_ascii_case(name))?;
-        let connector = self.mapping.connectors.iter().find(|c| c.identifier == connection.connector);
+        let connection = self.mapping.connections.iter().find(|c| c.identifier.eq_ignore_ascii_case(name))?;
+        let name = connection.connector.as_deref().unwrap_or_default();
+        let connector = self.mapping.connectors.iter().find(|connector| connector.identifier.eq_ignore_ascii_case(name));
         if connection.deactivation == Deactivation::Export {
             Some(format!("{}: DeactivationExportFulfill", connection.position))
         } else {

@@ -1,0 +1,259 @@
+//! One connection exported: every table read, sorted and checked, then published all at once or not at all.
+//!
+//! Half a file reads as mass deletion at the next synchronisation, so nothing is published before the last record of
+//! the last table is there and the counts are plausible.
+
+mod csv_file;
+mod file_error;
+mod guard;
+mod manifest;
+mod publish;
+mod sort;
+mod step;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use chrono::{SecondsFormat, Utc};
+use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
+use futures::StreamExt;
+use serde::Serialize;
+
+pub use file_error::FileError;
+pub use guard::Refused;
+pub use manifest::{Manifest, Rejected};
+
+use crate::agent::Opened;
+use csv_file::CsvFile;
+use manifest::{Requests, TableEntry};
+use publish::Staging;
+
+/// Cells of one table held in memory before they are sorted through temporary files.
+const TABLE_BUDGET_BYTES: usize = 4 << 20;
+/// How often the watcher is told.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+
+/// What to export, and what to do about suspicious results.
+#[derive(Debug, Default)]
+pub struct ExportOptions {
+    /// The folder the files go to; else `ExportOutput` in the temp folder.
+    pub output: PathBuf,
+    /// Names of tables; empty for all that the settings ask for.
+    pub tables: Vec<String>,
+    /// Whether tables may be empty or much smaller than before.
+    pub accept_shrink: bool,
+}
+
+/// What an export did.
+#[derive(Debug, Serialize)]
+pub struct ExportReport {
+    /// The connection's identifier.
+    pub connection: String,
+    /// The folder the files are in.
+    pub output: PathBuf,
+    /// Whether the files were put in place.
+    pub published: bool,
+    /// By name.
+    pub tables: BTreeMap<String, TableReport>,
+    /// The requests it took.
+    pub requests: Requests,
+    /// Answers that said "too many requests".
+    pub throttled: u64,
+    /// The most requests under way at once.
+    pub max_in_flight: u32,
+    /// By bucket: how long its limit was used up while something waited for it.
+    pub waited_ms: BTreeMap<String, u64>,
+    /// How long it all took.
+    pub duration_ms: u64,
+}
+
+/// One table of an export.
+#[derive(Debug, Serialize)]
+pub struct TableReport {
+    /// The file's name.
+    pub file: String,
+    /// Records in the file.
+    pub records: u64,
+    /// Records that are not in the file, because their key is empty or repeated.
+    pub rejected: u64,
+}
+
+/// How far an export is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// By the place of the table in the list that is exported: its name, and the records read.
+    pub records: &'a [(String, u64)],
+    /// Requests, waits, pages.
+    pub traffic: Traffic,
+}
+
+/// The tables to export: those named, else those the setting `Tables` names, else all.
+///
+/// # Errors
+/// Of kind `Settings` for a name that no table has.
+pub fn choose_tables(opened: &Opened<'_>, named: &[String]) -> Result<Vec<Table>, Error> {
+    let from_settings: Vec<String> =
+        opened.settings.list("Tables").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let names = if named.is_empty() { &from_settings } else { named };
+    if let Some(unknown) = names.iter().find(|name| opened.capabilities.table(name).is_none()) {
+        let known: Vec<&str> = opened.capabilities.tables.iter().map(|table| table.name).collect();
+        let error = Error::new(ErrorKind::Settings, format!("there is no table `{unknown}`"));
+        return Err(error.with_hint(format!("name one of {}", known.join(", "))));
+    }
+    let is_wanted = |table: &&Table| names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(&table.name));
+    Ok(opened.tables.iter().filter(is_wanted).cloned().collect())
+}
+
+/// Exports the tables of a connection and publishes them. `watch` is told now and then how far it is.
+///
+/// # Errors
+/// Those of the connector; [`FileError`]; [`Refused`]. Readers then find the former set, byte for byte.
+pub async fn export(
+    opened: &Opened<'_>,
+    options: &ExportOptions,
+    mut watch: impl FnMut(&Progress<'_>),
+) -> anyhow::Result<ExportReport> {
+    let connection = opened.settings.id().as_str();
+    let tables = choose_tables(opened, &options.tables)?;
+    let (began, started) = (Instant::now(), now());
+    let staging = Staging::open(&options.output, connection)?;
+    let files = read_tables(opened, &tables, staging.folder(), &mut watch).await?;
+    let mut entries = BTreeMap::new();
+    for (table, file) in tables.iter().zip(files) {
+        let written = file.finish()?;
+        let entry = TableEntry {
+            file: publish::csv_name(connection, &table.name),
+            finished: now(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            records: written.records,
+            rejected: written.rejected,
+            bytes: written.bytes,
+            sha256: written.sha256,
+        };
+        warn_of_rejected(connection, &table.name, &entry.rejected);
+        entries.insert(table.name.clone(), entry);
+    }
+    compare(&opened.capabilities, &entries, staging.previous(), options.accept_shrink)?;
+    let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
+    let report = report(&manifest, &options.output);
+    staging.publish(manifest)?;
+    Ok(report)
+}
+
+/// Reads all tables into files that are not finished yet.
+async fn read_tables(
+    opened: &Opened<'_>,
+    tables: &[Table],
+    folder: &Path,
+    watch: &mut impl FnMut(&Progress<'_>),
+) -> anyhow::Result<Vec<CsvFile>> {
+    let file_of = |table: &Table| {
+        let identity = opened.capabilities.table(&table.name).map_or(&[][..], |capability| capability.identity);
+        let name = publish::csv_name(opened.settings.id().as_str(), &table.name);
+        CsvFile::new(folder, &name, table, table.is_keyed_by(identity), TABLE_BUDGET_BYTES)
+    };
+    let mut files: Vec<CsvFile> = tables.iter().map(file_of).collect();
+    let mut records: Vec<(String, u64)> = tables.iter().map(|table| (table.name.clone(), 0)).collect();
+    let mut batches = opened.connector.export(tables);
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            _ = ticks.tick() => watch(&Progress { records: &records, traffic: opened.connector.traffic() }),
+            batch = batches.next() => {
+                let Some(batch) = batch.transpose()? else { return Ok(files) };
+                records[batch.table].1 += u64::try_from(batch.records.len())?;
+                files[batch.table].push(&batch.records)?;
+            }
+        }
+    }
+}
+
+/// Refuses the set where a table is suspiciously small.
+fn compare(
+    capabilities: &Capabilities,
+    entries: &BTreeMap<String, TableEntry>,
+    previous: Option<&Manifest>,
+    accept_shrink: bool,
+) -> Result<(), Refused> {
+    let before = |table: &str| Some(previous?.tables.get(table)?.records);
+    let compared = entries.iter().map(|(table, entry)| guard::Compared {
+        table,
+        before: before(table),
+        now: entry.records,
+        never_empty: capabilities.table(table).is_some_and(|capability| capability.never_empty),
+    });
+    guard::check(compared, accept_shrink)
+}
+
+fn describe(
+    connection: &str,
+    tables: BTreeMap<String, TableEntry>,
+    traffic: &Traffic,
+    started: String,
+    took: Duration,
+) -> Manifest {
+    let by_bucket = traffic.by_bucket.iter();
+    Manifest {
+        connection: connection.to_owned(),
+        written_by: concat!("agent-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+        started,
+        finished: now(),
+        duration_ms: millis(took),
+        tables,
+        requests: Requests {
+            total: traffic.total(),
+            by_bucket: by_bucket.clone().map(|(name, bucket)| (name.clone(), bucket.requests)).collect(),
+        },
+        throttled: traffic.throttled,
+        waited_ms: by_bucket.map(|(name, bucket)| (name.clone(), millis(bucket.waited))).collect(),
+        max_in_flight: traffic.max_in_flight,
+    }
+}
+
+fn report(manifest: &Manifest, output: &Path) -> ExportReport {
+    let tables = manifest.tables.iter().map(|(name, entry)| {
+        let report = TableReport { file: entry.file.clone(), records: entry.records, rejected: entry.rejected.count };
+        (name.clone(), report)
+    });
+    ExportReport {
+        connection: manifest.connection.clone(),
+        output: output.to_owned(),
+        published: true,
+        tables: tables.collect(),
+        requests: manifest.requests.clone(),
+        throttled: manifest.throttled,
+        max_in_flight: manifest.max_in_flight,
+        waited_ms: manifest.waited_ms.clone(),
+        duration_ms: manifest.duration_ms,
+    }
+}
+
+fn warn_of_rejected(connection: &str, table: &str, rejected: &Rejected) {
+    if rejected.count > 0 {
+        tracing::warn!(
+            connection.id = connection,
+            table.name = table,
+            records = rejected.count,
+            "records with an empty or repeated key are not in the file; the manifest names them"
+        );
+    }
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl std::fmt::Debug for Opened<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("settings", self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! One table's records as a CSV file: sorted by key, each key once, in bounded memory.
+//!
+//! UTF-8 without BOM, `,`, quotes only where RFC 4180 needs them, LF line ends, header always. A record whose key is
+//! empty or taken is not written but counted and named: readers drop such records without a word.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use connector_api::{Records, Table};
+use sha2::{Digest, Sha256};
+
+use super::{
+    file_error::FileError,
+    manifest::Rejected,
+    sort::{Record, Sorter},
+};
+
+/// Bytes handed to the file at once.
+const BLOCK: usize = 64 << 10;
+
+/// A CSV file that takes records in any order.
+pub struct CsvFile {
+    folder: PathBuf,
+    name: String,
+    table: Table,
+    identity: bool,
+    sorter: Sorter,
+    arrived: u64,
+    rejected: Rejected,
+}
+
+/// What became of the records, once the file is on the disk.
+#[derive(Debug)]
+pub struct Written {
+    /// Records in the file.
+    pub records: u64,
+    /// Records that are not in the file.
+    pub rejected: Rejected,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl CsvFile {
+    /// The file `name` in `folder`. `identity` says that the key is the system's own identity of a record: a key that
+    /// comes again is then the same record read again, and the last reading counts. `budget` is in bytes; what
+    /// outgrows it is sorted through temporary files in `folder`.
+    pub fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            table: table.clone(),
+            identity,
+            sorter: Sorter::new(table.columns.len(), table.key.clone(), budget, folder.to_owned()),
+            arrived: 0,
+            rejected: Rejected::default(),
+        }
+    }
+
+    /// Takes records as wide as the table.
+    pub fn push(&mut self, records: &Records) -> Result<(), FileError> {
+        for cells in records.iter() {
+            self.arrived += 1;
+            let record = self.sorter.draft(cells);
+            if self.table.key.iter().any(|&index| record.cell(index).is_empty()) {
+                self.rejected.add("empty key", || name(record, &self.table.key, self.arrived));
+            } else {
+                self.sorter.keep().map_err(|error| FileError::new("sort records in", &self.folder, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file and sees it to the disk.
+    pub fn finish(self) -> Result<Written, FileError> {
+        let path = self.folder.join(&self.name);
+        let write = || {
+            let file = File::create_new(&path)?;
+            let written = self.write_to(&file)?;
+            file.sync_all()?;
+            Ok(written)
+        };
+        write().map_err(|error| FileError::new("write", &path, error))
+    }
+
+    fn write_to(self, file: impl Write) -> io::Result<Written> {
+        let sealed = Sealed { file, sha256: Sha256::new(), bytes: 0 };
+        let mut csv = csv::WriterBuilder::new().buffer_capacity(BLOCK).from_writer(sealed);
+        csv.write_record(self.table.columns.iter().map(|column| &column.name))?;
+        let mut once = Once {
+            csv,
+            key: &self.table.key,
+            width: self.table.columns.len(),
+            identity: self.identity,
+            held: Vec::new(),
+            records: 0,
+            rejected: self.rejected,
+        };
+        self.sorter.finish(|record| once.take(record))?;
+        once.write_held()?;
+        let Once { csv, records, rejected, .. } = once;
+        let sealed = csv.into_inner().map_err(|error| error.into_error())?;
+        let sha256 = sealed.sha256.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("text takes everything");
+            text
+        });
+        Ok(Written { records, rejected, bytes: sealed.bytes, sha256 })
+    }
+}
+
+/// Writes sorted records, one for each key.
+struct Once<'a, W: Write> {
+    csv: csv::Writer<Sealed<W>>,
+    key: &'a [usize],
+    width: usize,
+    identity: bool,
+    /// The record that is written as soon as another key follows.
+    held: Vec<u8>,
+    records: u64,
+    rejected: Rejected,
+}
+
+impl<W: Write> Once<'_, W> {
+    fn take(&mut self, record: Record<'_>) -> io::Result<()> {
+        let held = Record::new(&self.held, self.width);
+        if self.held.is_empty() || held.compare(record, self.key).is_ne() {
+            self.write_held()?;
+        } else if !self.identity {
+            if held.bytes() != record.bytes() {
+                self.rejected.add("repeated key", || name(record, self.key, 0));
+            }
+            return Ok(());
+        }
+        self.held.clear();
+        self.held.extend_from_slice(record.bytes());
+        Ok(())
+    }
+
+    fn write_held(&mut self) -> io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.records += 1;
+        Ok(self.csv.write_record(Record::new(&self.held, self.width).cells())?)
+    }
+}
+
+/// A file whose size and SHA-256 are known when it is written.
+struct Sealed<W> {
+    file: W,
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Sealed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.sha256.update(&bytes[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What names a record: the cells of its key; where they are empty its first cell that is not, else its number.
+fn name(record: Record<'_>, key: &[usize], number: u64) -> String {
+    let text = |cell| String::from_utf8_lossy(cell);
+    if key.iter().any(|&index| !record.cell(index).is_empty()) {
+        return key.iter().map(|&index| text(record.cell(index))).collect::<Vec<_>>().join(",");
+    }
+    record
+        .cells()
+        .find(|cell| !cell.is_empty())
+        .map_or_else(|| format!("record {number}"), |cell| text(cell).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use connector_api::Column;
+    use std::time::Instant;
+
+    fn cpu_ms() -> (f64, String) {
+        let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+        let ns: f64 = stat.split(' ').next().unwrap().parse().unwrap();
+        let hwm = std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find(|l| l.starts_with("VmHWM"))
+            .unwrap()
+            .to_owned();
+        (ns / 1e6, hwm)
+    }
+
+    #[test]
+    #[ignore]
+    fn measure() {
+        for (groups, members, sorted) in
+            [(5000u64, 200u64, true), (5000, 200, false), (50, 20000, true), (20000, 500, true)]
+        {
+            let table = Table {
+                name: "groupsusers".into(),
+                columns: vec![Column::at("groupId"), Column::at("userId")],
+                key: vec![0, 1],
+            };
+            let folder = tempfile::tempdir().unwrap();
+            let mut file = CsvFile::new(
+                folder.path(),
+                "x.csv",
+                &table,
+                true,
+                std::env::var("B").map_or(8 << 20, |b| b.parse().unwrap()),
+            );
+            let mut cpu = 0.0;
+            let start = Instant::now();
+            let mut seed = 1u64;
+            let mut roll = move |n: u64| {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                seed % n
+            };
+            for g in 0..groups {
+                let group = format!("00gm{:012}x5d7", g * 7919 % groups);
+                let mut users: Vec<u64> = (0..members).map(|_| roll(100_000)).collect();
+                if sorted {
+                    users.sort();
+                }
+                for page in users.chunks(1000) {
+                    let mut records = Records::new(2);
+                    for user in page {
+                        records.push([group.as_str(), &format!("00um{user:012}x5d7")]);
+                    }
+                    let t = cpu_ms_thread();
+                    file.push(&records).unwrap();
+                    cpu += cpu_ms_thread() - t;
+                }
+            }
+            let t = cpu_ms_thread();
+            let written = file.finish().unwrap();
+            let fin = cpu_ms_thread() - t;
+            println!(
+                "{groups}x{members} sorted={sorted}: push {cpu:.0} ms finish {fin:.0} ms, wall {:?} {} {} {}",
+                start.elapsed(),
+                written.records,
+                written.bytes,
+                cpu_ms().1
+            );
+        }
+    }
+    fn cpu_ms_thread() -> f64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+    }
+}

@@ -1,0 +1,56 @@
+//! What goes wrong with files and folders: which one, and what the reader of the message can do about it.
+
+use std::{error::Error, fmt, io, path::Path};
+
+/// A file or folder that could not be read, written or put in place.
+#[derive(Debug)]
+pub struct FileError {
+    message: String,
+    hint: &'static str,
+    source: Option<io::Error>,
+}
+
+impl FileError {
+    /// `attempt` is what was tried, such as `write`.
+    pub(super) fn new(attempt: &str, path: &Path, source: io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "free space there, or set `TempFolderPath` to a folder with more of it"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "let the agent's account write there, or set `TempFolderPath` to another folder"
+            }
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => {
+                "move what is in the way, or set `TempFolderPath` to another folder"
+            }
+            _ => "see that the disk is there and sound, then export again",
+        };
+        Self { message: format!("cannot {attempt} `{}`", path.display()), hint, source: Some(source) }
+    }
+
+    /// Another export is at work where this one would write.
+    pub(super) fn locked(connection: &str, output: &Path) -> Self {
+        Self {
+            message: format!("another export of `{connection}` is writing into `{}`", output.display()),
+            hint: "wait until it is done, or give another folder with `--output`",
+            source: None,
+        }
+    }
+
+    /// What to do about it, as a sentence without its full stop.
+    pub fn hint(&self) -> &'static str {
+        self.hint
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
