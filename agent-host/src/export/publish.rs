@@ -101,7 +101,7 @@ impl Staging {
         Ok(Self { place, folder, previous, _lock: lock })
     }
 
-    fn publish_by(self, mut manifest: Manifest, run: Run<'_>) -> Result<(), FileError> {
+    fn publish_by(&self, mut manifest: Manifest, run: Run<'_>) -> Result<(), FileError> {
         for (table, entry) in self.previous.iter().flat_map(|previous| &previous.tables) {
             if self.place.output.join(&entry.file).exists() {
                 manifest.tables.entry(table.clone()).or_insert_with(|| entry.clone());
@@ -183,8 +183,8 @@ impl Place {
             steps.extend(moves.map(|name| Step::Move { from: set.join(&name), to: self.output.join(name) }));
         }
         steps.push(Step::Sync(self.output.clone()));
-        // Every name is a plain file now.
-        steps.push(Step::Remove(self.home.join(CURRENT)));
+        // Every name is a plain file now. The link goes last: it tells the set it leads to from the committed one.
+        steps.extend(current.into_iter().chain([self.home.join(CURRENT)]).map(Step::Remove));
         steps.push(Step::Move { from: commit, to: self.output.join(export) });
         steps.extend([Step::Sync(self.output.clone()), Step::Sync(self.home.clone())]);
         Ok(steps)
@@ -261,7 +261,7 @@ fn lock(home: &Path, output: &Path, connection: &str) -> Result<File, FileError>
 }
 
 fn each(steps: Vec<Step>, run: Run<'_>) -> Result<(), FileError> {
-    steps.iter().try_for_each(run)
+    steps.into_iter().try_for_each(|step| run(&step))
 }
 
 /// The files of a set.
@@ -275,3 +275,6 @@ fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     let names = read().map_err(|error| FileError::new("read", folder, error))?;
     Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
 }
+
+#[cfg(test)]
+mod tests;
