@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     file_error::FileError,
-    manifest::Rejected,
+    manifest::{Rejected, TableEntry},
     sort::{Record, Sorter},
 };
 
@@ -33,21 +33,8 @@ pub struct CsvFile {
     rejected: Rejected,
 }
 
-/// What became of the records, once the file is on the disk.
-#[derive(Debug)]
-pub struct Written {
-    /// Records in the file.
-    pub records: u64,
-    /// Records that are not in the file.
-    pub rejected: Rejected,
-    /// Size of the file.
-    pub bytes: u64,
-    /// SHA-256 of the file, in lower-case hexadecimal.
-    pub sha256: String,
-}
-
 impl CsvFile {
-    /// The file `name` in `folder`. `identity` says that the key is the system's own identity of a record: a key that
+    /// The file `name` in `folder`, for a table that has a key. `identity` says that the key is the system's own identity of a record: a key that
     /// comes again is then the same record read again, and the last reading counts. `budget` is in bytes; what
     /// outgrows it is sorted through temporary files in `folder`.
     pub fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
@@ -76,26 +63,27 @@ impl CsvFile {
         Ok(())
     }
 
-    /// Writes the file and sees it to the disk.
-    pub fn finish(self) -> Result<Written, FileError> {
+    /// Writes the file, sees it to the disk and says what is in it.
+    pub fn finish(self) -> Result<TableEntry, FileError> {
         let path = self.folder.join(&self.name);
         let write = || {
             let file = File::create_new(&path)?;
-            let written = self.write_to(&file)?;
+            let entry = self.write_to(&file)?;
             file.sync_all()?;
-            Ok(written)
+            Ok(entry)
         };
         write().map_err(|error| FileError::new("write", &path, error))
     }
 
-    fn write_to(self, file: impl Write) -> io::Result<Written> {
+    fn write_to(self, file: impl Write) -> io::Result<TableEntry> {
         let sealed = Sealed { file, sha256: Sha256::new(), bytes: 0 };
         let mut csv = csv::WriterBuilder::new().buffer_capacity(BLOCK).from_writer(sealed);
-        csv.write_record(self.table.columns.iter().map(|column| &column.name)).map_err(cause)?;
+        let columns: Vec<_> = self.table.columns.iter().map(|column| column.name.clone()).collect();
+        csv.write_record(&columns).map_err(cause)?;
         let mut once = Once {
             csv,
             key: &self.table.key,
-            width: self.table.columns.len(),
+            width: columns.len(),
             identity: self.identity,
             held: Vec::new(),
             records: 0,
@@ -109,7 +97,8 @@ impl CsvFile {
             write!(text, "{byte:02x}").expect("text takes everything");
             text
         });
-        Ok(Written { records, rejected, bytes: sealed.bytes, sha256 })
+        let bytes = sealed.bytes;
+        Ok(TableEntry { file: self.name, columns, records, rejected, bytes, sha256, ..TableEntry::default() })
     }
 }
 

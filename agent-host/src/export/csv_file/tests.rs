@@ -23,7 +23,7 @@ fn file(table: &Table, identity: bool, budget: usize, records: &Cells) -> CsvFil
 }
 
 /// The text of the file and what is said about it.
-fn write(table: &Table, identity: bool, budget: usize, records: &Cells) -> (String, Written) {
+fn write(table: &Table, identity: bool, budget: usize, records: &Cells) -> (String, TableEntry) {
     let mut text = Vec::new();
     let written = file(table, identity, budget, records).write_to(&mut text).unwrap();
     assert_eq!(written.bytes, text.len() as u64);
