@@ -151,7 +151,7 @@ impl Sorter {
     fn sort(&mut self) {
         let (bytes, width, key) = (&self.bytes, self.width, &self.key);
         let record = |entry: &Entry| Record::new(&bytes[entry.at as usize..], width);
-        let first = key[0];
+        let first = *key.first().expect("a table has a key");
         // Identifiers of one kind start alike: what all have in common would only fill the prefix.
         let Some(model) = self.order.first().map(|entry| record(entry).cell(first)) else { return };
         let common = self.order.iter().fold(model.len(), |common, entry| {
