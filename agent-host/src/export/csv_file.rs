@@ -23,7 +23,7 @@ use super::{
 const BLOCK: usize = 64 << 10;
 
 /// A CSV file that takes records in any order.
-pub struct CsvFile {
+pub(super) struct CsvFile {
     folder: PathBuf,
     name: String,
     table: Table,
@@ -37,7 +37,7 @@ impl CsvFile {
     /// The file `name` in `folder`, for a table that has a key. `identity` says that the key is the system's own identity of a record: a key that
     /// comes again is then the same record read again, and the last reading counts. `budget` is in bytes; what
     /// outgrows it is sorted through temporary files in `folder`.
-    pub fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
+    pub(super) fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
         Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
@@ -50,7 +50,7 @@ impl CsvFile {
     }
 
     /// Takes records as wide as the table.
-    pub fn push(&mut self, records: &Records) -> Result<(), FileError> {
+    pub(super) fn push(&mut self, records: &Records) -> Result<(), FileError> {
         for cells in records.iter() {
             self.arrived += 1;
             let record = self.sorter.draft(cells);
@@ -64,7 +64,7 @@ impl CsvFile {
     }
 
     /// Writes the file, sees it to the disk and says what is in it.
-    pub fn finish(self) -> Result<TableEntry, FileError> {
+    pub(super) fn finish(self) -> Result<TableEntry, FileError> {
         let path = self.folder.join(&self.name);
         let write = || {
             let file = File::create_new(&path)?;

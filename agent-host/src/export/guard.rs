@@ -12,7 +12,7 @@ const SMALL_LOSS_PERCENT: u128 = 20;
 
 /// A table's records, before and now.
 #[derive(Debug, Clone, Copy)]
-pub struct Compared<'a> {
+pub(super) struct Compared<'a> {
     /// Name of the table.
     pub table: &'a str,
     /// Records in the published set; none where no set is known or the table was not in it.
@@ -25,19 +25,19 @@ pub struct Compared<'a> {
 
 /// The set must not be published.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
+pub(super) struct Refused {
     reasons: Vec<String>,
 }
 
 /// Refuses a set in which a table is suspiciously small, naming every such table.
-pub fn check<'a>(tables: impl IntoIterator<Item = Compared<'a>>, accept_shrink: bool) -> Result<(), Refused> {
+pub(super) fn check<'a>(tables: impl IntoIterator<Item = Compared<'a>>, accept_shrink: bool) -> Result<(), Refused> {
     let reasons: Vec<_> = if accept_shrink { Vec::new() } else { tables.into_iter().filter_map(suspicion).collect() };
     if reasons.is_empty() { Ok(()) } else { Err(Refused { reasons }) }
 }
 
 impl Refused {
     /// What to do about it, as a sentence without its full stop.
-    pub fn hint(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         "see that the credentials still have their admin role and the filters are right; if the records are truly gone, \
          export once with `--accept-shrink`"
     }

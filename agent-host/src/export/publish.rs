@@ -27,19 +27,19 @@ const SET: &str = "set-";
 const PASSING: [&str; 2] = ["link", "manifest.part"];
 
 /// The file of a table.
-pub fn csv_name(connection: &str, table: &str) -> String {
+pub(super) fn csv_name(connection: &str, table: &str) -> String {
     format!("{connection}_{table}.csv")
 }
 
 /// The manifest's file.
-pub fn manifest_name(connection: &str) -> String {
+pub(super) fn manifest_name(connection: &str) -> String {
     format!("{connection}_export.json")
 }
 
 /// A set in the making; dropped without [`Staging::publish`] it leaves nothing behind. While it lives no other export
 /// of the connection writes into the same output folder.
 #[derive(Debug)]
-pub struct Staging {
+pub(super) struct Staging {
     place: Place,
     folder: PathBuf,
     previous: Option<Manifest>,
@@ -72,24 +72,24 @@ type Run<'a> = &'a mut dyn FnMut(&Step) -> Result<(), FileError>;
 
 impl Staging {
     /// Starts a set of `connection` for the folder `output`, after clearing up what killed exports have left.
-    pub fn open(output: &Path, connection: &str) -> Result<Self, FileError> {
+    pub(super) fn open(output: &Path, connection: &str) -> Result<Self, FileError> {
         Self::open_by(output, connection, None, &mut Step::run)
     }
 
     /// Where the set's files are to be made.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// What is known of the published set; none where there is none or its manifest is unreadable.
-    pub fn previous(&self) -> Option<&Manifest> {
+    pub(super) fn previous(&self) -> Option<&Manifest> {
         self.previous.as_ref()
     }
 
     /// Publishes the files in the folder and the manifest that describes them. Tables it does not name keep their
     /// files, and their entries. After an error readers still find the former set, byte for byte; only where files are
     /// renamed one by one, an error among the renames leaves the rest of them to the next start.
-    pub fn publish(self, manifest: Manifest) -> Result<(), FileError> {
+    pub(super) fn publish(self, manifest: Manifest) -> Result<(), FileError> {
         self.publish_by(manifest, &mut Step::run)
     }
 

@@ -1,3 +1,5 @@
+//! The file against the plainest way of making it, whatever the budget; then its details, failures and cost.
+
 use std::{cmp::Ordering, fs};
 
 use connector_api::Column;
