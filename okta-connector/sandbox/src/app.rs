@@ -91,7 +91,7 @@ impl App {
         for (key, value) in self.body.iter().filter(|(key, _)| *key != "name" && *key != "label") {
             let _ = write!(out, ",\"{key}\":{value}");
         }
-        let _ = write!(out, ",\"_links\":{}}}", self.links(base));
+        let _ = write!(out, ",\"_links\":{}}}", self.links(base, org_id));
         self.text = out.into_boxed_str();
     }
 
@@ -119,7 +119,7 @@ impl App {
         self.groups.iter().find(|assignment| assignment.group == group)
     }
 
-    fn links(&self, base: &str) -> Value {
+    fn links(&self, base: &str, org_id: &str) -> Value {
         let me = format!("{base}/api/v1/apps/{}", self.id);
         let name = self.field("name");
         let visible = self.body.get("visibility").and_then(|visibility| visibility["appLinks"].as_object());
@@ -131,11 +131,16 @@ impl App {
         let mut links = json!({
             "uploadLogo": {"href": format!("{me}/logo"), "hints": {"allow": ["POST"]}},
             "appLinks": shown,
+            "profileEnrollment": {"href": format!("{base}/api/v1/policies/rst{}", &org_id[3..])},
             "policies": {"href": format!("{me}/policies"), "hints": {"allow": ["PUT"]}},
             "groups": {"href": format!("{me}/groups")},
             "logo": [{"name": "medium", "href": "https://ok12static.oktacdn.com/assets/img/logos/default.6770228fb0dab49a1695ef440a5279bb.png", "type": "image/png"}],
+            "accessPolicy": {"href": format!("{base}/api/v1/policies/rst{}", &org_id[3..])},
             "users": {"href": format!("{me}/users")},
         });
+        if self.field("signOnMode").starts_with("SAML") {
+            links["metadata"] = json!({"href": format!("{me}/sso/saml/metadata"), "type": "application/xml"});
+        }
         let next = if self.active { "deactivate" } else { "activate" };
         links[next] = json!({"href": format!("{me}/lifecycle/{next}")});
         links

@@ -141,7 +141,8 @@ impl Seed {
         let later = |dice: &mut Dice, most: u32| created + i64::from(dice.below(most)) * 1000;
         user.last_updated = later(dice, 4_000_000);
         user.status_changed = Some(later(dice, 1_000_000));
-        if status != Status::Staged {
+        // The first administrator was never activated by anybody (recorded).
+        if status != Status::Staged && number > 0 {
             user.activated = Some(later(dice, 100_000));
         }
         if !matches!(status, Status::Staged | Status::Provisioned) {
@@ -177,7 +178,7 @@ impl Seed {
                 number % 40,
                 dice.below(9000),
                 dice.below(100),
-                number % 3 == 0,
+                number.is_multiple_of(3),
                 dice.pick(&TEAMS),
             );
             if number % 4 == 1 {
@@ -205,8 +206,11 @@ impl Seed {
                 }
                 _ => format!("Team {number:05} {}", dice.pick(&TEAMS)),
             };
-            let described =
-                if self.oddities && number % 3 == 0 { "null".to_owned() } else { format!("\"Made for {name}\"") };
+            let described = if self.oddities && number.is_multiple_of(3) {
+                "null".to_owned()
+            } else {
+                format!("\"Made for {name}\"")
+            };
             let profile = format!("{{\"name\":\"{name}\",\"description\":{described}}}");
             let mut group = Group::new(&id, kind, profile, created);
             group.source = (kind == Kind::App).then(|| org.ids.next("0oa").into());

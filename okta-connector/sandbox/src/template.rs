@@ -140,14 +140,14 @@ fn lay_over(under: &mut Value, over: &Value) {
 mod tests {
     use super::*;
 
-    fn made(request: Value) -> Result<Map<String, Value>, ApiError> {
+    fn made(request: &Value) -> Result<Map<String, Value>, ApiError> {
         body(request.as_object().unwrap(), None, &mut Ids::new(1))
     }
 
     #[test]
     fn a_bookmark_needs_no_sign_on_mode() {
         let body =
-            made(json!({"name": "bookmark", "label": "X", "settings": {"app": {"url": "https://e.x"}}})).unwrap();
+            made(&json!({"name": "bookmark", "label": "X", "settings": {"app": {"url": "https://e.x"}}})).unwrap();
         assert_eq!(body["signOnMode"], "BOOKMARK");
         assert_eq!(body["settings"]["app"], json!({"requestIntegration": false, "url": "https://e.x"}));
         assert_eq!(body.keys().take(3).collect::<Vec<_>>(), ["name", "label", "accessibility"]);
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn label_and_mode_are_required() {
-        assert!(made(json!({"name": "bookmark"})).is_err());
-        assert!(made(json!({"name": "zoomus", "label": "Zoom"})).is_err());
-        assert_eq!(made(json!({"label": "My App", "signOnMode": "AUTO_LOGIN"})).unwrap()["name"], "sandbox_myapp_1");
+        assert!(made(&json!({"name": "bookmark"})).is_err());
+        assert!(made(&json!({"name": "zoomus", "label": "Zoom"})).is_err());
+        assert_eq!(made(&json!({"label": "My App", "signOnMode": "AUTO_LOGIN"})).unwrap()["name"], "sandbox_myapp_1");
     }
 }
