@@ -25,7 +25,7 @@ pub(super) struct Compared<'a> {
 
 /// The set must not be published.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub struct Refused {
     reasons: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn check<'a>(tables: impl IntoIterator<Item = Compared<'a>>, accept_s
 
 impl Refused {
     /// What to do about it, as a sentence without its full stop.
-    pub(super) fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         "see that the credentials still have their admin role and the filters are right; if the records are truly gone, \
          export once with `--accept-shrink`"
     }
