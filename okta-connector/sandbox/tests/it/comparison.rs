@@ -41,7 +41,7 @@ pub(crate) fn request(method: &str, target: &str) -> String {
     format!("{method} {}", path.join("/"))
 }
 
-fn differences(recorded: &Answer, ours: &Answer, ids: &Ids) -> Vec<(String, String)> {
+pub(crate) fn differences(recorded: &Answer, ours: &Answer, ids: &Ids) -> Vec<(String, String)> {
     if recorded.status != ours.status {
         let summary = ours.body.as_ref().and_then(|body| body["errorSummary"].as_str()).unwrap_or_default();
         let detail = format!("ours {} {summary}, recorded {}", ours.status, recorded.status);

@@ -3,6 +3,8 @@
 //!
 //! Both come from the shared folder beside the workspace. Where it is absent these tests say so and pass.
 
+#![cfg(test)]
+
 mod answer;
 mod comparison;
 mod differences;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use comparison::Finding;
 use differences::{KNOWN, Known, Ledger, OPENAPI};
 use openapi::Description;
-use replay::Replay;
+use replay::{Ids, Replay};
 
 #[tokio::test]
 async fn answers_have_the_shape_that_okta_recorded() {
@@ -63,6 +65,18 @@ async fn answers_fit_the_published_description() {
     }
     println!("{validated} answers validated, {undescribed} not described, {} departures", findings.len());
     settle(&findings, OPENAPI);
+}
+
+#[tokio::test]
+async fn refusals_are_the_recorded_ones() {
+    let Some(shared) = shared() else { return };
+    for file in recordings::REFUSALS {
+        let recording = recordings::read(&shared.join("recordings").join(file));
+        let refused = recording.exchanges.iter().find(|exchange| exchange.answer.status == 429);
+        let refused = refused.expect("a recorded refusal");
+        let ours = replay::until_refused(refused).await;
+        assert_eq!(comparison::differences(&refused.answer, &ours, &Ids::default()), [], "{file}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use okta_sandbox::{Sandbox, SandboxConfig};
+use okta_sandbox::{Limits, Sandbox, SandboxConfig};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK};
 use serde_json::Value;
 
@@ -41,6 +41,19 @@ pub(crate) async fn play(recording: Recording) -> Replay {
         answers.push(Some(answer));
     }
     Replay { recording, answers, ids }
+}
+
+/// Repeats a request on a small plan until the sandbox has had enough.
+pub(crate) async fn until_refused(exchange: &Exchange) -> Answer {
+    let sandbox = Sandbox::start(SandboxConfig { limits: Limits::Integrator, ..SandboxConfig::default() }).await;
+    let caller = Caller::new(&sandbox);
+    for _ in 0..1000 {
+        let answer = caller.call(&exchange.method, &exchange.target, None).await;
+        if answer.status == 429 {
+            return answer;
+        }
+    }
+    panic!("{} {} was never refused", exchange.method, exchange.target);
 }
 
 /// A client of one sandbox that holds its token.
