@@ -1,4 +1,4 @@
-//! What a recording presupposes: users, groups and applications that existed before its first step.
+//! What a recording presupposes: users, groups, applications and attributes that existed before its first step.
 //!
 //! Whatever a recorded answer shows without an earlier step having created it was there already, and the sandbox gets
 //! its like before the replay starts. Its own administrator, token and built-in group stand for the recorded ones.
@@ -12,6 +12,7 @@ use crate::replay::{Caller, Ids};
 use crate::restored;
 
 pub(crate) async fn create(recording: &Recording, caller: &Caller) -> Ids {
+    attributes(recording, caller).await;
     let created: BTreeSet<&str> = recording
         .exchanges
         .iter()
@@ -34,9 +35,7 @@ pub(crate) async fn create(recording: &Recording, caller: &Caller) -> Ids {
 
 /// The entities an answer shows, each with the collection it belongs to.
 fn shown(exchange: &Exchange) -> Vec<(&str, &Value)> {
-    let path = exchange.target.split('?').next().unwrap_or_default();
-    let segments: Vec<&str> = path.trim_start_matches("/api/v1/").trim_end_matches('/').split('/').collect();
-    let kind = match segments[..] {
+    let kind = match exchange.segments()[..] {
         [kind @ ("users" | "groups" | "apps" | "api-tokens")]
         | [kind @ ("users" | "groups" | "apps" | "api-tokens"), _] => kind,
         ["users", _, "groups"] => "groups",
@@ -51,39 +50,54 @@ fn shown(exchange: &Exchange) -> Vec<(&str, &Value)> {
 
 /// The id of the entity which stands for the one shown: found where Okta keeps it itself, created otherwise.
 async fn like(kind: &str, shown: &Value, caller: &Caller) -> Option<String> {
-    let answer = match kind {
-        "api-tokens" => caller.call("GET", "/api/v1/api-tokens", None).await,
+    let activate = shown["status"] != "STAGED";
+    let (method, target, body) = match kind {
+        "api-tokens" => ("GET", "/api/v1/api-tokens".to_owned(), None),
         "groups" if shown["type"] == "BUILT_IN" => {
-            let name = shown["profile"]["name"].as_str()?;
-            caller.call("GET", &format!("/api/v1/groups?q={name}"), None).await
+            ("GET", format!("/api/v1/groups?q={}", shown["profile"]["name"].as_str()?), None)
         }
-        "groups" => {
-            allow_attributes(&shown["profile"], caller).await;
-            caller.call("POST", "/api/v1/groups", Some(restored::group(shown).to_string())).await
+        "groups" => ("POST", "/api/v1/groups".to_owned(), Some(restored::group(shown))),
+        // Who signed the organisation up is active without ever having been activated.
+        "users" if activate && shown["activated"].is_null() => {
+            ("PUT", "/api/v1/users/me".to_owned(), Some(restored::user(shown)))
         }
-        "users" => {
-            let target = format!("/api/v1/users?activate={}", shown["status"] != "STAGED");
-            caller.call("POST", &target, Some(restored::user(shown).to_string())).await
-        }
-        _ => caller.call("POST", "/api/v1/apps", Some(restored::application(shown).to_string())).await,
+        "users" => ("POST", format!("/api/v1/users?activate={activate}"), Some(restored::user(shown))),
+        _ => ("POST", "/api/v1/apps".to_owned(), Some(restored::application(shown))),
     };
-    let entity = answer.body.filter(|_| (200..300).contains(&answer.status))?;
-    let entity = if entity.is_array() { &entity[0] } else { &entity };
-    let id = entity["id"].as_str()?.to_owned();
+    let answer = caller.call(method, &target, body.map(|body| body.to_string())).await;
+    let entity = answer.body.as_ref().filter(|_| answer.succeeded())?;
+    let id = entity.get(0).unwrap_or(entity)["id"].as_str()?.to_owned();
     if shown["status"] == "PASSWORD_EXPIRED" {
         caller.call("POST", &format!("/api/v1/users/{id}/lifecycle/expire_password"), None).await;
     }
     Some(id)
 }
 
-/// Adds the attributes to the group schema which a shown profile has and a new organisation's schema lacks.
-async fn allow_attributes(profile: &Value, caller: &Caller) {
-    for name in profile.as_object().into_iter().flat_map(|profile| profile.keys()) {
-        if name != "name" && name != "description" {
-            let properties = json!({name: {"title": name, "type": "string"}});
-            let schema =
-                json!({"definitions": {"custom": {"id": "#custom", "type": "object", "properties": properties}}});
-            caller.call("POST", "/api/v1/meta/schemas/group/default", Some(schema.to_string())).await;
+/// Custom attributes which a recorded schema or profile shows before any recorded request adds them.
+async fn attributes(recording: &Recording, caller: &Caller) {
+    let mut requested = String::new();
+    for exchange in recording.exchanges.iter().filter(|exchange| exchange.answer.succeeded()) {
+        requested.extend(exchange.body.as_ref().map(Value::to_string));
+        let Some(body) = &exchange.answer.body else { continue };
+        let (kind, mut properties) = match exchange.segments()[..] {
+            ["meta", "schemas", kind, "default"] => (kind, body["definitions"]["custom"]["properties"].clone()),
+            ["groups", _] => ("group", of_profile(&body["profile"])),
+            _ => continue,
+        };
+        let Some(members) = properties.as_object_mut() else { continue };
+        members.retain(|name, _| !requested.contains(&format!("\"{name}\":{{")));
+        if !members.is_empty() {
+            let custom = json!({"id": "#custom", "type": "object", "properties": properties});
+            let schema = json!({"definitions": {"custom": custom}}).to_string();
+            requested.push_str(&schema);
+            caller.call("POST", &format!("/api/v1/meta/schemas/{kind}/default"), Some(schema)).await;
         }
     }
+}
+
+/// What describes the attributes of a group's profile which no group has by default.
+fn of_profile(profile: &Value) -> Value {
+    let names = profile.as_object().into_iter().flat_map(|profile| profile.keys());
+    let custom = names.filter(|name| !["name", "description"].contains(&name.as_str()));
+    custom.map(|name| (name.clone(), json!({"title": name, "type": "string"}))).collect()
 }

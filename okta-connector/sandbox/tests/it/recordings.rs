@@ -46,6 +46,14 @@ pub(crate) struct Exchange {
     pub(crate) era: Era,
 }
 
+impl Exchange {
+    /// The segments of the path below `/api/v1`.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        let path = self.target.split('?').next().unwrap_or_default();
+        path.trim_start_matches("/api/v1/").trim_end_matches('/').split('/').collect()
+    }
+}
+
 /// Which of the two generations of Okta a recording shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Era {

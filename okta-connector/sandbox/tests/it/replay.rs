@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use okta_sandbox::{Limits, Sandbox, SandboxConfig};
+use okta_sandbox::{Limits, Sandbox, SandboxConfig, Seed};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK};
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ pub(crate) struct Replay {
 pub(crate) struct Ids(BTreeMap<String, String>);
 
 pub(crate) async fn play(recording: Recording) -> Replay {
-    let sandbox = Sandbox::start(SandboxConfig::default()).await;
+    let seed = Seed::exact(1, 1, 0, 0);
+    let sandbox = Sandbox::start(SandboxConfig { seed, ..SandboxConfig::default() }).await.unwrap();
     let caller = Caller::new(&sandbox);
     let mut ids = presupposed::create(&recording, &caller).await;
     let mut answers = Vec::new();
@@ -45,7 +46,8 @@ pub(crate) async fn play(recording: Recording) -> Replay {
 
 /// Repeats a request on a small plan until the sandbox has had enough.
 pub(crate) async fn until_refused(exchange: &Exchange) -> Answer {
-    let sandbox = Sandbox::start(SandboxConfig { limits: Limits::Integrator, ..SandboxConfig::default() }).await;
+    let sandbox =
+        Sandbox::start(SandboxConfig { limits: Limits::Integrator, ..SandboxConfig::default() }).await.unwrap();
     let caller = Caller::new(&sandbox);
     for _ in 0..1000 {
         let answer = caller.call(&exchange.method, &exchange.target, None).await;

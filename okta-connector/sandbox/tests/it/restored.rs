@@ -32,19 +32,18 @@ pub(crate) fn body(exchange: &Exchange) -> Option<Value> {
     if exchange.body.is_some() || !matches!(exchange.method.as_str(), "POST" | "PUT") {
         return exchange.body.clone();
     }
-    let path = exchange.target.split('?').next().unwrap_or_default();
-    let segments: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
+    let segments = exchange.segments();
     let answer = exchange.answer.body.as_ref();
     match segments[..] {
         [.., "credentials", operation] => Some(credentials(operation, answer?)),
         [.., "csrs"] => Some(json!({"subject": {"countryName": "US", "commonName": "Restored"}})),
         ["users"] => Some(user(answer?)),
         ["apps"] => Some(application(answer?)),
-        ["users" | "groups", _] | ["groups"] => Some(keep(answer?, &["profile"])),
-        ["users" | "groups", _, "roles"] => Some(keep(answer?, &["type"])),
         ["groups", "rules", ..] if segments.len() < 4 => {
             Some(keep(answer?, &["type", "name", "conditions", "actions"]))
         }
+        ["users" | "groups", _] | ["groups"] => Some(keep(answer?, &["profile"])),
+        ["users" | "groups", _, "roles"] => Some(keep(answer?, &["type"])),
         ["apps", _, "users", ..] => Some(keep(answer?, &["id", "scope", "credentials", "profile"])),
         ["apps", _, "grants"] => Some(keep(answer?, &["issuer", "scopeId"])),
         ["meta", "types", "user", ..] => Some(keep(answer?, &["name", "displayName", "description"])),
