@@ -81,3 +81,16 @@ fn collect(path: &str, value: &Value, shape: &mut Shape) {
         _ => {}
     }
 }
+
+#[test]
+fn partings_are_named_once_and_where_they_begin() {
+    use serde_json::json;
+
+    let recorded = json!({"id": "1", "status": "ACTIVE", "profile": {"city": null}, "_links": {"self": {"href": ""}}});
+    let ours = json!({"id": "2", "status": "STAGED", "profile": {"city": "Ulm"}, "tags": [{"name": "a"}]});
+    let subjects: Vec<_> = compare(&recorded, &ours).into_iter().map(|parting| parting.subject).collect();
+    assert_eq!(subjects, ["missing _links", "type profile.city", "type status", "extra tags"]);
+
+    let (recorded, ours) = (json!([{"at": null}, {"at": "noon"}]), json!([{"at": "noon"}]));
+    assert!(compare(&recorded, &ours).is_empty());
+}
