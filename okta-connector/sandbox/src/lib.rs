@@ -19,6 +19,8 @@ mod raw;
 mod roles;
 mod routes;
 mod rules;
+#[cfg(test)]
+mod scenarios;
 mod schema;
 mod search;
 mod seed;
