@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
+use crate::clock::seconds;
 use crate::error::ApiError;
 use crate::group::{Group, GroupAt, Kind};
 use crate::org::{Org, group_target, user_target};
@@ -78,7 +79,7 @@ pub(crate) fn read(call: &Call, org: &Org, id: &str, rest: &[&str]) -> Outcome {
             Ok(Answer::list(body, page))
         }
         ["stats"] => Ok(Answer::ok(stats(call, org, row))),
-        ["owners"] => Ok(Answer::ok("[]")),
+        ["owners"] => Ok(Answer::value(200, &Value::from(org.owners.get(id).cloned().unwrap_or_default()))),
         _ => Err(unknown(call)),
     }
 }
@@ -122,11 +123,11 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             }
             Ok(Answer::empty(204))
         }
-        (&Method::POST, ["owners"]) => {
-            let owner = call.object()?;
-            Ok(Answer::value(201, &Value::from(owner)))
+        (&Method::POST, ["owners"]) => add_owner(call, org, id),
+        (&Method::DELETE, ["owners", owner]) => {
+            org.owners.entry(id.to_owned()).or_default().retain(|known| known["id"] != *owner);
+            Ok(Answer::empty(204))
         }
-        (&Method::DELETE, ["owners", _]) => Ok(Answer::empty(204)),
         _ => Err(unknown(call)),
     }
 }
@@ -197,6 +198,30 @@ fn checked_profile(call: &Call, org: &Org, of: Option<u32>) -> Result<Map<String
     let Value::Object(mut profile) = profile else { return Ok(Map::new()) };
     profile.retain(|key, value| key == "description" || !value.is_null());
     Ok(profile)
+}
+
+fn add_owner(call: &Call, org: &mut Org, group: &str) -> Outcome {
+    let request = Value::from(call.object()?);
+    let id = request["id"].as_str().unwrap_or_default();
+    let name = match request["type"].as_str() {
+        Some("USER") => users::find(call, org, id)?.name(),
+        Some("GROUP") => org.groups.get(row(org, id)?).map(|owner| owner.name().into_owned()).unwrap_or_default(),
+        _ => return Err(ApiError::validation("type", "type: must be USER or GROUP")),
+    };
+    let owner = json!({
+        "id": id,
+        "type": request["type"],
+        "displayName": name,
+        "lastUpdated": seconds(call.now),
+        "originId": null,
+        "originType": "OKTA_DIRECTORY",
+        "resolved": true,
+    });
+    let answer = Answer::value(201, &owner);
+    let owners = org.owners.entry(group.to_owned()).or_default();
+    owners.retain(|known| known["id"] != id);
+    owners.push(owner);
+    Ok(answer)
 }
 
 fn note(call: &Call, org: &mut Org, row: u32, event: &str) {
