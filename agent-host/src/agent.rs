@@ -71,7 +71,8 @@ impl Agent {
         let settings = self.settings.connection(name)?;
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
-        let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key)) {
+        let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key))
+        {
             Some(place) => error.within(&format!("{place}: connection `{name}`")),
             None => error.within(&format!("connection `{name}`")),
         };
@@ -85,7 +86,8 @@ impl Agent {
     pub fn export_switched_off(&self, name: &str) -> Option<String> {
         let connection = self.mapping.connections.iter().find(|c| c.identifier.eq_ignore_ascii_case(name))?;
         let name = connection.connector.as_deref().unwrap_or_default();
-        let connector = self.mapping.connectors.iter().find(|connector| connector.identifier.eq_ignore_ascii_case(name));
+        let connector =
+            self.mapping.connectors.iter().find(|connector| connector.identifier.eq_ignore_ascii_case(name));
         if connection.deactivation == Deactivation::Export {
             Some(format!("{}: DeactivationExportFulfill", connection.position))
         } else {

@@ -26,7 +26,11 @@ use failure::Failure;
 
 /// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
 #[derive(Debug, Parser)]
-#[command(name = "agent-host", version, propagate_version = true, after_help = "\
+#[command(
+    name = "agent-host",
+    version,
+    propagate_version = true,
+    after_help = "\
 Examples:
   agent-host demo                        see everything at work, without an Okta organisation
   agent-host init /srv/agent             write an agent directory to start from
@@ -34,7 +38,8 @@ Examples:
   agent-host --directory /srv/agent export OktaExportFulfillment
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 settings or mapping unusable, 4 credentials refused or rights missing,
-5 managed system unavailable, 7 refused by a safety limit.")]
+5 managed system unavailable, 7 refused by a safety limit."
+)]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -74,7 +79,9 @@ enum Command {
         keep: Option<PathBuf>,
     },
     /// Write a new agent directory from the samples
-    #[command(after_help = "Example:\n  agent-host init /srv/agent\n\nFiles that are there already are never overwritten.")]
+    #[command(
+        after_help = "Example:\n  agent-host init /srv/agent\n\nFiles that are there already are never overwritten."
+    )]
     Init {
         /// The folder to write to; it is made where it is missing
         dir: PathBuf,
@@ -93,7 +100,9 @@ Examples:
   agent-host export OktaExportFulfillment --table users --table groups --output /srv/export")]
     Export(export::Options),
     /// Print the tables and columns that the managed system has now, as ConnectionTable XML
-    #[command(after_help = "Example:\n  agent-host refresh-schema OktaExportFulfillment > \"Conf/Okta/Okta Schema.xml\"")]
+    #[command(
+        after_help = "Example:\n  agent-host refresh-schema OktaExportFulfillment > \"Conf/Okta/Okta Schema.xml\""
+    )]
     RefreshSchema {
         /// The connection
         connection: String,
@@ -158,7 +167,11 @@ fn open(common: &Common) -> anyhow::Result<Agent> {
 }
 
 /// Prints a report on stdout: one JSON object, or text.
-fn print(format: Format, report: &impl Serialize, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn print(
+    format: Format,
+    report: &impl Serialize,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Json => {
@@ -175,7 +188,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -201,6 +214,9 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1_000, 12_345_678].map(grouped).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "999", "1,000", "12,345,678"],
+            [0, 999, 1_000, 12_345_678].map(grouped).each_ref().map(String::as_str)
+        );
     }
 }

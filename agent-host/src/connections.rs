@@ -19,4 +19,3 @@ pub(crate) fn open(package: Option<&str>, settings: &ConnectionSettings) -> Resu
         .with_hint("this agent serves packages for Okta, such as `Usercube.Okta@0000001`")),
     }
 }
-

@@ -60,7 +60,12 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()>
     let before = contents(&first)?;
     let second = export_all(&agent, &agent.connection(CONNECTION)?).await?;
     let same = before == contents(&second)?;
-    writeln!(out, "   {} requests, {}.", second.requests.total, if same { "no difference" } else { "different files" })?;
+    writeln!(
+        out,
+        "   {} requests, {}.",
+        second.requests.total,
+        if same { "no difference" } else { "different files" }
+    )?;
     anyhow::ensure!(same, "the second export differs from the first");
     if keep.is_some() {
         writeln!(out, "\nThe agent directory is in {}.", directory.display())?;
@@ -85,7 +90,8 @@ fn write_directory(directory: &Path, sandbox: &Sandbox) -> anyhow::Result<Vec<Pa
     let connection = serde_json::json!({ "Server": sandbox.url(), "ApiKey": sandbox.token() });
     let settings = serde_json::json!({ "Connections": { CONNECTION: connection } });
     let path = directory.join("appsettings.agent.json");
-    fs::write(&path, serde_json::to_string_pretty(&settings)?).with_context(|| format!("writing `{}`", path.display()))?;
+    fs::write(&path, serde_json::to_string_pretty(&settings)?)
+        .with_context(|| format!("writing `{}`", path.display()))?;
     Ok(written)
 }
 

@@ -24,15 +24,14 @@ use serde::Serialize;
 
 pub use file_error::FileError;
 pub use guard::Refused;
-pub use manifest::{Manifest, Rejected};
+pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
 
 use crate::agent::Opened;
 use csv_file::CsvFile;
-use manifest::{Requests, TableEntry};
 use publish::Staging;
 
 /// Cells of one table held in memory before they are sorted through temporary files.
-const TABLE_BUDGET_BYTES: usize = 4 << 20;
+const TABLE_BUDGET_BYTES: usize = 6 << 20;
 /// How often the watcher is told.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
@@ -103,7 +102,8 @@ pub fn choose_tables(opened: &Opened<'_>, named: &[String]) -> Result<Vec<Table>
         let error = Error::new(ErrorKind::Settings, format!("there is no table `{unknown}`"));
         return Err(error.with_hint(format!("name one of {}", known.join(", "))));
     }
-    let is_wanted = |table: &&Table| names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(&table.name));
+    let is_wanted =
+        |table: &&Table| names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(&table.name));
     Ok(opened.tables.iter().filter(is_wanted).cloned().collect())
 }
 
@@ -123,16 +123,7 @@ pub async fn export(
     let files = read_tables(opened, &tables, staging.folder(), &mut watch).await?;
     let mut entries = BTreeMap::new();
     for (table, file) in tables.iter().zip(files) {
-        let written = file.finish()?;
-        let entry = TableEntry {
-            file: publish::csv_name(connection, &table.name),
-            finished: now(),
-            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
-            records: written.records,
-            rejected: written.rejected,
-            bytes: written.bytes,
-            sha256: written.sha256,
-        };
+        let entry = file.finish()?;
         warn_of_rejected(connection, &table.name, &entry.rejected);
         entries.insert(table.name.clone(), entry);
     }
@@ -250,10 +241,4 @@ fn now() -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl std::fmt::Debug for Opened<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened").field("settings", self.settings).finish_non_exhaustive()
-    }
 }

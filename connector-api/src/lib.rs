@@ -1,14 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-pub mod capabilities;
-#[cfg(feature = "conformance")]
-pub mod conformance;
-pub mod connector;
 pub mod error;
-pub mod mapping;
 pub mod settings;
 pub mod table;
+pub mod capabilities;
 pub mod traffic;
+pub mod connector;
+pub mod mapping;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub use async_trait::async_trait;
 pub use capabilities::{Capabilities, ConnectionReport, Problem, Side, TableCapability};

@@ -1,20 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-mod auth;
-mod cells;
-mod check;
-mod client;
 mod clock;
-mod error;
-mod export;
 mod governor;
+mod auth;
+mod settings;
+mod error;
+mod client;
+mod paging;
+mod tables;
+mod cells;
 mod lists;
 mod pages;
-mod paging;
-mod plan;
 mod schema;
-mod settings;
-mod tables;
+mod check;
+mod plan;
+mod export;
 
 use std::sync::Arc;
 

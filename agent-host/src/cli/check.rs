@@ -75,7 +75,8 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
     match outcome.await {
         Ok(found) => {
             let ok = found.problems.is_empty();
-            let problems = found.problems.into_iter().map(|problem| Problem { message: problem.message, hint: problem.hint });
+            let problems =
+                found.problems.into_iter().map(|problem| Problem { message: problem.message, hint: problem.hint });
             ConnectionReport {
                 connection: name.to_owned(),
                 ok,

@@ -84,7 +84,8 @@ pub(crate) fn write_report(out: &mut dyn Write, report: &ExportReport) -> io::Re
         writeln!(out, "{name:>12} {:>12} records  {}{rejected}", grouped(table.records), table.file)?;
     }
     let waited: u64 = report.waited_ms.values().copied().max().unwrap_or(0);
-    let waits = if waited > 0 { format!(", {:.1} s of it waiting for Okta's limits", seconds(waited)) } else { String::new() };
+    let waits =
+        if waited > 0 { format!(", {:.1} s of it waiting for Okta's limits", seconds(waited)) } else { String::new() };
     writeln!(
         out,
         "Exported `{}` to {} in {:.1} s{waits}: {} requests, {} refused for their frequency.",
@@ -112,10 +113,23 @@ async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow:
     };
     print(format, &report, |out| {
         for (name, bucket) in &report.by_bucket {
-            let limit = bucket.per_minute.map_or_else(|| "no limit".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
-            writeln!(out, "{name:>16} {:>10} requests  {limit:>16}  {:>6} s", grouped(bucket.requests), grouped(bucket.seconds))?;
+            let limit = bucket
+                .per_minute
+                .map_or_else(|| "no limit".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
+            writeln!(
+                out,
+                "{name:>16} {:>10} requests  {limit:>16}  {:>6} s",
+                grouped(bucket.requests),
+                grouped(bucket.seconds)
+            )?;
         }
-        writeln!(out, "Exporting `{}` takes {} requests and about {} s.", report.connection, grouped(report.requests), grouped(report.seconds))
+        writeln!(
+            out,
+            "Exporting `{}` takes {} requests and about {} s.",
+            report.connection,
+            grouped(report.requests),
+            grouped(report.seconds)
+        )
     })?;
     Ok(())
 }

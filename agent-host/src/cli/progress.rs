@@ -38,7 +38,8 @@ impl Display {
             self.last_line = Instant::now();
             let records: Vec<String> =
                 progress.records.iter().map(|(table, records)| format!("{table} {}", grouped(*records))).collect();
-            let left = self.left(progress).map_or_else(String::new, |left| format!(", about {} s left", left.as_secs()));
+            let left =
+                self.left(progress).map_or_else(String::new, |left| format!(", about {} s left", left.as_secs()));
             tracing::info!(
                 connection.id = self.connection,
                 requests = progress.traffic.total(),

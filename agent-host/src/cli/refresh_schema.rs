@@ -117,7 +117,10 @@ mod tests {
         let columns = vec![column("id", ColumnKind::Text, true), column("profile.age", ColumnKind::Integer, false)];
         let schema = [TableSchema { name: "users".to_owned(), columns }];
         let xml = String::from_utf8(xml("Okta", &schema).unwrap()).unwrap();
-        assert!(xml.contains(r#"<ConnectionTable Connection="Okta" Identifier="Okta_users" DisplayName="users">"#), "{xml}");
+        assert!(
+            xml.contains(r#"<ConnectionTable Connection="Okta" Identifier="Okta_users" DisplayName="users">"#),
+            "{xml}"
+        );
         assert!(xml.contains(r#"DisplayName="a &quot;b&quot; &amp; &lt;c&gt;" KeyType="1""#), "{xml}");
         assert!(xml.contains(r#"Identifier="profile.age""#) && xml.contains(r#"ValueType="3""#), "{xml}");
     }

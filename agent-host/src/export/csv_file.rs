@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     file_error::FileError,
-    manifest::Rejected,
+    manifest::{Rejected, TableEntry},
     sort::{Record, Sorter},
 };
 
@@ -23,7 +23,7 @@ use super::{
 const BLOCK: usize = 64 << 10;
 
 /// A CSV file that takes records in any order.
-pub struct CsvFile {
+pub(super) struct CsvFile {
     folder: PathBuf,
     name: String,
     table: Table,
@@ -33,24 +33,11 @@ pub struct CsvFile {
     rejected: Rejected,
 }
 
-/// What became of the records, once the file is on the disk.
-#[derive(Debug)]
-pub struct Written {
-    /// Records in the file.
-    pub records: u64,
-    /// Records that are not in the file.
-    pub rejected: Rejected,
-    /// Size of the file.
-    pub bytes: u64,
-    /// SHA-256 of the file, in lower-case hexadecimal.
-    pub sha256: String,
-}
-
 impl CsvFile {
-    /// The file `name` in `folder`. `identity` says that the key is the system's own identity of a record: a key that
+    /// The file `name` in `folder`, for a table that has a key. `identity` says that the key is the system's own identity of a record: a key that
     /// comes again is then the same record read again, and the last reading counts. `budget` is in bytes; what
     /// outgrows it is sorted through temporary files in `folder`.
-    pub fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
+    pub(super) fn new(folder: &Path, name: &str, table: &Table, identity: bool, budget: usize) -> Self {
         Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
@@ -63,7 +50,7 @@ impl CsvFile {
     }
 
     /// Takes records as wide as the table.
-    pub fn push(&mut self, records: &Records) -> Result<(), FileError> {
+    pub(super) fn push(&mut self, records: &Records) -> Result<(), FileError> {
         for cells in records.iter() {
             self.arrived += 1;
             let record = self.sorter.draft(cells);
@@ -76,26 +63,27 @@ impl CsvFile {
         Ok(())
     }
 
-    /// Writes the file and sees it to the disk.
-    pub fn finish(self) -> Result<Written, FileError> {
+    /// Writes the file, sees it to the disk and says what is in it.
+    pub(super) fn finish(self) -> Result<TableEntry, FileError> {
         let path = self.folder.join(&self.name);
         let write = || {
             let file = File::create_new(&path)?;
-            let written = self.write_to(&file)?;
+            let entry = self.write_to(&file)?;
             file.sync_all()?;
-            Ok(written)
+            Ok(entry)
         };
         write().map_err(|error| FileError::new("write", &path, error))
     }
 
-    fn write_to(self, file: impl Write) -> io::Result<Written> {
+    fn write_to(self, file: impl Write) -> io::Result<TableEntry> {
         let sealed = Sealed { file, sha256: Sha256::new(), bytes: 0 };
         let mut csv = csv::WriterBuilder::new().buffer_capacity(BLOCK).from_writer(sealed);
-        csv.write_record(self.table.columns.iter().map(|column| &column.name))?;
+        let columns: Vec<_> = self.table.columns.iter().map(|column| column.name.clone()).collect();
+        csv.write_record(&columns).map_err(cause)?;
         let mut once = Once {
             csv,
             key: &self.table.key,
-            width: self.table.columns.len(),
+            width: columns.len(),
             identity: self.identity,
             held: Vec::new(),
             records: 0,
@@ -109,7 +97,8 @@ impl CsvFile {
             write!(text, "{byte:02x}").expect("text takes everything");
             text
         });
-        Ok(Written { records, rejected, bytes: sealed.bytes, sha256 })
+        let bytes = sealed.bytes;
+        Ok(TableEntry { file: self.name, columns, records, rejected, bytes, sha256, ..TableEntry::default() })
     }
 }
 
@@ -132,7 +121,7 @@ impl<W: Write> Once<'_, W> {
             self.write_held()?;
         } else if !self.identity {
             if held.bytes() != record.bytes() {
-                self.rejected.add("repeated key", || name(record, self.key, 0));
+                self.rejected.add("repeated key", || key_text(record, self.key));
             }
             return Ok(());
         }
@@ -146,7 +135,7 @@ impl<W: Write> Once<'_, W> {
             return Ok(());
         }
         self.records += 1;
-        Ok(self.csv.write_record(Record::new(&self.held, self.width).cells())?)
+        self.csv.write_record(Record::new(&self.held, self.width).cells()).map_err(cause)
     }
 }
 
@@ -170,94 +159,26 @@ impl<W: Write> Write for Sealed<W> {
     }
 }
 
-/// What names a record: the cells of its key; where they are empty its first cell that is not, else its number.
-fn name(record: Record<'_>, key: &[usize], number: u64) -> String {
-    let text = |cell| String::from_utf8_lossy(cell);
-    if key.iter().any(|&index| !record.cell(index).is_empty()) {
-        return key.iter().map(|&index| text(record.cell(index))).collect::<Vec<_>>().join(",");
+/// What the file said, out of the writer's wrapping: its kind decides what the reader of the message can do.
+fn cause(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
-    record
-        .cells()
-        .find(|cell| !cell.is_empty())
-        .map_or_else(|| format!("record {number}"), |cell| text(cell).into_owned())
+}
+
+/// What names a record whose key is not complete: what there is of it, else its first cell, else its number.
+fn name(record: Record<'_>, key: &[usize], number: u64) -> String {
+    let filled = |cell: &&[u8]| !cell.is_empty();
+    if key.iter().any(|&index| filled(&record.cell(index))) {
+        return key_text(record, key);
+    }
+    record.cells().find(filled).map_or_else(|| format!("record {number}"), |cell| String::from_utf8_lossy(cell).into())
+}
+
+fn key_text(record: Record<'_>, key: &[usize]) -> String {
+    key.iter().map(|&index| String::from_utf8_lossy(record.cell(index))).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use connector_api::Column;
-    use std::time::Instant;
-
-    fn cpu_ms() -> (f64, String) {
-        let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap();
-        let ns: f64 = stat.split(' ').next().unwrap().parse().unwrap();
-        let hwm = std::fs::read_to_string("/proc/self/status")
-            .unwrap()
-            .lines()
-            .find(|l| l.starts_with("VmHWM"))
-            .unwrap()
-            .to_owned();
-        (ns / 1e6, hwm)
-    }
-
-    #[test]
-    #[ignore]
-    fn measure() {
-        for (groups, members, sorted) in
-            [(5000u64, 200u64, true), (5000, 200, false), (50, 20000, true), (20000, 500, true)]
-        {
-            let table = Table {
-                name: "groupsusers".into(),
-                columns: vec![Column::at("groupId"), Column::at("userId")],
-                key: vec![0, 1],
-            };
-            let folder = tempfile::tempdir().unwrap();
-            let mut file = CsvFile::new(
-                folder.path(),
-                "x.csv",
-                &table,
-                true,
-                std::env::var("B").map_or(8 << 20, |b| b.parse().unwrap()),
-            );
-            let mut cpu = 0.0;
-            let start = Instant::now();
-            let mut seed = 1u64;
-            let mut roll = move |n: u64| {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                seed % n
-            };
-            for g in 0..groups {
-                let group = format!("00gm{:012}x5d7", g * 7919 % groups);
-                let mut users: Vec<u64> = (0..members).map(|_| roll(100_000)).collect();
-                if sorted {
-                    users.sort();
-                }
-                for page in users.chunks(1000) {
-                    let mut records = Records::new(2);
-                    for user in page {
-                        records.push([group.as_str(), &format!("00um{user:012}x5d7")]);
-                    }
-                    let t = cpu_ms_thread();
-                    file.push(&records).unwrap();
-                    cpu += cpu_ms_thread() - t;
-                }
-            }
-            let t = cpu_ms_thread();
-            let written = file.finish().unwrap();
-            let fin = cpu_ms_thread() - t;
-            println!(
-                "{groups}x{members} sorted={sorted}: push {cpu:.0} ms finish {fin:.0} ms, wall {:?} {} {} {}",
-                start.elapsed(),
-                written.records,
-                written.bytes,
-                cpu_ms().1
-            );
-        }
-    }
-    fn cpu_ms_thread() -> f64 {
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-        stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
-    }
-}
+mod tests;

@@ -54,3 +54,24 @@ impl Error for FileError {
         self.source.as_ref().map(|source| source as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_names_the_thing_and_says_what_to_do() {
+        let cases = [
+            (io::ErrorKind::StorageFull, "free space there"),
+            (io::ErrorKind::PermissionDenied, "let the agent's account write there"),
+            (io::ErrorKind::NotADirectory, "move what is in the way"),
+            (io::ErrorKind::Other, "see that the disk is there"),
+        ];
+        for (kind, hint) in cases {
+            let error = FileError::new("write", Path::new("out/a_users.csv"), kind.into());
+            assert!(error.hint().starts_with(hint), "{kind}: {}", error.hint());
+            let line = format!("{:#}", anyhow::Error::from(error));
+            assert_eq!(line, format!("cannot write `out/a_users.csv`: {kind}"));
+        }
+    }
+}

@@ -8,11 +8,11 @@ use std::{error::Error, fmt};
 /// A table may always lose this many records …
 const SMALL_LOSS: u64 = 100;
 /// … and this share of them.
-const SMALL_LOSS_PERCENT: u64 = 20;
+const SMALL_LOSS_PERCENT: u128 = 20;
 
 /// A table's records, before and now.
 #[derive(Debug, Clone, Copy)]
-pub struct Compared<'a> {
+pub(super) struct Compared<'a> {
     /// Name of the table.
     pub table: &'a str,
     /// Records in the published set; none where no set is known or the table was not in it.
@@ -30,7 +30,7 @@ pub struct Refused {
 }
 
 /// Refuses a set in which a table is suspiciously small, naming every such table.
-pub fn check<'a>(tables: impl IntoIterator<Item = Compared<'a>>, accept_shrink: bool) -> Result<(), Refused> {
+pub(super) fn check<'a>(tables: impl IntoIterator<Item = Compared<'a>>, accept_shrink: bool) -> Result<(), Refused> {
     let reasons: Vec<_> = if accept_shrink { Vec::new() } else { tables.into_iter().filter_map(suspicion).collect() };
     if reasons.is_empty() { Ok(()) } else { Err(Refused { reasons }) }
 }
@@ -58,7 +58,7 @@ fn suspicion(Compared { table, before, now, never_empty }: Compared<'_>) -> Opti
         Some(format!("table `{table}` is empty and had {before} records"))
     } else if now == 0 && never_empty {
         Some(format!("table `{table}` is empty"))
-    } else if lost > SMALL_LOSS && lost.saturating_mul(100) > before.saturating_mul(SMALL_LOSS_PERCENT) {
+    } else if lost > SMALL_LOSS && u128::from(lost) * 100 > u128::from(before) * SMALL_LOSS_PERCENT {
         Some(format!("table `{table}` fell from {before} to {now} records"))
     } else {
         None

@@ -45,7 +45,7 @@ pub struct Manifest {
 pub struct TableEntry {
     /// Name of the file.
     pub file: String,
-    /// When the export that read the table was finished.
+    /// When the export that read the table was finished; [`Staging::publish`](super::publish::Staging::publish) knows.
     pub finished: String,
     /// The header.
     pub columns: Vec<String>,
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(Manifest::read(&path).unwrap(), None);
         fs::write(&path, r#"{"connection":"a","tables":{"users":{"records":9,"new":1}},"more":[]}"#).unwrap();
         assert_eq!(Manifest::read(&path).unwrap().unwrap().tables["users"].records, 9);
-        for damaged in ["", "{", "[]", r#"{"tables":{"users":{"records":"#] {
+        for damaged in ["", "{", "7", r#"{"tables":{"users":{"records":"#] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(Manifest::read(&path).unwrap(), None, "{damaged}");
         }

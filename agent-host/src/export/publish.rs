@@ -9,6 +9,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -26,25 +27,29 @@ const SET: &str = "set-";
 const PASSING: [&str; 2] = ["link", "manifest.part"];
 
 /// The file of a table.
-pub fn csv_name(connection: &str, table: &str) -> String {
+pub(super) fn csv_name(connection: &str, table: &str) -> String {
     format!("{connection}_{table}.csv")
 }
 
 /// The manifest's file.
-pub fn manifest_name(connection: &str) -> String {
+pub(super) fn manifest_name(connection: &str) -> String {
     format!("{connection}_export.json")
 }
 
 /// A set in the making; dropped without [`Staging::publish`] it leaves nothing behind. While it lives no other export
 /// of the connection writes into the same output folder.
 #[derive(Debug)]
-pub struct Staging {
+pub(super) struct Staging {
     place: Place,
     folder: PathBuf,
     previous: Option<Manifest>,
-    // Freed last, when the fields above are done with.
-    _lock: File,
+    // Let go last, when all else is cleared.
+    _lock: Lock,
 }
+
+/// Held while an export of the connection writes into the output folder.
+#[derive(Debug)]
+struct Lock(File);
 
 /// Where the sets of a connection are, and how one takes the place of another.
 #[derive(Debug)]
@@ -67,23 +72,24 @@ type Run<'a> = &'a mut dyn FnMut(&Step) -> Result<(), FileError>;
 
 impl Staging {
     /// Starts a set of `connection` for the folder `output`, after clearing up what killed exports have left.
-    pub fn open(output: &Path, connection: &str) -> Result<Self, FileError> {
+    pub(super) fn open(output: &Path, connection: &str) -> Result<Self, FileError> {
         Self::open_by(output, connection, None, &mut Step::run)
     }
 
     /// Where the set's files are to be made.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// What is known of the published set; none where there is none or its manifest is unreadable.
-    pub fn previous(&self) -> Option<&Manifest> {
+    pub(super) fn previous(&self) -> Option<&Manifest> {
         self.previous.as_ref()
     }
 
     /// Publishes the files in the folder and the manifest that describes them. Tables it does not name keep their
-    /// files, and their entries. After an error readers still find the former set, byte for byte.
-    pub fn publish(self, manifest: Manifest) -> Result<(), FileError> {
+    /// files, and their entries. After an error readers still find the former set, byte for byte; only where files are
+    /// renamed one by one, an error among the renames leaves the rest of them to the next start.
+    pub(super) fn publish(self, manifest: Manifest) -> Result<(), FileError> {
         self.publish_by(manifest, &mut Step::run)
     }
 
@@ -101,7 +107,10 @@ impl Staging {
         Ok(Self { place, folder, previous, _lock: lock })
     }
 
-    fn publish_by(self, mut manifest: Manifest, run: Run<'_>) -> Result<(), FileError> {
+    fn publish_by(&self, mut manifest: Manifest, run: Run<'_>) -> Result<(), FileError> {
+        for entry in manifest.tables.values_mut() {
+            entry.finished.clone_from(&manifest.finished);
+        }
         for (table, entry) in self.previous.iter().flat_map(|previous| &previous.tables) {
             if self.place.output.join(&entry.file).exists() {
                 manifest.tables.entry(table.clone()).or_insert_with(|| entry.clone());
@@ -124,6 +133,13 @@ impl Drop for Staging {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is just being started may hold the file open for a moment longer.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Place {
     /// Makes a staged set the one that counts. Up to the last step nothing changes for readers; with it everything
     /// does, or (by renames) will by the steps that finish.
@@ -140,7 +156,6 @@ impl Place {
             steps.push(Step::Write { path: part.clone(), text: manifest.to_text() });
             steps.extend([Step::Sync(set.to_owned()), Step::Sync(self.home.clone())]);
             steps.push(Step::Move { from: part, to: self.home.join(export) });
-            steps.push(Step::Sync(self.home.clone()));
             return Ok(steps);
         }
         steps.push(Step::Write { path: set.join(&export), text: manifest.to_text() });
@@ -148,8 +163,7 @@ impl Place {
         let names: BTreeSet<_> = former.iter().chain(&made).chain([&export]).cloned().collect();
         steps.extend(self.adopt_steps(&former, &names));
         steps.extend(names.iter().map(|name| self.lead(name)));
-        steps.push(Step::Sync(self.output.clone()));
-        steps.extend([self.switch(set), Step::Sync(self.home.clone())]);
+        steps.extend([Step::Sync(self.output.clone()), self.switch(set)]);
         Ok(steps)
     }
 
@@ -173,18 +187,18 @@ impl Place {
     fn finish_steps(&self) -> Result<Vec<Step>, FileError> {
         let export = manifest_name(&self.connection);
         let commit = self.home.join(&export);
-        let mut steps = Vec::new();
         if !commit.exists() {
-            return Ok(steps);
+            return Ok(Vec::new());
         }
+        let mut steps = vec![Step::Sync(self.home.clone())];
         let current = self.current();
         for set in self.sets()?.into_iter().filter(|set| Some(set) != current.as_ref()) {
             let moves = files(&set)?.into_iter();
             steps.extend(moves.map(|name| Step::Move { from: set.join(&name), to: self.output.join(name) }));
         }
         steps.push(Step::Sync(self.output.clone()));
-        // Every name is a plain file now.
-        steps.push(Step::Remove(self.home.join(CURRENT)));
+        // Every name is a plain file now. The link goes last: it tells the set it leads to from the committed one.
+        steps.extend(current.into_iter().chain([self.home.join(CURRENT)]).map(Step::Remove));
         steps.push(Step::Move { from: commit, to: self.output.join(export) });
         steps.extend([Step::Sync(self.output.clone()), Step::Sync(self.home.clone())]);
         Ok(steps)
@@ -198,13 +212,12 @@ impl Place {
         let current = self.current();
         let mut debris = self.sets()?;
         debris.retain(|set| Some(set) != current.as_ref());
-        debris
-            .extend(PASSING.iter().map(|name| self.home.join(name)).filter(|path| path.is_symlink() || path.exists()));
-        let names = names(&self.output)?.into_iter();
-        debris.extend(
-            names.filter(|name| self.is_led(name)).map(|name| self.output.join(name)).filter(|path| !path.exists()),
-        );
-        Ok(debris.into_iter().map(Step::Remove).collect())
+        debris.extend(PASSING.iter().map(|name| self.home.join(name)).filter(|path| path.symlink_metadata().is_ok()));
+        let led = names(&self.output)?.into_iter().filter(|name| self.is_led(name));
+        debris.extend(led.map(|name| self.output.join(name)).filter(|path| !path.exists()));
+        // Before a former set goes, the switch to its successor must be on the disk.
+        let first = (!debris.is_empty()).then(|| Step::Sync(self.home.clone()));
+        Ok(first.into_iter().chain(debris.into_iter().map(Step::Remove)).collect())
     }
 
     /// The folder of the current set, where links are in use.
@@ -249,19 +262,21 @@ impl Place {
     }
 }
 
-fn lock(home: &Path, output: &Path, connection: &str) -> Result<File, FileError> {
+fn lock(home: &Path, output: &Path, connection: &str) -> Result<Lock, FileError> {
     let path = home.join("lock");
     let refused = |error| FileError::new("lock", &path, error);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
+        // Some network file systems know no locks; then nobody can tell two exports apart.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(FileError::locked(connection, output)),
         Err(TryLockError::Error(error)) => Err(refused(error)),
     }
 }
 
 fn each(steps: Vec<Step>, run: Run<'_>) -> Result<(), FileError> {
-    steps.iter().try_for_each(run)
+    steps.into_iter().try_for_each(|step| run(&step))
 }
 
 /// The files of a set.
@@ -271,7 +286,10 @@ fn files(set: &Path) -> Result<BTreeSet<String>, FileError> {
 
 /// The names in a folder; none of ours is other than UTF-8.
 fn names(folder: &Path) -> Result<Vec<String>, FileError> {
-    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>();
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
     let names = read().map_err(|error| FileError::new("read", folder, error))?;
     Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
 }
+
+#[cfg(test)]
+mod tests;

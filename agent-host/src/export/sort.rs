@@ -111,19 +111,18 @@ impl Sorter {
     }
 
     /// Calls `take` with every record, in order.
-    pub(super) fn finish(mut self, mut take: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn finish(mut self, take: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
         if self.spill.is_none() {
             self.sort();
-            return self
-                .order
-                .iter()
-                .try_for_each(|entry| take(Record::new(&self.bytes[entry.at as usize..], self.width)));
+            return records(&self.bytes, &self.order, self.width).try_for_each(take);
         }
         if !self.order.is_empty() {
             self.spill()?;
         }
         let fan_in = (self.budget / BLOCK).clamp(2, 512);
-        let Self { width, key, spill, .. } = self;
+        let Self { width, key, spill, bytes, order, .. } = self;
+        // The merge takes their room.
+        drop((bytes, order));
         let Spill { file, mut runs } = spill.expect("the records were spilled");
         while runs.len() > fan_in {
             runs = merge_some(&file, runs, fan_in, width, &key)?;
@@ -138,9 +137,7 @@ impl Sorter {
             None => self.spill.insert(Spill { file: tempfile::tempfile_in(&self.folder)?, runs: Vec::new() }),
         };
         let mut out = Appender::new(&spill.file)?;
-        for entry in &self.order {
-            out.push(Record::new(&self.bytes[entry.at as usize..], self.width).bytes())?;
-        }
+        records(&self.bytes, &self.order, self.width).try_for_each(|record| out.push(record.bytes()))?;
         spill.runs.push(out.finish()?);
         self.bytes.clear();
         self.kept = 0;
@@ -151,7 +148,7 @@ impl Sorter {
     fn sort(&mut self) {
         let (bytes, width, key) = (&self.bytes, self.width, &self.key);
         let record = |entry: &Entry| Record::new(&bytes[entry.at as usize..], width);
-        let first = key[0];
+        let first = *key.first().expect("a table has a key");
         // Identifiers of one kind start alike: what all have in common would only fill the prefix.
         let Some(model) = self.order.first().map(|entry| record(entry).cell(first)) else { return };
         let common = self.order.iter().fold(model.len(), |common, entry| {
@@ -162,6 +159,10 @@ impl Sorter {
         }
         self.order.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| record(a).compare(record(b), key)));
     }
+}
+
+fn records<'a>(bytes: &'a [u8], order: &'a [Entry], width: usize) -> impl Iterator<Item = Record<'a>> {
+    order.iter().map(move |entry| Record::new(&bytes[entry.at as usize..], width))
 }
 
 /// Appends one run to the temporary file.

@@ -100,7 +100,7 @@ fn link(_target: &Path, _name: &Path) -> io::Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "every list of steps syncs what it renames before it does")]
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
