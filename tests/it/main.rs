@@ -1,4 +1,14 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod demo;
 mod dependencies;
+mod export;
+mod faults;
+mod guard;
+mod killed;
+mod mapping;
+mod progress;
+mod refusals;
+mod secrecy;
+mod settings;
 mod tidy;
