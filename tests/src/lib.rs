@@ -1,1 +1,1 @@
-//! Placeholder.
+//! What the tests of the whole product share.

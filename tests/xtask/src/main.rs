@@ -1,1 +1,168 @@
-fn main() {}
+//! The repository's own commands, run as `cargo xtask COMMAND`.
+//!
+//! `test` is everything a change must pass, in the order in which failures come soonest; `bench` measures. Both only
+//! call cargo, say what they call, and stop at the first failure, so that each step can be repeated alone.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
+
+mod step;
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use step::Step;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test             formatting, lints, all tests, documentation, dependencies: what a change must pass
+  bench [ARG...]   builds the programs in release and runs the measurements with these arguments
+  --help           this text
+
+Example:
+  cargo xtask test
+";
+
+/// Clippy and the documentation are asked for the same features, so that they share what they have checked.
+const TEST: [Step; 5] = [
+    Step::new("Formatting", &["fmt", "--all", "--check"]),
+    Step::new("Lints", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
+    // The tests of the whole product start these programs.
+    Step::new("Programs", &["build", "--workspace", "--bins", "--all-features"]),
+    Step::new("Tests", &["test", "--workspace", "--all-features"]),
+    Step::new("Documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
+        .with_variable("RUSTDOCFLAGS", "-D warnings"),
+];
+
+/// Advisories are left out: they need a network, and come by the day, not with a change.
+const DENY: Step = Step::new("Dependencies", &["deny", "--all-features", "check", "bans", "licenses", "sources"]);
+
+const RELEASE: Step =
+    Step::new("Programs", &["build", "--release", "-p", "agent-host", "-p", "okta-sandbox", "--bins"]);
+
+const BENCH: Step = Step::new("Measurements", &["run", "--release", "-p", "acceptance", "--bin", "bench", "--"]);
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Test,
+    Bench(Vec<String>),
+    Help,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match command(&arguments) {
+        Some(Command::Test) => test(),
+        Some(Command::Bench(arguments)) => bench(&arguments),
+        Some(Command::Help) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        None => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    outcome.map_or_else(
+        |failure| {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+/// What the arguments ask for; nothing where they are not understood.
+fn command(arguments: &[String]) -> Option<Command> {
+    let (name, rest) = arguments.split_first()?;
+    match (name.as_str(), rest) {
+        ("test", []) => Some(Command::Test),
+        ("bench", rest) => Some(Command::Bench(rest.to_vec())),
+        ("--help" | "-h" | "help", []) => Some(Command::Help),
+        _ => None,
+    }
+}
+
+fn test() -> Result<(), String> {
+    install_components()?;
+    let deny = step::succeeds(&["deny", "--version"]);
+    let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
+    let times = run_all(&steps)?;
+    println!("\nAll passed:");
+    for (step, time) in steps.iter().zip(&times) {
+        println!("{:>16} {:>7.1} s", step.title, time.as_secs_f64());
+    }
+    println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
+    if !deny {
+        println!("cargo-deny is not installed; `tests/it/dependencies.rs` keeps the essence of deny.toml.");
+    }
+    Ok(())
+}
+
+fn bench(arguments: &[String]) -> Result<(), String> {
+    RELEASE.run(&[])?;
+    BENCH.run(arguments)
+}
+
+/// Installs what a minimal toolchain lacks, and says so.
+fn install_components() -> Result<(), String> {
+    let missing: Vec<&str> = [("rustfmt", "fmt"), ("clippy", "clippy")]
+        .into_iter()
+        .filter(|(_, subcommand)| !step::succeeds(&[subcommand, "--version"]))
+        .map(|(component, _)| component)
+        .collect();
+    if missing.is_empty() {
+        println!("Nothing needs to be installed; cargo fetches the crates of Cargo.lock.");
+        return Ok(());
+    }
+    let missing = missing.join(" ");
+    println!("The toolchain lacks {missing}: installing with `rustup component add {missing}`.");
+    step::install(&missing).map_err(|problem| {
+        format!("Cannot install {missing}: {problem}. Install it as your toolchain came (Debian: `apt install`), then repeat.")
+    })
+}
+
+/// Runs the steps one after the other and tells how long each took.
+fn run_all(steps: &[&Step]) -> Result<Vec<Duration>, String> {
+    let timed = |(number, step): (usize, &&Step)| {
+        println!("\n[{}/{}] {}: {}", number + 1, steps.len(), step.title, step.shown(&[]));
+        let began = Instant::now();
+        step.run(&[])?;
+        println!("{} took {:.1} s.", step.title, began.elapsed().as_secs_f64());
+        Ok(began.elapsed())
+    };
+    steps.iter().enumerate().map(timed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_name_one_command() {
+        let cases: [(&[&str], Option<Command>); 8] = [
+            (&["test"], Some(Command::Test)),
+            (&["bench"], Some(Command::Bench(vec![]))),
+            (&["bench", "--users", "5"], Some(Command::Bench(vec!["--users".into(), "5".into()]))),
+            (&["--help"], Some(Command::Help)),
+            (&["-h"], Some(Command::Help)),
+            (&[], None),
+            (&["test", "fast"], None),
+            (&["tests"], None),
+        ];
+        for (arguments, expected) in cases {
+            let given: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            assert_eq!(command(&given), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_programs_are_built_before_the_tests_that_start_them() {
+        let titles = TEST.map(|step| step.title);
+        assert_eq!(titles, ["Formatting", "Lints", "Programs", "Tests", "Documentation"]);
+    }
+}
