@@ -5,6 +5,7 @@
 mod check;
 mod export;
 mod failure;
+mod interrupt;
 mod logs;
 mod progress;
 mod refresh_schema;
@@ -23,6 +24,7 @@ pub(crate) use export::write_report as write_export_report;
 
 use crate::{agent::Agent, demo, init, settings};
 use failure::Failure;
+use interrupt::unless_interrupted;
 
 /// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
 #[derive(Debug, Parser)]
@@ -120,7 +122,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(carry_out(&common, command)));
+    let outcome = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(unless_interrupted(carry_out(&common, command))));
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
         failure.print(common.format);

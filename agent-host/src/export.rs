@@ -128,6 +128,7 @@ pub async fn export(
     let mut entries = BTreeMap::new();
     for (table, file) in tables.iter().zip(files) {
         let entry = file.finish()?;
+        tracing::debug!(connection.id = connection, table.name, records = entry.records, "the table is complete");
         warn_of_rejected(connection, &table.name, &entry.rejected);
         entries.insert(table.name.clone(), entry);
     }
@@ -135,6 +136,7 @@ pub async fn export(
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
     let report = report(&manifest, &tables, &options.output);
     staging.publish(manifest)?;
+    tracing::debug!(connection.id = connection, output = %options.output.display(), "the set is published");
     Ok(report)
 }
 

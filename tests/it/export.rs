@@ -75,7 +75,8 @@ fn every_table_is_a_plain_csv_file_with_a_header_sorted_by_key() {
 fn cells_are_the_organisations_own_values() {
     let agent = TestAgent::seeded(Seed { users: 60, ..Seed::default() });
     let columns = ["status", "created", "lastLogin", "type.id", "profile.lastName", "profile.secondEmail"];
-    let odd = ["badgeNumber", "seniority", "contractor", "skills", "costCodes", "remark"].map(|n| format!("profile.{n}"));
+    let odd =
+        ["badgeNumber", "seniority", "contractor", "skills", "costCodes", "remark"].map(|n| format!("profile.{n}"));
     let columns: Vec<&str> = columns.into_iter().chain(odd.iter().map(String::as_str)).collect();
     let property = |column: &&str| format!(r#"<Property Identifier="p" ConnectionColumn="{column}" />"#);
     agent.map(&format!(
@@ -94,12 +95,18 @@ fn cells_are_the_organisations_own_values() {
         }
     }
     // A number keeps the zeros that Okta wrote.
-    let allowances: Vec<&String> = users[1..].iter().filter_map(|row| row.last()).filter(|cell| !cell.is_empty()).collect();
-    assert!(!allowances.is_empty() && allowances.iter().all(|cell| cell.split('.').nth(1).is_some_and(|c| c.len() == 2)));
+    let allowances: Vec<&String> =
+        users[1..].iter().filter_map(|row| row.last()).filter(|cell| !cell.is_empty()).collect();
+    assert!(
+        !allowances.is_empty() && allowances.iter().all(|cell| cell.split('.').nth(1).is_some_and(|c| c.len() == 2))
+    );
 
     let expected: BTreeSet<(String, String)> = agent.org(|org| {
         let groups = org.group_ids();
-        groups.into_iter().flat_map(|group| org.member_ids(&group).into_iter().map(move |user| (group.clone(), user))).collect()
+        groups
+            .into_iter()
+            .flat_map(|group| org.member_ids(&group).into_iter().map(move |user| (group.clone(), user)))
+            .collect()
     });
     let members = rows(&agent.csv("groupsusers"));
     let found: BTreeSet<(String, String)> = members[1..].iter().map(|row| (row[0].clone(), row[1].clone())).collect();
@@ -205,7 +212,8 @@ fn requests_are_counted_by_bucket_as_the_organisation_counts_them() {
     }
     assert_eq!(report["requests"]["by_bucket"], Value::from(counted));
     assert_eq!(agent.manifest()["requests"], report["requests"]);
-    assert_eq!(report["max_in_flight"].as_u64(), u64::try_from(agent.sandbox.max_in_flight()).ok());
+    let most = report["max_in_flight"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap();
+    assert!((agent.sandbox.max_in_flight()..=12).contains(&most), "{report}");
 }
 
 #[test]

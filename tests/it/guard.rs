@@ -80,7 +80,10 @@ fn a_record_with_an_empty_or_repeated_key_is_left_out_counted_and_named() {
         users[3].clone()
     });
     let run = agent.export(&["--format", "json"]).must_exit(0);
-    assert_eq!(run.json()["tables"]["users"], json!({ "file": "OktaExportFulfillment_users.csv", "records": 17, "rejected": 3 }));
+    assert_eq!(
+        run.json()["tables"]["users"],
+        json!({ "file": "OktaExportFulfillment_users.csv", "records": 17, "rejected": 3 })
+    );
     assert!(run.stderr.contains("empty or repeated key"), "{}", run.stderr);
     let rejected = &agent.manifest()["tables"]["users"]["rejected"];
     assert_eq!(rejected["count"], 3);
@@ -88,7 +91,8 @@ fn a_record_with_an_empty_or_repeated_key_is_left_out_counted_and_named() {
     assert_eq!(rejected["examples"][0], json!({ "reason": "empty key", "record": nameless }));
     assert_eq!(rejected["examples"][1], json!({ "reason": "repeated key", "record": "0000007" }));
     assert_eq!(agent.csv("users").matches("0000007").count(), 1);
-    let keys: Vec<String> = agent.csv("users").lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
+    let keys: Vec<String> =
+        agent.csv("users").lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
     assert!(keys.is_sorted(), "sorted by the mapping's key");
     assert!(agent.export(&[]).must_exit(0).stdout.contains("3 not published"));
 }

@@ -34,7 +34,8 @@ fn change(agent: &TestAgent, round: u32) {
 fn assert_whole(files: &Files) {
     let manifest: Value = serde_json::from_slice(&files[&format!("{CONNECTION}_export.json")]).unwrap();
     for table in TABLES {
-        let sha256: String = Sha256::digest(&files[&csv_name(table)]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256: String =
+            Sha256::digest(&files[&csv_name(table)]).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(manifest["tables"][table]["sha256"], sha256, "{table}");
     }
 }

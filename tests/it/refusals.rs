@@ -15,8 +15,10 @@ fn explained(run: &Run, kind: &str, parts: &[&str]) {
     assert_eq!(run.stderr.lines().count(), 1, "nothing but the line:\n{}", run.stderr);
     let error = &run.json()["error"];
     assert_eq!(error["kind"], kind, "{error}");
-    let (message, hint) = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
-    assert_eq!(line, format!("{message}; {hint}"));
+    let message = error["message"].as_str().unwrap();
+    // Where the message itself says what to write there is no hint.
+    let hint = error["hint"].as_str().map_or_else(String::new, |hint| format!("; {hint}"));
+    assert_eq!(line, format!("{message}{hint}"));
 }
 
 /// An export after a good one: fails as explained, and the set of the good one is still there.
@@ -80,7 +82,11 @@ fn an_unknown_connection_or_table_is_refused_with_those_there_are() {
     let run = agent.run(&["refresh-schema", "Salesforce", "--format", "json"]).must_exit(3);
     explained(&run, "settings", &["`Salesforce`", "`OktaExportFulfillment`"]);
     let run = agent.run(&["check", "Salesforce"]).must_exit(3);
-    assert!(run.stdout.contains("Salesforce: not ok") && run.stdout.contains("`OktaExportFulfillment`"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("Salesforce: not ok") && run.stdout.contains("`OktaExportFulfillment`"),
+        "{}",
+        run.stdout
+    );
     agent.set("Tables", json!(["users", "people"]));
     refuses(&agent, &[], 3, "settings", &["`people`", "users, groups, apps"]);
 }
@@ -103,17 +109,17 @@ fn settings_that_are_no_json_are_refused_at_their_place() {
     let agent = exported();
     agent.write("appsettings.agent.json", "{\n  \"Connections\": {\n    \"Okta\" {}\n");
     refuses(&agent, &[], 3, "settings", &["appsettings.agent.json:3:"]);
-    let run = agent.run(&["--directory", "nowhere", "check", "--format", "json"]);
-    explained(&run.must_exit(3), "settings", &["`nowhere`", "agent-host init"]);
 }
 
 #[test]
 fn a_refused_token_ends_the_export() {
     let agent = exported();
     agent.org(|org| org.revoke_token("sandbox-token"));
-    refuses(&agent, &[], 4, "credentials", &["401", "E0000011", "`ApiKey`"]);
+    refuses(&agent, &[], 4, "credentials", &["401", "E0000011"]);
     let check = agent.run(&["check"]).must_exit(4);
-    assert!(check.stdout.contains("401") && check.stdout.contains("not ok"), "{}", check.stdout);
+    for part in ["not ok", "401", "`ApiKey`"] {
+        assert!(check.stdout.contains(part), "{part} in {}", check.stdout);
+    }
 }
 
 #[test]
