@@ -17,6 +17,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -175,16 +176,13 @@ fn print(
     format: Format,
     report: &impl Serialize,
     text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match format {
-        Format::Json => {
-            serde_json::to_writer(&mut out, report)?;
-            writeln!(out)
-        }
+    let written = match format {
+        Format::Json => serde_json::to_writer(&mut out, report).map_err(Into::into).and_then(|()| writeln!(out)),
         Format::Text => text(&mut out),
-    }?;
-    out.flush()
+    };
+    written.and_then(|()| out.flush()).context("all is done, but the report cannot be written to stdout")
 }
 
 /// A number with its thousands set apart.

@@ -162,7 +162,7 @@ fn the_setting_tables_names_fewer_and_the_command_line_wins() {
     for tables in [json!(["users", "groupsusers"]), json!("users, GroupsUsers")] {
         agent.set("Tables", tables);
         let report = agent.exported(&[]);
-        assert_eq!(report["tables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["groupsusers", "users"]);
+        assert_eq!(report["tables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["users", "groupsusers"]);
     }
     assert_eq!(agent.exported(&["--table", "apps"])["tables"].as_object().unwrap().len(), 1);
 }

@@ -31,7 +31,7 @@ fn tables(files: &Files) -> Files {
 /// What the organisation's files are while nothing goes wrong.
 fn complete(agent: &TestAgent) -> Files {
     let output = agent.beside("complete");
-    agent.export(&["--output", output.to_str().unwrap()]).must_exit(0);
+    agent.export(&["--output", output.to_str().expect("the path is text")]).must_exit(0);
     tables(&acceptance::files(&output))
 }
 
@@ -50,9 +50,9 @@ fn recovers(agent: &TestAgent, complete: &Files, fault: Fault) {
 #[test]
 fn what_passes_ends_in_a_complete_set() {
     use FaultAction::{
-        Concurrency429, CutBody, EmptyPageWithNext, Error, FieldsRefused, Html, NextHost, NextLosesParameter, NotJson,
-        OnlyWhenLimitOver, RateLimit429, RepeatPage, ResetConnection, SetCookie, ShiftPage, SlowFirstByte, StuckCursor,
-        TruncatedChunked, TruncatedGzip,
+        Concurrency429, CutBody, EmptyPageWithNext, Error, FieldsRefused, Html, LoseAnswer, NextHost,
+        NextLosesParameter, NotJson, OnlyWhenLimitOver, RateLimit429, RepeatPage, ResetConnection, SetCookie,
+        ShiftPage, SlowFirstByte, StuckCursor, TruncatedChunked, TruncatedGzip,
     };
     let agent = agent();
     let complete = complete(&agent);
@@ -60,6 +60,7 @@ fn what_passes_ends_in_a_complete_set() {
     let on = |path: &str, then| Fault::new(then).on("GET", path);
     for fault in [
         on("/api/v1/users", ResetConnection).nth(2),
+        on("/api/v1/apps", LoseAnswer),
         on("/api/v1/groups", CutBody { after_bytes: 100 }),
         on("/api/v1/apps", TruncatedChunked),
         on("/api/v1/users", TruncatedGzip),
@@ -93,21 +94,22 @@ fn what_does_not_pass_ends_in_a_clear_failure() {
     let agent = agent();
     let former = agent.published();
     let error = |status, code: &str| Error { status, code: code.to_owned() };
-    for (fault, names) in [
-        (Fault::new(ResetConnection).on("GET", "/api/v1/users").always(), "`users`"),
-        (Fault::new(Html(503)).on("GET", "/api/v1/apps").always(), "`apps`"),
-        (Fault::new(NotJson("[{".to_owned())).on("GET", "/api/v1/groups").always(), "`groups`"),
-        (Fault::new(TruncatedGzip).on("GET", "/api/v1/users").always(), "`users`"),
-        (Fault::new(error(500, "E0000009")).on("GET", "/api/v1/users").always(), "`users`"),
-        (Fault::new(SlowFirstByte(Duration::from_secs(30))).on("GET", "/api/v1/users").always(), "`users`"),
-        (Fault::new(StuckCursor).on("GET", "/api/v1/users").always(), "`users`"),
-        (Fault::new(Redirect("http://evil.example.com/".to_owned())).on("GET", "/api/v1/users").always(), "`users`"),
+    for (path, action, code, name) in [
+        ("/api/v1/users", ResetConnection, 5, "`users`"),
+        ("/api/v1/apps", Html(503), 5, "`apps`"),
+        ("/api/v1/groups", NotJson("[{".to_owned()), 5, "`groups`"),
+        ("/api/v1/groups/", error(500, "E0000009"), 5, "group `00g"),
+        ("/api/v1/users", TruncatedGzip, 5, "`users`"),
+        ("/api/v1/users", SlowFirstByte(Duration::from_secs(30)), 5, "`users`"),
+        ("/api/v1/users", StuckCursor, 5, "`users`"),
+        ("/api/v1/apps/", error(400, "E0000001"), 5, "app `0oa"),
+        ("/api/v1/users", Redirect("http://elsewhere.example.com/".to_owned()), 3, "`elsewhere.example.com`"),
     ] {
-        let shown = format!("{fault:?}");
-        agent.sandbox.add_fault(fault);
+        let shown = format!("{path}: {action:?}");
+        agent.sandbox.add_fault(Fault::new(action).on("GET", path).always());
         let run = agent.export(&["--format", "json"]);
-        assert_eq!(run.code, Some(5), "{shown}: {}", run.stderr);
-        assert!(run.failure().contains(names), "{shown}: {}", run.failure());
+        assert_eq!(run.code, Some(code), "{shown}: {}", run.stderr);
+        assert!(run.failure().contains(name), "{shown}: {}", run.failure());
         assert!(run.json()["error"]["hint"].is_string(), "{shown}: {}", run.stdout);
         assert_eq!(agent.published(), former, "{shown}");
         agent.sandbox.clear_faults();

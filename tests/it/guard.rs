@@ -64,6 +64,14 @@ fn a_table_that_was_not_read_is_not_compared() {
 }
 
 #[test]
+fn a_list_that_ends_early_is_suspicious() {
+    let agent = TestAgent::seeded(Seed::exact(430, 3, 2, 1));
+    agent.export(&[]).must_exit(0);
+    agent.sandbox.add_fault(Fault::new(FaultAction::EmptyList).on("GET", "/api/v1/users").nth(2).always());
+    refused(&agent, &agent.published(), "users");
+}
+
+#[test]
 fn a_record_with_an_empty_or_repeated_key_is_left_out_counted_and_named() {
     let agent = TestAgent::seeded(Seed::exact(20, 2, 0, 3));
     agent.map(&format!(

@@ -32,7 +32,8 @@ fn change(agent: &TestAgent, round: u32) {
 
 /// Every file is the one that the manifest beside it describes, so the files are of one set.
 fn assert_whole(files: &Files) {
-    let manifest: Value = serde_json::from_slice(&files[&format!("{CONNECTION}_export.json")]).unwrap();
+    let manifest: Value =
+        serde_json::from_slice(&files[&format!("{CONNECTION}_export.json")]).expect("the manifest is JSON");
     for table in TABLES {
         let sha256: String =
             Sha256::digest(&files[&csv_name(table)]).iter().map(|byte| format!("{byte:02x}")).collect();

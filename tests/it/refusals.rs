@@ -15,7 +15,7 @@ fn explained(run: &Run, kind: &str, parts: &[&str]) {
     assert_eq!(run.stderr.lines().count(), 1, "nothing but the line:\n{}", run.stderr);
     let error = &run.json()["error"];
     assert_eq!(error["kind"], kind, "{error}");
-    let message = error["message"].as_str().unwrap();
+    let message = error["message"].as_str().expect("there is a message");
     // Where the message itself says what to write there is no hint.
     let hint = error["hint"].as_str().map_or_else(String::new, |hint| format!("; {hint}"));
     assert_eq!(line, format!("{message}{hint}"));

@@ -26,7 +26,7 @@ fn assert_silent(what: &str, text: &[u8]) {
 
 /// Every file below, except that in which the token is written.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).expect("it is a folder").map(|entry| entry.expect("it can be read").path());
     let files = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
     files.filter(|path| path.file_name().is_some_and(|name| name != "appsettings.agent.json")).collect()
 }

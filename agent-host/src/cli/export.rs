@@ -115,7 +115,7 @@ async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow:
         for (name, bucket) in &report.by_bucket {
             let limit = bucket
                 .per_minute
-                .map_or_else(|| "no limit".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
+                .map_or_else(|| "limit unknown".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
             writeln!(
                 out,
                 "{name:>16} {:>10} requests  {limit:>16}  {:>6} s",

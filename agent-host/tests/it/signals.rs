@@ -18,10 +18,10 @@ const CONNECTION: &str = "OktaExportFulfillment";
 
 /// Everything below a folder, what is hidden too, and links as what they lead to.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = fs::read_dir(folder).expect("it is a folder").map(|entry| entry.expect("it can be read").path());
     let below = |path: PathBuf| match path.is_dir() {
         true => contents(&path),
-        false => BTreeMap::from([(path.clone(), fs::read(&path).unwrap())]),
+        false => BTreeMap::from([(path.clone(), fs::read(&path).expect("it is a file"))]),
     };
     paths.flat_map(below).collect()
 }
