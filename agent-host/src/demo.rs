@@ -14,7 +14,6 @@ use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed};
 
 use crate::{
     agent::{Agent, Opened},
-    cli,
     export::{ExportOptions, ExportReport, export},
     init,
 };
@@ -54,7 +53,7 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()>
 
     writeln!(out, "\n4. `agent-host export {CONNECTION}`: five files, all of them or none.")?;
     let first = export_all(&agent, &opened).await?;
-    cli::write_export_report(out, &first)?;
+    write!(out, "{first}")?;
     for table in &first.tables {
         show_file(out, &first.output.join(&table.file))?;
     }
