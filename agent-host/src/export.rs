@@ -20,7 +20,7 @@ use std::{
 use chrono::{SecondsFormat, Utc};
 use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
 use futures::StreamExt;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use file_error::FileError;
 pub use guard::Refused;
@@ -55,8 +55,9 @@ pub struct ExportReport {
     pub output: PathBuf,
     /// Whether the files were put in place.
     pub published: bool,
-    /// By name.
-    pub tables: BTreeMap<String, TableReport>,
+    /// In the order of the connector; an object by name in JSON.
+    #[serde(serialize_with = "by_name")]
+    pub tables: Vec<TableReport>,
     /// The requests it took.
     pub requests: Requests,
     /// Answers that said "too many requests".
@@ -72,6 +73,9 @@ pub struct ExportReport {
 /// One table of an export.
 #[derive(Debug, Serialize)]
 pub struct TableReport {
+    /// The table's name.
+    #[serde(skip)]
+    pub name: String,
     /// The file's name.
     pub file: String,
     /// Records in the file.
@@ -129,7 +133,7 @@ pub async fn export(
     }
     compare(&opened.capabilities, &entries, staging.previous(), options.accept_shrink)?;
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
-    let report = report(&manifest, &options.output);
+    let report = report(&manifest, &tables, &options.output);
     staging.publish(manifest)?;
     Ok(report)
 }
@@ -206,10 +210,11 @@ fn describe(
     }
 }
 
-fn report(manifest: &Manifest, output: &Path) -> ExportReport {
-    let tables = manifest.tables.iter().map(|(name, entry)| {
-        let report = TableReport { file: entry.file.clone(), records: entry.records, rejected: entry.rejected.count };
-        (name.clone(), report)
+fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport {
+    let tables = tables.iter().filter_map(|table| {
+        let entry = manifest.tables.get(&table.name)?;
+        let (name, file) = (table.name.clone(), entry.file.clone());
+        Some(TableReport { name, file, records: entry.records, rejected: entry.rejected.count })
     });
     ExportReport {
         connection: manifest.connection.clone(),
@@ -222,6 +227,10 @@ fn report(manifest: &Manifest, output: &Path) -> ExportReport {
         waited_ms: manifest.waited_ms.clone(),
         duration_ms: manifest.duration_ms,
     }
+}
+
+fn by_name<S: Serializer>(tables: &[TableReport], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tables.iter().map(|table| (&table.name, table)))
 }
 
 fn warn_of_rejected(connection: &str, table: &str, rejected: &Rejected) {

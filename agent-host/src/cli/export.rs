@@ -76,12 +76,12 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
 
 /// The report as people read it.
 pub(crate) fn write_report(out: &mut dyn Write, report: &ExportReport) -> io::Result<()> {
-    for (name, table) in &report.tables {
+    for table in &report.tables {
         let rejected = match table.rejected {
             0 => String::new(),
             rejected => format!("  {} not published, see the manifest", grouped(rejected)),
         };
-        writeln!(out, "{name:>12} {:>12} records  {}{rejected}", grouped(table.records), table.file)?;
+        writeln!(out, "{:>12} {:>12} records  {}{rejected}", table.name, grouped(table.records), table.file)?;
     }
     let waited: u64 = report.waited_ms.values().copied().max().unwrap_or(0);
     let waits =
