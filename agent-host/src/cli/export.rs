@@ -61,6 +61,7 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     }
     let mut display = Display::new(&options.connection);
     let output = options.output.clone().unwrap_or_else(|| agent.settings.temp_folder.join("ExportOutput"));
+    let output = std::path::absolute(output)?;
     let wanted = ExportOptions { output, tables: options.tables.clone(), accept_shrink: options.accept_shrink };
     let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;
     drop(display);
@@ -87,7 +88,7 @@ async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow:
         for (name, bucket) in &report.by_bucket {
             let limit = bucket
                 .per_minute
-                .map_or_else(|| "no limit".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
+                .map_or_else(|| "limit not known".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
             writeln!(
                 out,
                 "{name:>16} {:>10} requests  {limit:>16}  {:>6} s",
