@@ -14,7 +14,6 @@ use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed};
 
 use crate::{
     agent::{Agent, Opened},
-    cli,
     export::{ExportOptions, ExportReport, export},
     init,
 };
@@ -55,7 +54,7 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()>
     writeln!(out, "\n4. `agent-host export {CONNECTION}`: five files, all of them or none.")?;
     // A connection of its own, so that the requests of the check are not counted with it.
     let first = export_all(&agent, &agent.connection(CONNECTION)?).await?;
-    cli::write_export_report(out, &first)?;
+    write!(out, "{first}")?;
     for table in &first.tables {
         show_file(out, &first.output.join(&table.file))?;
     }

@@ -8,6 +8,7 @@ mod file_error;
 mod guard;
 mod manifest;
 mod publish;
+mod report;
 mod sort;
 mod step;
 
@@ -20,11 +21,12 @@ use std::{
 use chrono::{SecondsFormat, Utc};
 use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
 use futures::StreamExt;
-use serde::{Serialize, Serializer};
 
 pub use file_error::FileError;
 pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
+pub(crate) use report::grouped;
+pub use report::{ExportReport, TableReport};
 
 use crate::agent::Opened;
 use csv_file::CsvFile;
@@ -44,44 +46,6 @@ pub struct ExportOptions {
     pub tables: Vec<String>,
     /// Whether tables may be empty or much smaller than before.
     pub accept_shrink: bool,
-}
-
-/// What an export did.
-#[derive(Debug, Serialize)]
-pub struct ExportReport {
-    /// The connection's identifier.
-    pub connection: String,
-    /// The folder the files are in.
-    pub output: PathBuf,
-    /// Whether the files were put in place.
-    pub published: bool,
-    /// In the order of the connector; an object by name in JSON.
-    #[serde(serialize_with = "by_name")]
-    pub tables: Vec<TableReport>,
-    /// The requests it took.
-    pub requests: Requests,
-    /// Answers that said "too many requests".
-    pub throttled: u64,
-    /// The most requests under way at once.
-    pub max_in_flight: u32,
-    /// By bucket: how long its limit was used up while something waited for it.
-    pub waited_ms: BTreeMap<String, u64>,
-    /// How long it all took.
-    pub duration_ms: u64,
-}
-
-/// One table of an export.
-#[derive(Debug, Serialize)]
-pub struct TableReport {
-    /// The table's name.
-    #[serde(skip)]
-    pub name: String,
-    /// The file's name.
-    pub file: String,
-    /// Records in the file.
-    pub records: u64,
-    /// Records that are not in the file, because their key is empty or repeated.
-    pub rejected: u64,
 }
 
 /// How far an export is.
@@ -229,10 +193,6 @@ fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport 
         waited_ms: manifest.waited_ms.clone(),
         duration_ms: manifest.duration_ms,
     }
-}
-
-fn by_name<S: Serializer>(tables: &[TableReport], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(tables.iter().map(|table| (&table.name, table)))
 }
 
 fn warn_of_rejected(connection: &str, table: &str, rejected: &Rejected) {

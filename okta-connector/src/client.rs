@@ -20,9 +20,9 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
+    cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
-    paging::{next_link, with_half_limit},
     settings::{OktaSettings, is_loopback},
 };
 

@@ -64,12 +64,12 @@ fn every_dependency_has_its_reason_and_is_used() {
     let ours: BTreeSet<String> = GRAPH.ours().map(|package| package.name.clone()).collect();
 
     let theirs: BTreeSet<String> = declared.difference(&ours).cloned().collect();
+    let unused: Vec<&String> = theirs.difference(&used).collect();
+    assert!(unused.is_empty(), "no crate uses these, remove them from Cargo.toml and CONTRIBUTING.md: {unused:?}");
     let missing: Vec<&String> = theirs.difference(&reasons).collect();
     assert!(missing.is_empty(), "no line of reason in CONTRIBUTING.md, under Dependencies: {missing:?}");
     let unknown: Vec<&String> = reasons.difference(&theirs).collect();
     assert!(unknown.is_empty(), "CONTRIBUTING.md gives a reason for what Cargo.toml does not have: {unknown:?}");
-    let unused: Vec<&String> = theirs.difference(&used).collect();
-    assert!(unused.is_empty(), "no crate uses these, remove them from Cargo.toml and CONTRIBUTING.md: {unused:?}");
 }
 
 /// Versions, lints and licence are said once, in the root Cargo.toml.

@@ -115,10 +115,13 @@ fn files_hold_one_idea() {
 
 /// The one script of the repository must not become a second place where checks are listed.
 #[test]
-fn ci_runs_the_test_command_and_nothing_else() {
+fn ci_runs_the_readmes_test_command_and_nothing_else() {
     let script = fs::read_to_string(root().join(".ci/run")).unwrap();
     let commands: Vec<&str> = script.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
     assert_eq!(commands, ["exec cargo xtask test"]);
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("\ncargo xtask test "), "README.md no longer gives the test command");
+    assert!(readme.contains("\ncargo run --release -- demo "), "README.md no longer gives the demo");
 }
 
 fn empty_name(source: &Source) -> Option<String> {

@@ -8,9 +8,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::export::Progress;
+use crate::export::{Progress, grouped};
 
-use super::{grouped, logs};
+use super::logs;
 
 /// Between two lines in the log.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use crate::org::Org;
 use crate::payload::Payload;
 use crate::routes;
 use crate::user::Status;
-use crate::wire::{Answer, Call, Outcome};
+use crate::wire::{Call, Outcome};
 
 /// The largest request body read.
 const LARGEST_BODY: usize = 4 << 20;
@@ -204,11 +204,4 @@ fn omits_credentials(headers: &HeaderMap) -> bool {
     let Some((_, parameter)) = kind.split_once("okta-response=") else { return false };
     let list = parameter.trim_matches(|c| c == '"' || c == ' ').split(';').next().unwrap_or_default();
     list.trim_matches('"').split(',').any(|part| part.trim() == "omitCredentials")
-}
-
-/// What a fault without an endpoint answers.
-pub(crate) fn plain(status: u16, body: &str, content_type: &'static str) -> Answer {
-    let mut answer = Answer::json(status, body);
-    answer.headers.push(("content-type", content_type.to_owned()));
-    answer
 }

@@ -15,6 +15,7 @@ pub(crate) static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let mut sources = Vec::new();
     read_folder(&root(), &mut sources);
     sources.sort_by(|left, right| left.path.cmp(&right.path));
+    leave_out_test_modules(&mut sources);
     sources
 });
 
@@ -67,6 +68,28 @@ impl Source {
         }
         source
     }
+}
+
+/// Files declared by `#[cfg(test)] mod name;` are tests as a whole.
+fn leave_out_test_modules(sources: &mut [Source]) {
+    let declared: Vec<String> = sources.iter().flat_map(test_modules).collect();
+    for source in sources {
+        let place = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        if declared.iter().any(|module| place == module || place.starts_with(&format!("{module}/"))) {
+            source.product_code.clear();
+            source.product_literals.clear();
+            source.product_lines = 0;
+        }
+    }
+}
+
+/// Paths, without `.rs`, of the modules that the file declares as tests.
+fn test_modules(source: &Source) -> Vec<String> {
+    let place = source.path.trim_end_matches(".rs");
+    let folder = ["/lib", "/main", "/mod"].iter().find_map(|root| place.strip_suffix(root)).unwrap_or(place);
+    let items = tests(&source.code).into_iter().map(|range| &source.code[range]);
+    let names = items.filter_map(|item| item.strip_suffix(';')?.split_once("mod ").map(|(_, name)| name));
+    names.map(|name| format!("{folder}/{name}")).collect()
 }
 
 /// The folder of the workspace's Cargo.toml.
@@ -236,6 +259,23 @@ mod tests {
             let source = Source::new(path, text);
             let words: Vec<&str> = source.product_code.split_whitespace().collect();
             assert_eq!((words.join(" ").as_str(), source.product_lines), (product, lines), "{path}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_module_declared_as_a_test_is_no_product() {
+        let files = [
+            ("a/src/lib.rs", "mod b;\n#[cfg(test)]\nmod scenarios;\n", 1),
+            ("a/src/b.rs", "#[cfg(test)]\nmod cases;\nf();\n", 1),
+            ("a/src/scenarios.rs", "f();\n", 0),
+            ("a/src/scenarios/c.rs", "f();\n", 0),
+            ("a/src/b/cases/mod.rs", "f();\n", 0),
+            ("a/src/cases.rs", "f();\n", 1),
+        ];
+        let mut sources = files.map(|(path, text, _)| Source::new(path, text));
+        leave_out_test_modules(&mut sources);
+        for (source, (path, _, lines)) in sources.iter().zip(files) {
+            assert_eq!((source.product_lines, source.product_code.is_empty()), (lines, lines == 0), "{path}");
         }
     }
 
