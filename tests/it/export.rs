@@ -149,7 +149,8 @@ fn one_table_is_published_alone_and_the_others_stay() {
 fn several_tables_and_another_folder_may_be_named() {
     let agent = TestAgent::new();
     let output = agent.beside("elsewhere/deep");
-    let report = agent.exported(&["--table", "Groups", "--table", "apps", "--output", output.to_str().unwrap()]);
+    let report =
+        agent.exported(&["--full", "--table", "Groups", "--table", "apps", "--output", output.to_str().unwrap()]);
     assert_eq!(report["output"].as_str(), output.to_str());
     let names: Vec<String> = files(&output).into_keys().collect();
     assert_eq!(names, [csv_name("apps"), format!("{CONNECTION}_export.json"), csv_name("groups")]);

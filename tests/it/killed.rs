@@ -41,6 +41,13 @@ fn assert_whole(files: &Files) {
     }
 }
 
+/// How long an export takes, into another folder.
+fn duration(agent: &TestAgent) -> Duration {
+    let (elsewhere, began) = (agent.beside("elsewhere"), Instant::now());
+    agent.export(&["--output", elsewhere.to_str().expect("the path is text")]).must_exit(0);
+    began.elapsed()
+}
+
 #[test]
 fn a_killed_export_leaves_the_former_set() {
     let seed = Seed { users: 900, groups: 60, apps: 10, ..Seed::default() };
@@ -50,10 +57,8 @@ fn a_killed_export_leaves_the_former_set() {
     let fresh = listing(&agent.output());
     let mut former = agent.published();
     change(&agent, 0);
-    let began = Instant::now();
-    let elsewhere = agent.beside("elsewhere");
-    agent.export(&["--output", elsewhere.to_str().unwrap()]).must_exit(0);
-    let whole = began.elapsed();
+    // The quickest of some, so that most are killed before they are done.
+    let whole = (0..3).map(|_| duration(&agent)).min().expect("some exports");
 
     let mut too_late = 0;
     for (round, moment) in (1..).zip(moments(whole)) {
@@ -69,7 +74,7 @@ fn a_killed_export_leaves_the_former_set() {
             change(&agent, round);
         }
     }
-    assert!(too_late <= LATE_MOMENTS, "{too_late} of {MOMENTS} exports were done before they were killed");
+    assert!(too_late <= MOMENTS / 2, "{too_late} of {MOMENTS} exports were done before they were killed");
 
     agent.export(&[]).must_exit(0);
     assert_whole(&agent.published());
