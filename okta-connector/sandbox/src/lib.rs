@@ -19,6 +19,8 @@ mod raw;
 mod roles;
 mod routes;
 mod rules;
+#[cfg(test)]
+mod scenarios;
 mod schema;
 mod search;
 mod seed;
@@ -210,7 +212,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Out of descriptors, most likely: connections that end will free some.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
                 // Pages leave in one write; waiting to fill a packet would only add delay.
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);

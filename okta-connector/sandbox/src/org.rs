@@ -40,6 +40,8 @@ pub struct Org {
     pub(crate) rules: Vec<Rule>,
     pub(crate) schemas: Schemas,
     pub(crate) roles: BTreeMap<String, Vec<Role>>,
+    /// Owners of groups as they are shown, by the id of the group.
+    pub(crate) owners: BTreeMap<String, Vec<Value>>,
     pub(crate) tokens: Tokens,
     /// (user, relationship) to the ids it points at.
     pub(crate) links: BTreeMap<(String, String), BTreeSet<String>>,
@@ -87,6 +89,7 @@ impl Org {
             everyone,
             rules: Vec::new(),
             roles: BTreeMap::new(),
+            owners: BTreeMap::new(),
             links: BTreeMap::new(),
             log: Log::default(),
             ids,
@@ -222,6 +225,7 @@ impl Org {
         }
         self.rules.iter_mut().for_each(|rule| rule.lose_group(id));
         self.roles.remove(id);
+        self.owners.remove(id);
     }
 
     pub(crate) fn delete_app(&mut self, id: &str) {

@@ -213,7 +213,6 @@ impl Seed {
             };
             let profile = format!("{{\"name\":\"{name}\",\"description\":{described}}}");
             let mut group = Group::new(&id, kind, profile, created);
-            group.source = (kind == Kind::App).then(|| org.ids.next("0oa").into());
             group.members = spread(first_user, self.users, self.size(number, count, dice), dice);
             group.touch_membership(created + i64::from(dice.below(90_000_000)) * 1000);
             org.groups.insert(&id, group);
@@ -252,8 +251,14 @@ impl Seed {
                     record.apps.push(row);
                 }
             }
+            app.hide_secret();
             app.write(&org.base, &org.id);
             org.apps.insert(&id, app);
+        }
+        let sources: Vec<Box<str>> = org.apps.iter().map(|app| app.id.clone()).collect();
+        let imported = org.groups.iter_mut().filter(|group| group.kind == Kind::App && group.source.is_none());
+        for (group, source) in imported.zip(sources.iter().cycle()) {
+            group.source = Some(source.clone());
         }
     }
 }

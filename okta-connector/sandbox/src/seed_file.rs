@@ -127,6 +127,7 @@ impl AppSeed {
         let body = template::body(&self.request, None, &mut org.ids).map_err(|error| format!("app {id}: {error:?}"))?;
         let active = self.status.as_deref() != Some("INACTIVE");
         let mut app = App::new(&id, body, active, now);
+        app.hide_secret();
         app.write(&org.base, &org.id);
         org.apps.insert(&id, app);
         for (priority, group) in self.groups.iter().enumerate() {

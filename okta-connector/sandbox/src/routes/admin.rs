@@ -1,4 +1,4 @@
-//! API tokens, rate limits of principals, and the organisation itself.
+//! API tokens, rate limits of principals, who is an administrator, and the organisation itself.
 //! Okta: lists here have no Link; principal rate limits must be asked for by type; a token may delete itself.
 
 use hyper::Method;
@@ -38,6 +38,13 @@ pub(crate) fn read(call: &Call, org: &Org, rest: &[&str]) -> Outcome {
             let token = tokens.all.iter().find(|token| token.limit_id == *id);
             let token = token.ok_or_else(|| ApiError::not_found(id, "PrincipalRateLimit"))?;
             Ok(Answer::value(200, &tokens.limit_value(token)))
+        }
+        ["iam", "assignees", "users"] => {
+            let admins = org.roles.keys().filter(|id| org.users.row(id).is_some());
+            let shown: Value = admins
+                .map(|id| json!({"id": id, "_links": {"self": {"href": format!("{}/api/v1/users/{id}", org.base)}}}))
+                .collect();
+            Ok(Answer::value(200, &json!({"value": shown, "_links": {}})))
         }
         ["org"] => Ok(Answer::value(
             200,

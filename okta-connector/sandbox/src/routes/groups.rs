@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
+use crate::clock::seconds;
 use crate::error::ApiError;
 use crate::group::{Group, GroupAt, Kind};
 use crate::org::{Org, group_target, user_target};
@@ -78,7 +79,7 @@ pub(crate) fn read(call: &Call, org: &Org, id: &str, rest: &[&str]) -> Outcome {
             Ok(Answer::list(body, page))
         }
         ["stats"] => Ok(Answer::ok(stats(call, org, row))),
-        ["owners"] => Ok(Answer::ok("[]")),
+        ["owners"] => Ok(Answer::value(200, &Value::from(org.owners.get(id).cloned().unwrap_or_default()))),
         _ => Err(unknown(call)),
     }
 }
@@ -96,7 +97,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
     let kind = org.groups.get(row).map_or(Kind::Okta, |group| group.kind);
     match (&call.method, rest) {
         (&Method::PUT, []) => {
-            writable(kind, false)?;
+            writable(kind)?;
             let profile = Value::from(checked_profile(call, org, Some(row))?).to_string();
             if let Some(group) = org.groups.get_mut(row) {
                 group.profile = profile.into_boxed_str();
@@ -114,7 +115,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             Ok(Answer::empty(204))
         }
         (&Method::PUT | &Method::DELETE, ["users", user]) => {
-            writable(kind, row == org.everyone)?;
+            writable(kind)?;
             let user = users::row(call, org, user)?;
             let added = call.method == Method::PUT;
             if org.change_member(row, user, added, call.now) {
@@ -122,11 +123,11 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             }
             Ok(Answer::empty(204))
         }
-        (&Method::POST, ["owners"]) => {
-            let owner = call.object()?;
-            Ok(Answer::value(201, &Value::from(owner)))
+        (&Method::POST, ["owners"]) => add_owner(call, org, id),
+        (&Method::DELETE, ["owners", owner]) => {
+            org.owners.entry(id.to_owned()).or_default().retain(|known| known["id"] != *owner);
+            Ok(Answer::empty(204))
         }
-        (&Method::DELETE, ["owners", _]) => Ok(Answer::empty(204)),
         _ => Err(unknown(call)),
     }
 }
@@ -135,13 +136,9 @@ pub(crate) fn row(org: &Org, id: &str) -> Result<u32, ApiError> {
     org.groups.row(id).ok_or_else(|| ApiError::not_found(id, "UserGroup"))
 }
 
-/// Everyone is an unsupported operation, an imported group a missing permission.
-fn writable(kind: Kind, everyone: bool) -> Result<(), ApiError> {
-    match kind {
-        Kind::Okta => Ok(()),
-        _ if everyone => Err(ApiError::coded("E0000060")),
-        Kind::App | Kind::BuiltIn => Err(ApiError::coded("E0000006")),
-    }
+/// Imported and built-in groups answer as a missing permission does (Everyone was 501 until 2026.04).
+fn writable(kind: Kind) -> Result<(), ApiError> {
+    if kind == Kind::Okta { Ok(()) } else { Err(ApiError::coded("E0000006")) }
 }
 
 fn single(call: &Call, org: &Org, row: u32) -> Answer {
@@ -197,6 +194,30 @@ fn checked_profile(call: &Call, org: &Org, of: Option<u32>) -> Result<Map<String
     let Value::Object(mut profile) = profile else { return Ok(Map::new()) };
     profile.retain(|key, value| key == "description" || !value.is_null());
     Ok(profile)
+}
+
+fn add_owner(call: &Call, org: &mut Org, group: &str) -> Outcome {
+    let request = Value::from(call.object()?);
+    let id = request["id"].as_str().unwrap_or_default();
+    let name = match request["type"].as_str() {
+        Some("USER") => users::find(call, org, id)?.name(),
+        Some("GROUP") => org.groups.get(row(org, id)?).map(|owner| owner.name().into_owned()).unwrap_or_default(),
+        _ => return Err(ApiError::validation("type", "type: must be USER or GROUP")),
+    };
+    let owner = json!({
+        "id": id,
+        "type": request["type"],
+        "displayName": name,
+        "lastUpdated": seconds(call.now),
+        "originId": null,
+        "originType": "OKTA_DIRECTORY",
+        "resolved": true,
+    });
+    let answer = Answer::value(201, &owner);
+    let owners = org.owners.entry(group.to_owned()).or_default();
+    owners.retain(|known| known["id"] != id);
+    owners.push(owner);
+    Ok(answer)
 }
 
 fn note(call: &Call, org: &mut Org, row: u32, event: &str) {
