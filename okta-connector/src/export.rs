@@ -234,7 +234,8 @@ impl<'a> Export<'a> {
             let request = lists::groups_of_app(&id);
             self.read_links(Listed::GroupsOf(id), request, self.known_groups.clone());
         }
-        while self.apps_done && self.groups_running < FAN_WIDTH {
+        let side_is_chosen = self.groups_done || self.by != GroupsAppsBy::Auto;
+        while side_is_chosen && self.apps_done && self.groups_running < FAN_WIDTH {
             let Some(Waiting { id, size }) = self.group_app_lists.pop() else { break };
             let request = lists::apps_of_group(&id);
             self.read_links(Listed::AppsOf(id, Some(size)), request, self.known_apps.clone());
