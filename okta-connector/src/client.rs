@@ -283,10 +283,14 @@ impl Client {
     }
 
     async fn send(&self, request: &Request) -> reqwest::Result<Response> {
-        let origin = self.settings.server.as_str().trim_end_matches('/');
+        // Set apart, path and query cannot change where the request goes, whatever a link holds.
+        let mut url = self.settings.server.clone();
+        let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
+        url.set_path(path);
+        url.set_query(query);
         let mut builder = self
             .http
-            .get(format!("{origin}{}", request.target))
+            .get(url)
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/json");
         if request.light {

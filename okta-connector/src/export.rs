@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use connector_api::{Error, ErrorKind, ExportStream, RecordBatch, Result, Table};
+use connector_api::{Error, ExportStream, RecordBatch, Result, Table};
 use futures::{
     FutureExt, StreamExt,
     future::BoxFuture,
@@ -411,10 +411,10 @@ impl<'a> Export<'a> {
                 Error::setting(key, format!("Okta refuses the expression in `{key}`: {refusal}"))
                     .with_hint("see Okta's documentation on search and filter expressions")
             }
-            _ => {
-                let error = failure.into_error(reading.list.what());
-                if error.kind() == ErrorKind::Credentials { error.with_hint(right_to_read(table)) } else { error }
+            (Failure::Refused(Refusal { status: 403, .. }), _) => {
+                failure.into_error(reading.list.what()).with_hint(right_to_read(table))
             }
+            _ => failure.into_error(reading.list.what()),
         }
     }
 }
