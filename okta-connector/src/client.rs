@@ -288,11 +288,8 @@ impl Client {
         let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut builder = self
-            .http
-            .get(url)
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json");
+        let mut builder =
+            self.http.get(url).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
         }

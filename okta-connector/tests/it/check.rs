@@ -6,7 +6,11 @@ use connector_api::{ColumnKind, Connector, ErrorKind};
 use okta_connector::OktaConnector;
 use okta_sandbox::{Fault, FaultAction, Seed};
 
-use crate::{TABLES, World, export_all, scripted::{Answer, Scripted}, settings, table_of, tables};
+use crate::{
+    TABLES, World, export_all,
+    scripted::{Answer, Scripted},
+    settings, table_of, tables,
+};
 
 #[tokio::test]
 async fn a_sound_connection_reads_every_table_with_few_requests() {
@@ -25,11 +29,19 @@ async fn the_right_that_is_missing_is_named_table_by_table() {
     let world = World::new(Seed::default()).await;
     for (denied, by, unreadable) in [
         ("/api/v1/users", "app", &[("users", "okta.users.read")][..]),
-        ("/api/v1/groups", "app", &[("groups", "okta.groups.read"), ("groupsusers", "okta.groups.read, okta.users.read")]),
+        (
+            "/api/v1/groups",
+            "app",
+            &[("groups", "okta.groups.read"), ("groupsusers", "okta.groups.read, okta.users.read")],
+        ),
         ("/api/v1/groups/", "app", &[("groupsusers", "okta.groups.read, okta.users.read")]),
         ("/api/v1/apps", "app", &[("apps", "okta.apps.read"), ("groupsapps", "okta.groups.read, okta.apps.read")]),
         ("/api/v1/apps/", "app", &[("groupsapps", "okta.groups.read, okta.apps.read")]),
-        ("/api/v1/groups/", "group", &[("groupsapps", "okta.groups.read, okta.apps.read"), ("groupsusers", "okta.users.read")]),
+        (
+            "/api/v1/groups/",
+            "group",
+            &[("groupsapps", "okta.groups.read, okta.apps.read"), ("groupsusers", "okta.users.read")],
+        ),
     ] {
         world.sandbox.with_org(|org| {
             org.allow_all();

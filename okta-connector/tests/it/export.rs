@@ -65,7 +65,8 @@ async fn every_table_equals_the_state_of_the_organisation() {
     assert!(column("users", 17).any(|remark| remark == text), "text comes as it is");
     assert!(column("users", 15).any(|number| number.contains('.') && number.ends_with('0')), "numbers keep their text");
     assert!(column("users", 18).any(|skills| skills == "\na\nc\nb\nÄ"), "arrays are sorted and joined");
-    let gone: Vec<&[String]> = found["users"].values().filter(|user| user[1] == "DEPROVISIONED").map(|user| &user[..1]).collect();
+    let gone: Vec<&[String]> =
+        found["users"].values().filter(|user| user[1] == "DEPROVISIONED").map(|user| &user[..1]).collect();
     let is_member = |user: &&[String]| found["groupsusers"].keys().any(|link| link[1..] == **user);
     assert!(!gone.is_empty() && gone.iter().all(is_member), "the deprovisioned stay members");
     let inactive: Vec<&String> = found["apps"].values().filter(|app| app[1] == "INACTIVE").map(|app| &app[0]).collect();
@@ -146,7 +147,8 @@ async fn the_largest_group_is_read_first() {
     export_all(&world.connector(&[("MaxConcurrency", "1")]), &tables(&["groupsusers"])).await.unwrap();
     let asked = world.asked();
     let members = asked.iter().filter_map(|asked| asked.strip_prefix("/api/v1/groups/")?.split_once("/users"));
-    let sizes: Vec<usize> = world.sandbox.with_org(|org| members.map(|(group, _)| org.member_ids(group).len()).collect());
+    let sizes: Vec<usize> =
+        world.sandbox.with_org(|org| members.map(|(group, _)| org.member_ids(group).len()).collect());
     assert!(sizes.len() > 30 && sizes.is_sorted_by(|one, next| one >= next), "{sizes:?}");
 }
 
@@ -202,7 +204,8 @@ async fn a_column_that_okta_does_not_know_is_refused_before_any_list() {
         ("apps", &["id", "lable"], "lable", "label"),
     ] {
         world.sandbox.clear_journal();
-        let error = export_all(&world.connector(&[]), &[table("groupsusers"), table_of(name, columns)]).await.unwrap_err();
+        let error =
+            export_all(&world.connector(&[]), &[table("groupsusers"), table_of(name, columns)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
         assert!(error.to_string().contains(&format!("`{wrong}`")), "{error}");
         assert!(error.hint().unwrap().contains(&format!("`{nearest}`")), "{:?}", error.hint());
@@ -225,7 +228,10 @@ async fn a_known_attribute_that_no_record_has_is_empty() {
 #[tokio::test]
 async fn without_the_right_to_read_schemas_columns_are_taken_as_given() {
     let world = World::new(Seed::default()).await;
-    let tables = [table_of("users", &["id", "profile.badgeNumber"]), table_of("groups", &["id", "profile.customGroupAttribute"])];
+    let tables = [
+        table_of("users", &["id", "profile.badgeNumber"]),
+        table_of("groups", &["id", "profile.customGroupAttribute"]),
+    ];
     let expected = world.expected(&tables).await;
     world.sandbox.with_org(|org| org.deny("/api/v1/meta"));
     assert_same(&export_all(&world.connector(&[]), &tables).await.unwrap(), &expected, "schemas denied");
@@ -264,7 +270,8 @@ async fn what_is_deleted_meanwhile_has_no_links() {
 #[tokio::test]
 async fn users_of_all_statuses_come_in_one_list() {
     let world = World::new(Seed::exact(3, 1, 0, 0)).await;
-    let statuses = ["STAGED", "PROVISIONED", "ACTIVE", "RECOVERY", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"];
+    let statuses =
+        ["STAGED", "PROVISIONED", "ACTIVE", "RECOVERY", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"];
     world.sandbox.with_org(|org| {
         for status in statuses {
             let login = format!("{status}@example.com");

@@ -44,7 +44,6 @@ fn cases() -> Vec<Case> {
         (text("{\"id\":\"00u1\"}"), Complete, Unavailable),
         (text("[null]"), Complete, Unavailable),
         (text(""), Complete, Unavailable),
-        (F::EmptyPageWithNext, Complete, Protocol),
         (F::StuckCursor, Complete, Protocol),
         (F::RepeatPage, Complete, Protocol),
         (F::ShiftPage, Complete, Protocol),
@@ -69,7 +68,7 @@ async fn check(path: &str, wanted: &str) {
     // Everyone needs more than a thousand users for a second page of members.
     let users = if wanted == "groupsusers" { 1001 } else { 401 };
     let world = World::new(Seed::exact(users, 405, 405, 0)).await;
-    let everyone = world.sandbox.with_org(|org| org.group_id("Everyone")).unwrap();
+    let everyone = world.sandbox.with_org(|org| org.group_id("Everyone")).expect("everyone is in a group");
     let path = path.replace("{everyone}", &everyone);
     let tables = tables(&[wanted]);
     let expected = world.expected(&tables).await;
@@ -120,6 +119,28 @@ async fn members_survive_every_fault_or_fail_clearly() {
 #[tokio::test]
 async fn apps_survive_every_fault_or_fail_clearly() {
     check("/api/v1/apps?", "apps").await;
+}
+
+#[tokio::test]
+async fn empty_pages_are_passed_over_but_not_for_ever() {
+    let world = World::new(Seed::exact(12, 5, 4, 1)).await;
+    for (path, wanted) in [
+        ("/api/v1/users?", "users"),
+        ("/api/v1/groups?", "groups"),
+        ("/api/v1/groups/", "groupsusers"),
+        ("/api/v1/apps?", "apps"),
+        ("/api/v1/apps/", "groupsapps"),
+    ] {
+        let tables = tables(&[wanted]);
+        let expected = world.expected(&tables).await;
+        for times in [1, 7, u32::MAX] {
+            world.sandbox.clear_faults();
+            world.strike(path, 1, times, FaultAction::EmptyPageWithNext);
+            let found = export_all(&world.connector(&[]), &tables).await;
+            let once = if times == u32::MAX { Once::Fails } else { Once::Complete };
+            assert_end(found, &expected, Some(once), ErrorKind::Protocol, &format!("{times} empty pages of {path}"));
+        }
+    }
 }
 
 #[tokio::test]
@@ -226,7 +247,9 @@ async fn users_are_listed_otherwise_where_search_or_fields_are_refused() {
         let when = format!("{fault:?} from page {nth}");
         world.sandbox.clear_faults();
         world.sandbox.clear_journal();
-        world.sandbox.add_fault(okta_sandbox::Fault::new(fault).on("GET", "/api/v1/users").containing(text).nth(nth).always());
+        world
+            .sandbox
+            .add_fault(okta_sandbox::Fault::new(fault).on("GET", "/api/v1/users").containing(text).nth(nth).always());
         let connector = world.connector(&[]);
         assert_same(&export_all(&connector, &users).await.unwrap(), &expected, &when);
         let asked = world.asked();

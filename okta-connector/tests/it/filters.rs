@@ -18,10 +18,10 @@ fn ids(rows: &Rows, column: usize, keep: impl Fn(&str) -> bool) -> BTreeSet<Stri
 
 /// What is left of an export when only these objects are: links lose those whose one side is left out.
 fn reduced(mut set: Set, table: &str, kept: &BTreeSet<String>) -> Set {
-    set.get_mut(table).unwrap().retain(|key, _| kept.contains(&key[0]));
+    set.get_mut(table).expect("the table is there").retain(|key, _| kept.contains(&key[0]));
     for (links, sides) in [("groupsusers", ["groups", "users"]), ("groupsapps", ["groups", "apps"])] {
         if let Some(side) = sides.iter().position(|side| *side == table) {
-            set.get_mut(links).unwrap().retain(|link, _| kept.contains(&link[side]));
+            set.get_mut(links).expect("all tables are there").retain(|link, _| kept.contains(&link[side]));
         }
     }
     set
@@ -32,8 +32,18 @@ async fn filters_leave_links_out_too() {
     let world = World::new(varied()).await;
     let all = world.expected(&tables(&TABLES)).await;
     let cases = [
-        ("UserFilter", r#"profile.login sw "user00001""#, "users", ids(&all["users"], 9, |login| login.starts_with("user00001"))),
-        ("UserFilter", r#"status eq "DEPROVISIONED""#, "users", ids(&all["users"], 1, |status| status == "DEPROVISIONED")),
+        (
+            "UserFilter",
+            r#"profile.login sw "user00001""#,
+            "users",
+            ids(&all["users"], 9, |login| login.starts_with("user00001")),
+        ),
+        (
+            "UserFilter",
+            r#"status eq "DEPROVISIONED""#,
+            "users",
+            ids(&all["users"], 1, |status| status == "DEPROVISIONED"),
+        ),
         ("GroupFilter", r#"type eq "OKTA_GROUP""#, "groups", ids(&all["groups"], 4, |kind| kind == "OKTA_GROUP")),
         ("AppFilter", r#"name eq "bookmark""#, "apps", ids(&all["apps"], 4, |name| name == "bookmark")),
         ("AppFilter", r#"status eq "INACTIVE""#, "apps", ids(&all["apps"], 3, |status| status == "INACTIVE")),
@@ -78,7 +88,10 @@ async fn deprovisioned_users_can_be_left_out_with_their_memberships() {
     let filter = r#"profile.login sw "user00001" or profile.login sw "user00000""#;
     let of_filter = ids(&all["users"], 9, |login| login.starts_with("user00001") || login.starts_with("user00000"));
     let both = kept.intersection(&of_filter).cloned().collect();
-    assert!(of_filter.len() > kept.intersection(&of_filter).count(), "the filter alone would bring deprovisioned users");
+    assert!(
+        of_filter.len() > kept.intersection(&of_filter).count(),
+        "the filter alone would bring deprovisioned users"
+    );
     let connector = world.connector(&[("IncludeDeprovisioned", "false"), ("UserFilter", filter)]);
     let found = export_all(&connector, &tables(&TABLES)).await.unwrap();
     assert_same(&found, &reduced(all, "users", &both), "without the deprovisioned, filtered");
@@ -120,7 +133,11 @@ async fn auto_takes_the_side_that_costs_less() {
         let lists = |begin: &str, end: &str| {
             asked.iter().filter(|asked| asked.starts_with(begin) && asked.contains(end)).count()
         };
-        assert_eq!((lists("/api/v1/groups/", "/apps"), lists("/api/v1/apps/", "/groups")), (of_group, of_app), "{asked:?}");
+        assert_eq!(
+            (lists("/api/v1/groups/", "/apps"), lists("/api/v1/apps/", "/groups")),
+            (of_group, of_app),
+            "{asked:?}"
+        );
     }
 }
 

@@ -266,5 +266,8 @@ async fn call(sandbox: &Sandbox, method: &str, target: &str) -> String {
 /// Without percent encoding.
 fn decoded(target: &str) -> String {
     let pairs = url::form_urlencoded::parse(target.as_bytes());
-    pairs.map(|(name, value)| if value.is_empty() { name.into_owned() } else { format!("{name}={value}") }).collect::<Vec<_>>().join("&")
+    pairs
+        .map(|(name, value)| if value.is_empty() { name.into_owned() } else { format!("{name}={value}") })
+        .collect::<Vec<_>>()
+        .join("&")
 }

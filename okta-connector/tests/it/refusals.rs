@@ -5,7 +5,11 @@ use std::time::Duration;
 use connector_api::{Connector, ErrorKind};
 use okta_sandbox::{Fault, FaultAction, Seed};
 
-use crate::{TABLES, World, assert_same, export_all, scripted::{Answer, Scripted}, table_of, tables};
+use crate::{
+    TABLES, World, assert_same, export_all,
+    scripted::{Answer, Scripted},
+    table_of, tables,
+};
 
 fn elapsed(world: &World) -> Duration {
     crate::since_start(&world.clock)
@@ -33,7 +37,8 @@ async fn a_used_up_window_is_waited_for_by_the_servers_clock() {
         (&[], 5),
     ] {
         let answer = refused(&[&limits[..], more].concat());
-        let server = Scripted::start(move |_, before| if before == 0 { answer.clone() } else { Answer::json(200, "[]") }).await;
+        let server =
+            Scripted::start(move |_, before| if before == 0 { answer.clone() } else { Answer::json(200, "[]") }).await;
         let connector = server.connector("token", &[]);
         export_all(&connector, &tables(&["users"])).await.unwrap();
         assert_eq!(crate::since_start(&server.clock), Duration::from_secs(seconds), "{more:?}");
@@ -105,7 +110,8 @@ async fn refused_credentials_and_missing_rights_end_the_export_at_once() {
 
 #[tokio::test]
 async fn links_that_are_not_found_though_their_owner_is_there_are_a_failure() {
-    for (table, path, end) in [("groupsusers", "/api/v1/groups/", "/users"), ("groupsapps", "/api/v1/apps/", "/groups")] {
+    for (table, path, end) in [("groupsusers", "/api/v1/groups/", "/users"), ("groupsapps", "/api/v1/apps/", "/groups")]
+    {
         let world = World::new(Seed::exact(10, 4, 3, 2)).await;
         world.sandbox.add_fault(Fault::new(refusal(404, "E0000007")).on("GET", path).containing(end));
         let error = export_all(&world.connector(&[]), &tables(&[table])).await.unwrap_err();
@@ -149,7 +155,12 @@ async fn a_next_link_to_another_host_is_followed_here() {
 
 #[tokio::test]
 async fn a_next_link_to_another_list_is_not_followed() {
-    for next in ["/api/v1/groups?after=1", "/api/v1/users/../groups?after=1", "//elsewhere.example/api/v1/users", "@elsewhere.example/"] {
+    for next in [
+        "/api/v1/groups?after=1",
+        "/api/v1/users/../groups?after=1",
+        "//elsewhere.example/api/v1/users",
+        "@elsewhere.example/",
+    ] {
         let link = format!("<{next}>; rel=\"next\"");
         let server = Scripted::start(move |_, _| Answer::json(200, r#"[{"id":"00u1"}]"#).with("link", &link)).await;
         let error = export_all(&server.connector("token", &[]), &tables(&["users"])).await.unwrap_err();
@@ -173,7 +184,10 @@ async fn requests_carry_the_token_and_no_cookie() {
     for head in heads.iter().map(|head| head.to_lowercase()) {
         assert!(head.contains("\r\nauthorization: ssws token\r\n") && !head.contains("\r\ncookie:"), "{head}");
         assert!(head.contains("\r\nuser-agent: agent-host/"), "{head}");
-        assert!(head.contains("okta-response=\"omitcredentials,omitcredentialslinks,omittransitioningtostatus\""), "{head}");
+        assert!(
+            head.contains("okta-response=\"omitcredentials,omitcredentialslinks,omittransitioningtostatus\""),
+            "{head}"
+        );
     }
 }
 

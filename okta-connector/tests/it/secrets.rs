@@ -2,32 +2,32 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use connector_api::{Connector, Error};
 
-use crate::{TABLES, export_all, scripted::{Answer, Scripted}, tables};
+use crate::{
+    TABLES, export_all,
+    scripted::{Answer, Scripted},
+    tables,
+};
 
 const TOKEN: &str = "00Tok-EN_ofAnAdministrator.7x";
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+/// What was logged, by all tests of this program.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Writes to [`LOG`].
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(text)
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(text)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
 
@@ -39,7 +39,8 @@ fn answers() -> Vec<Answer> {
     let mut answers: Vec<Answer> = [400, 401, 403, 404, 409, 429, 500, 503]
         .map(|status| Answer::json(status, body.as_str()).with("x-okta-request-id", &format!("req {TOKEN}")))
         .into();
-    answers.push(Answer::json(302, "").with("location", &format!("http://{}.example/{TOKEN}", TOKEN.replace('_', "-"))));
+    answers
+        .push(Answer::json(302, "").with("location", &format!("http://{}.example/{TOKEN}", TOKEN.replace('_', "-"))));
     answers.push(Answer::json(302, "").with("location", &format!("http://{TOKEN}.example/{TOKEN}")));
     answers.push(Answer::json(200, format!("<p>{TOKEN}</p>")));
     answers.push(Answer::json(200, format!(r#"{{"id":"{TOKEN}","{TOKEN}":1}}"#)));
@@ -59,12 +60,9 @@ fn shown(error: &Error) -> String {
 
 #[tokio::test]
 async fn no_error_report_or_log_shows_the_token() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer({
-        let log = log.clone();
-        move || log.clone()
-    });
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    // For the whole program: what a subscriber of one thread is told depends on what the others do.
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
     for answer in answers() {
         let script = answer.clone();
         let server = Scripted::start(move |_, _| script.clone()).await;
@@ -83,7 +81,7 @@ async fn no_error_report_or_log_shows_the_token() {
             assert!(!text.to_lowercase().contains(&TOKEN.to_lowercase()), "{answer:?}: {text}");
         }
     }
-    let log = log.text();
+    let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
     assert!(log.contains("asking Okta again"), "the log was taken");
     assert!(!log.to_lowercase().contains(&TOKEN.to_lowercase()), "{log}");
 }
