@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connector_api::{Connector, ErrorKind, Table};
-use okta_sandbox::{FaultAction, Seed};
+use okta_sandbox::{FaultAction, SandboxConfig, Seed};
 
 use crate::{Set, World, assert_same, export_all, table_of, tables};
 
@@ -67,7 +67,8 @@ fn cases() -> Vec<Case> {
 async fn check(path: &str, wanted: &str) {
     // Everyone needs more than a thousand users for a second page of members.
     let users = if wanted == "groupsusers" { 1001 } else { 401 };
-    let world = World::new(Seed::exact(users, 405, 405, 0)).await;
+    let seed = Seed::exact(users, 405, 405, 0);
+    let world = World::with(SandboxConfig { seed, ..Default::default() }).await;
     let everyone = world.sandbox.with_org(|org| org.group_id("Everyone")).expect("everyone is in a group");
     let path = path.replace("{everyone}", &everyone);
     let tables = tables(&[wanted]);
