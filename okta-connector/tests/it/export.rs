@@ -276,7 +276,7 @@ async fn users_of_all_statuses_come_in_one_list() {
         for status in statuses {
             let login = format!("{status}@example.com");
             let profile = json!({"login": login, "email": login, "firstName": "A", "lastName": "B"});
-            org.add_user(profile.as_object().unwrap().clone(), status.parse::<Status>().unwrap());
+            org.add_user(profile, status.parse::<Status>().unwrap());
         }
     });
     let users = tables(&["users"]);
