@@ -29,9 +29,17 @@ impl Auth {
         Ok(value)
     }
 
-    /// A text that came from elsewhere, without the secret, should it repeat it.
+    /// A text that came from elsewhere, without the secret, should it repeat it in whatever case.
     pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(self.api_key.expose_secret().trim(), "***")
+        let secret = self.api_key.expose_secret().trim().to_ascii_lowercase();
+        let (mut redacted, mut rest) = (String::with_capacity(text.len()), text);
+        // Lowering ASCII letters leaves every offset where it is.
+        while let Some(start) = rest.to_ascii_lowercase().find(&secret) {
+            redacted.push_str(&rest[..start]);
+            redacted.push_str("***");
+            rest = &rest[start + secret.len()..];
+        }
+        redacted + rest
     }
 }
 
@@ -44,6 +52,7 @@ mod tests {
         let auth = Auth::with_api_key("00secretTokenOfAnAdmin".into()).unwrap();
         assert!(!format!("{auth:?} {:?}", auth.header_value()).contains("secretToken"));
         assert_eq!(auth.redact("Invalid token 00secretTokenOfAnAdmin"), "Invalid token ***");
+        assert_eq!(auth.redact("İ 00secrettokenofanadmin.example, 00SECRETTOKENOFANADMIN"), "İ ***.example, ***");
         assert!(!Auth::with_api_key("00sec\nret".into()).unwrap_err().to_string().contains("sec"));
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     client::{Client, Request},
     governor::Lane,
     lists,
+    settings::GroupsAppsBy,
     tables::{APPS, GROUPS, GROUPS_APPS, GROUPS_USERS, USERS, bucket, right_to_read},
 };
 
@@ -60,7 +61,8 @@ async fn organisation(client: &Client) -> Result<String> {
     let answer = client.get(&mut request, |body| serde_json::from_str::<Organisation>(body)).await;
     let organisation = answer.map_err(|failure| failure.into_error(&request.what))?.value;
     let href = organisation.links.and_then(|links| links.organization).map(|link| link.href);
-    Ok(format!("organisation {} {}", organisation.id, href.unwrap_or_default()).trim_end().to_owned())
+    let note = format!("organisation {} {}", organisation.id, href.unwrap_or_default());
+    Ok(client.settings().auth.redact(note.trim_end()))
 }
 
 /// Reads the least that shows whether the table can be read; returns what is worth knowing about it.
@@ -82,6 +84,11 @@ async fn try_table(client: &Client, table: &str) -> Result<Option<String>> {
         GROUPS_APPS => {
             if let Some(app) = first(client, bucket::APPS, "/api/v1/apps?limit=1", "listing `apps`").await? {
                 first_of(client, lists::groups_of_app(&app), lists::ASSIGNMENT_PAGE, 20).await?;
+            }
+            if client.settings().groups_apps_by != GroupsAppsBy::App
+                && let Some(group) = first(client, bucket::GROUPS, "/api/v1/groups?limit=1", "listing `groups`").await?
+            {
+                first_of(client, lists::apps_of_group(&group), lists::ASSIGNMENT_PAGE, 1).await?;
             }
             Ok(None)
         }

@@ -285,12 +285,13 @@ impl Client {
     }
 
     async fn send(&self, request: &Request) -> reqwest::Result<Response> {
-        let origin = self.settings.server.as_str().trim_end_matches('/');
-        let mut builder = self
-            .http
-            .get(format!("{origin}{}", request.target))
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json");
+        // Set apart, path and query cannot change where the request goes, whatever a link holds.
+        let mut url = self.settings.server.clone();
+        let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
+        url.set_path(path);
+        url.set_query(query);
+        let mut builder =
+            self.http.get(url).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
         }
@@ -309,15 +310,15 @@ impl Client {
             return Outcome::Throttled(headers);
         }
         if status.is_redirection() {
-            return Outcome::Final(redirected(&response, request));
+            return Outcome::Final(self.redirected(&response, request));
         }
         if !status.is_success() {
-            let request_id = text_of(response.headers(), "x-okta-request-id").chars().take(80).collect();
+            let request_id = text_of(response.headers(), "x-okta-request-id");
             let mut body = Vec::new();
             // What can be read of the body is enough: the status tells what to do.
             let _ = read_body(response, &mut body, MAX_REFUSAL_BYTES).await;
             let redact = |text: &str| self.settings.auth.redact(text);
-            return Outcome::Refused(Refusal::read(status.as_u16(), &body, request_id, redact));
+            return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
         }
         let next = next_link(response.headers());
         let mut body = self.buffers().pop().unwrap_or_default();
@@ -339,6 +340,14 @@ impl Client {
             idle.push(body);
         }
         outcome
+    }
+
+    fn redirected(&self, response: &Response, request: &Request) -> Error {
+        let location = text_of(response.headers(), LOCATION.as_str());
+        let host = url::Url::parse(&location).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let to = host.map_or_else(|| "elsewhere".to_owned(), |host| format!("`{}`", self.settings.auth.redact(&host)));
+        Error::setting("Server", format!("{}: the server redirects to {to}, where the token is not sent", request.what))
+            .with_hint("set `Server` to the organisation's own address")
     }
 
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -451,14 +460,6 @@ async fn read_body(mut response: Response, body: &mut Vec<u8>, max_bytes: usize)
         body.extend_from_slice(&chunk);
     }
     Ok(())
-}
-
-fn redirected(response: &Response, request: &Request) -> Error {
-    let location = text_of(response.headers(), LOCATION.as_str());
-    let host = url::Url::parse(&location).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let to = host.map_or_else(|| "elsewhere".to_owned(), |host| format!("`{host}`"));
-    Error::setting("Server", format!("{}: the server redirects to {to}, where the token is not sent", request.what))
-        .with_hint("set `Server` to the organisation's own address")
 }
 
 /// A transport error in one line, from the outermost to the innermost cause, without the address.

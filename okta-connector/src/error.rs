@@ -45,16 +45,18 @@ struct Cause {
 
 impl Refusal {
     /// Reads the body of a refusal, which may be Okta's JSON, HTML of a gateway, or nothing.
-    pub(crate) fn read(status: u16, body: &[u8], request_id: String, redact: impl Fn(&str) -> String) -> Self {
+    /// Nothing of it is shown before `redact` has taken out what is secret.
+    pub(crate) fn read(status: u16, body: &[u8], request_id: &str, redact: impl Fn(&str) -> String) -> Self {
         let (code, summary) = match serde_json::from_slice::<Body>(body) {
             Ok(body) => {
                 let causes = body.error_causes.into_iter().map(|cause| cause.error_summary);
                 let texts: Vec<String> = std::iter::once(body.error_summary).chain(causes).collect();
-                (one_line(&body.error_code, 40), texts.join("; "))
+                (body.error_code, texts.join("; "))
             }
             Err(_) => (String::new(), String::new()),
         };
-        Self { status, code, summary: one_line(&redact(&summary), 300), request_id }
+        let shown = |text: &str, max_chars| one_line(&redact(text), max_chars);
+        Self { status, code: shown(&code, 40), summary: shown(&summary, 300), request_id: shown(request_id, 80) }
     }
 
     /// Whether the same request may succeed in a moment.
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> Refusal {
-        Refusal::read(status, body.as_bytes(), "req1".to_owned(), |text| text.replace("00token", "***"))
+        Refusal::read(status, body.as_bytes(), "req1", |text| text.replace("00token", "***"))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use connector_api::{Error, ErrorKind, ExportStream, RecordBatch, Result, Table};
+use connector_api::{Error, ExportStream, RecordBatch, Result, Table};
 use futures::{
     FutureExt, StreamExt,
     future::BoxFuture,
@@ -234,7 +234,8 @@ impl<'a> Export<'a> {
             let request = lists::groups_of_app(&id);
             self.read_links(Listed::GroupsOf(id), request, self.known_groups.clone());
         }
-        while self.apps_done && self.groups_running < FAN_WIDTH {
+        let side_is_chosen = self.groups_done || self.by != GroupsAppsBy::Auto;
+        while side_is_chosen && self.apps_done && self.groups_running < FAN_WIDTH {
             let Some(Waiting { id, size }) = self.group_app_lists.pop() else { break };
             let request = lists::apps_of_group(&id);
             self.read_links(Listed::AppsOf(id, Some(size)), request, self.known_apps.clone());
@@ -410,10 +411,10 @@ impl<'a> Export<'a> {
                 Error::setting(key, format!("Okta refuses the expression in `{key}`: {refusal}"))
                     .with_hint("see Okta's documentation on search and filter expressions")
             }
-            _ => {
-                let error = failure.into_error(reading.list.what());
-                if error.kind() == ErrorKind::Credentials { error.with_hint(right_to_read(table)) } else { error }
+            (Failure::Refused(Refusal { status: 403, .. }), _) => {
+                failure.into_error(reading.list.what()).with_hint(right_to_read(table))
             }
+            _ => failure.into_error(reading.list.what()),
         }
     }
 }

@@ -114,6 +114,10 @@ fn projection(columns: &[String]) -> Option<String> {
             list.push(name);
         }
     }
+    if fields.is_empty() && profile.is_empty() {
+        // Identities come unasked, but an empty list of fields is none.
+        fields.push("id");
+    }
     let mut text = fields.join(",");
     if !profile.is_empty() {
         let comma = if text.is_empty() { "" } else { "," };
@@ -234,5 +238,6 @@ mod tests {
         assert_eq!(projection(&paths(&["id", "_links.self.href"])), None);
         assert_eq!(projection(&paths(&["profile"])), None);
         assert_eq!(projection(&paths(&["profile.city"])).as_deref(), Some("profile:(city)"));
+        assert_eq!(projection(&[]).as_deref(), Some("id"));
     }
 }

@@ -25,8 +25,11 @@ struct Count {
 pub(crate) async fn plan(client: &Client, tables: &[Table]) -> Result<ExportPlan> {
     let wants = |name: &str| tables.iter().any(|table| table.name == name);
     let settings = client.settings();
+    let lists_users = wants(USERS) || (wants(GROUPS_USERS) && settings.user_filter.is_some());
+    let side_needs_groups = settings.groups_apps_by != GroupsAppsBy::App || settings.group_filter.is_some();
+    let lists_groups = wants(GROUPS) || wants(GROUPS_USERS) || (wants(GROUPS_APPS) && side_needs_groups);
     let mut groups = Count::default();
-    if wants(USERS) || wants(GROUPS) || wants(GROUPS_USERS) || wants(GROUPS_APPS) {
+    if lists_users || lists_groups {
         groups = count(client, lists::groups(settings, true), &ObjectReader::new(&[], "type", "BUILT_IN")).await?;
     }
     let mut apps = Count::default();
@@ -36,10 +39,12 @@ pub(crate) async fn plan(client: &Client, tables: &[Table]) -> Result<ExportPlan
     let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
     let everyone = groups.found.iter().filter(|group| group.is_special).filter_map(|group| group.users).max();
     let users = everyone.unwrap_or_else(|| groups.found.iter().filter_map(|group| group.users).max().unwrap_or(0));
-    if wants(USERS) {
+    if lists_users {
         *requests.entry(bucket::USERS).or_default() += lists::user_pages(users);
     }
-    *requests.entry(bucket::GROUPS).or_default() += groups.pages;
+    if lists_groups {
+        *requests.entry(bucket::GROUPS).or_default() += groups.pages;
+    }
     if wants(GROUPS_USERS) {
         let members = groups.found.iter().filter(|group| group.users != Some(0));
         let pages: u64 = members.map(|group| lists::member_pages(group.users.unwrap_or(1))).sum();
