@@ -1,7 +1,5 @@
 //! What a connector can do, said without asking the managed system, and what a test of the connection found.
 
-use std::collections::BTreeMap;
-
 /// What a connector offers.
 #[derive(Debug, Clone)]
 pub struct Capabilities {
@@ -21,16 +19,23 @@ impl Capabilities {
 pub struct TableCapability {
     /// The table's name, such as `users`.
     pub name: &'static str,
-    /// The top-level fields in the system's own order: they come first in the file, in this order.
-    pub field_order: &'static [&'static str],
-    /// The columns of the file when no mapping names the table.
-    pub default_columns: &'static [&'static str],
+    /// The fixed fields in the system's own order: they come first in the file, in this order.
+    pub fields: &'static [&'static str],
+    /// What follows the fixed fields in the file when no mapping names the table.
+    pub default_attributes: &'static [&'static str],
     /// The columns that are the system's own identity of a record.
     pub identity: &'static [&'static str],
     /// For a table of links: its two sides, the one that sorts first at the front. Else empty.
     pub sides: &'static [Side],
     /// Whether an export without any of its records is refused even where none was seen before.
     pub never_empty: bool,
+}
+
+impl TableCapability {
+    /// The columns of the file when no mapping names the table.
+    pub fn default_columns(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().chain(self.default_attributes).copied()
+    }
 }
 
 /// One side of a table of links.
@@ -47,8 +52,8 @@ pub struct Side {
 /// What a test of a connection found.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionReport {
-    /// For each table that was asked for: whether it can be read.
-    pub tables: BTreeMap<String, bool>,
+    /// Each table that was asked for, and whether it can be read.
+    pub tables: Vec<(String, bool)>,
     /// What is wrong; empty when all is well.
     pub problems: Vec<Problem>,
     /// What is worth knowing and no problem, such as the organisation's name.

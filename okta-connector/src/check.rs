@@ -42,11 +42,11 @@ pub(crate) async fn check(client: &Client, tables: &[Table]) -> Result<Connectio
     for table in tables {
         match try_table(client, &table.name).await {
             Ok(note) => {
-                report.tables.insert(table.name.clone(), true);
+                report.tables.push((table.name.clone(), true));
                 report.notes.extend(note);
             }
             Err(error) if is_missing_right(&error) => {
-                report.tables.insert(table.name.clone(), false);
+                report.tables.push((table.name.clone(), false));
                 let message = format!("`{}` cannot be read: {error}", table.name);
                 report.problems.push(Problem { message, hint: right_to_read(&table.name).to_owned() });
             }

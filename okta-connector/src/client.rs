@@ -23,6 +23,7 @@ use crate::{
     cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
+    patience::Patience,
     settings::{OktaSettings, is_loopback},
 };
 
@@ -30,12 +31,6 @@ use crate::{
 const MAX_BODY_BYTES: usize = 64 << 20;
 /// The largest refusal that is read.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
-/// Tries for one request while nothing has succeeded yet: something is probably wrong for good.
-const MAX_TRIES_AT_FIRST: u32 = 5;
-/// Tries for one request once the organisation has answered: an outage should not end a long export.
-const MAX_TRIES: u32 = 8;
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// Asks for users without what no column needs; Okta's gain is real only when all three are given.
 const LIGHT: &str =
     r#"application/json; okta-response="omitCredentials,omitCredentialsLinks,omitTransitioningToStatus""#;
@@ -96,6 +91,18 @@ enum Outcome<T> {
     Final(Error),
 }
 
+impl<T> Outcome<T> {
+    fn in_a_word(&self) -> &'static str {
+        match self {
+            Self::Success(_) => "answered",
+            Self::Throttled(_) => "asked too often",
+            Self::Refused(_) => "refused",
+            Self::Fault(_) => "failed",
+            Self::Final(_) => "sent elsewhere",
+        }
+    }
+}
+
 impl Client {
     pub(crate) fn new(settings: OktaSettings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let origin = settings.server.origin();
@@ -152,28 +159,29 @@ impl Client {
         loop {
             let flight = self.admitted(request).await;
             let started = self.clock.now();
-            let outcome = self.attempt(request, &read, flight).await;
-            let tries = if self.state().has_succeeded { MAX_TRIES } else { MAX_TRIES_AT_FIRST };
+            let (outcome, asked_wait) = self.attempt(request, &read, flight).await;
+            let took = self.clock.now() - started;
+            let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
-                (Outcome::Success(answer), _) => {
+                Outcome::Success(answer) => {
                     self.state().has_succeeded = true;
                     return Ok(answer);
                 }
-                (Outcome::Final(error), _) => return Err(error.into()),
-                (Outcome::Refused(refusal), _) if !refusal.is_transient() => return Err(Failure::Refused(refusal)),
-                (Outcome::Throttled(_), wait) => {
-                    let wait = wait.unwrap_or(FIRST_BACKOFF);
+                Outcome::Final(error) => return Err(error.into()),
+                Outcome::Refused(refusal) if !refusal.is_transient() => return Err(Failure::Refused(refusal)),
+                Outcome::Refused(refusal) => match smaller_page(request, &refusal) {
+                    Some(target) => {
+                        tracing::info!(okta.request = request.what, reason = %refusal, "asking Okta for a smaller page");
+                        request.target = target;
+                        continue;
+                    }
+                    None => (patience.after_fault(took, has_answered), refusal.to_string()),
+                },
+                Outcome::Throttled(_) => {
+                    let wait = asked_wait.unwrap_or(Duration::ZERO);
                     (patience.after_throttling(wait), "it is asked too often".to_owned())
                 }
-                (Outcome::Refused(refusal), _) => {
-                    if refusal.asks_for_smaller_page()
-                        && let Some(target) = with_half_limit(&request.target, request.smallest_limit)
-                    {
-                        request.target = target;
-                    }
-                    (patience.after_fault(self.clock.now() - started, tries), refusal.to_string())
-                }
-                (Outcome::Fault(why), _) => (patience.after_fault(self.clock.now() - started, tries), why),
+                Outcome::Fault(why) => (patience.after_fault(took, has_answered), why),
             };
             let Some(wait) = wait else {
                 let message = format!("{}: gave up after {}: {why}", request.what, patience);
@@ -273,6 +281,7 @@ impl Client {
                 (self.receive(response, headers, request, read).await, Some(headers))
             }
         };
+        tracing::trace!(okta.request = request.what, okta.bucket = request.bucket, "{}", outcome.in_a_word());
         let ending = match (&outcome, headers) {
             (Outcome::Throttled(headers), _) => Ending::Refused(*headers),
             // A gateway's answer has no such headers: it tells nothing about limits.
@@ -410,45 +419,6 @@ impl Drop for Flight<'_> {
     }
 }
 
-/// How long a request is tried. Waiting for a window is not counted the first time; being refused again and again is.
-struct Patience {
-    budget: Duration,
-    spent: Duration,
-    tries: u32,
-    throttled: u32,
-}
-
-impl Patience {
-    fn new(budget: Duration) -> Self {
-        Self { budget, spent: Duration::ZERO, tries: 0, throttled: 0 }
-    }
-
-    /// How long to wait before the next try; none when patience is over.
-    fn after_fault(&mut self, took: Duration, max_tries: u32) -> Option<Duration> {
-        self.tries += 1;
-        let doubled = FIRST_BACKOFF.saturating_mul(1 << (self.tries - 1).min(16)).min(MAX_BACKOFF);
-        // Spread, so that requests which failed together do not come back together.
-        let spread = f64::from(self.tries.wrapping_mul(31).wrapping_add(took.subsec_nanos()) % 97) / 97.0;
-        let wait = doubled.mul_f64(0.75 + spread / 4.0);
-        self.spent += took + wait;
-        (self.tries < max_tries && self.spent <= self.budget).then_some(wait)
-    }
-
-    fn after_throttling(&mut self, wait: Duration) -> Option<Duration> {
-        self.throttled += 1;
-        if self.throttled > 1 {
-            self.spent += wait;
-        }
-        (self.spent <= self.budget).then_some(wait)
-    }
-}
-
-impl std::fmt::Display for Patience {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} tries in {} s", self.tries + self.throttled, self.spent.as_secs())
-    }
-}
-
 /// Reads a body into `body`, up to `max_bytes`.
 async fn read_body(mut response: Response, body: &mut Vec<u8>, max_bytes: usize) -> Result<(), String> {
     let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
@@ -475,6 +445,11 @@ fn in_words(error: &reqwest::Error) -> String {
     }
     let what = if error.is_connect() { "no connection" } else { "the answer was cut off" };
     causes.last().map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
+}
+
+/// Path and query of a smaller page, if that is what Okta's refusal asks for.
+fn smaller_page(request: &Request, refusal: &Refusal) -> Option<String> {
+    refusal.asks_for_smaller_page().then(|| with_half_limit(&request.target, request.smallest_limit)).flatten()
 }
 
 fn limit_headers(headers: &HeaderMap) -> LimitHeaders {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod governor;
+mod patience;
 mod auth;
 mod settings;
 mod error;

@@ -108,7 +108,7 @@ pub(crate) async fn resolve(client: &Client, tables: &[Table]) -> Result<Vec<Vec
 /// The columns that are known without asking.
 fn known_columns(table: &str) -> Vec<ColumnSchema> {
     let Some(capability) = tables::table(table) else { return Vec::new() };
-    let fixed = capability.default_columns.iter().filter(|path| !path.starts_with("profile."));
+    let fixed = capability.fields.iter();
     let profile = match table {
         USERS => USER_PROFILE,
         GROUPS => GROUP_PROFILE,

@@ -1,8 +1,8 @@
 //! `agent-host check`: every connection tried out, and what to fix.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::agent::Agent;
 
@@ -17,7 +17,8 @@ struct Report {
 struct ConnectionReport {
     connection: String,
     ok: bool,
-    tables: BTreeMap<String, bool>,
+    #[serde(serialize_with = "by_name")]
+    tables: Vec<(String, bool)>,
     problems: Vec<Problem>,
     notes: Vec<String>,
     #[serde(skip)]
@@ -91,11 +92,15 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
             ConnectionReport {
                 connection: name.to_owned(),
                 ok: false,
-                tables: BTreeMap::new(),
+                tables: Vec::new(),
                 problems: vec![Problem { message: failure.message().to_owned(), hint: failure.hint().to_owned() }],
                 notes: Vec::new(),
                 exit_code: failure.code(),
             }
         }
     }
+}
+
+fn by_name<S: Serializer>(tables: &[(String, bool)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tables.iter().map(|(name, readable)| (name, readable)))
 }

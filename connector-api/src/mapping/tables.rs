@@ -80,13 +80,13 @@ impl<'a> Scope<'a> {
             mapping.properties.iter().filter_map(|p| p.connection_column.as_deref()).for_each(|name| columns.add(name));
         }
         if primary_keys.is_empty() {
-            capability.default_columns.iter().chain(capability.identity).for_each(|name| columns.add(name));
+            capability.default_columns().for_each(|name| columns.add(name));
         }
         for association in self.associations(capability.name) {
             association.columns.iter().for_each(|column| columns.add(&column.name));
         }
         let order = |name: &&str| {
-            let place = capability.field_order.iter().position(|field| field.eq_ignore_ascii_case(name));
+            let place = capability.fields.iter().position(|field| field.eq_ignore_ascii_case(name));
             place.unwrap_or(usize::MAX)
         };
         columns.names.sort_by_key(order);

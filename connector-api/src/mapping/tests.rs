@@ -34,8 +34,8 @@ fn shown(table: &Table) -> String {
 fn capabilities() -> Capabilities {
     const ENTITY: TableCapability = TableCapability {
         name: "",
-        field_order: &[],
-        default_columns: &["id"],
+        fields: &["id"],
+        default_attributes: &[],
         identity: &["id"],
         sides: &[],
         never_empty: false,
@@ -56,29 +56,28 @@ fn capabilities() -> Capabilities {
     ];
     Capabilities {
         tables: vec![
-            TableCapability { name: "users", field_order: users, default_columns: users, ..ENTITY },
+            TableCapability { name: "users", fields: users, ..ENTITY },
             TableCapability {
                 name: "groups",
-                field_order: &["id", "created", "lastUpdated", "lastMembershipUpdated", "type"],
-                default_columns: &["id", "type", "profile.name"],
+                fields: &["id", "created", "lastUpdated", "lastMembershipUpdated", "type"],
+                default_attributes: &["profile.name"],
                 ..ENTITY
             },
             TableCapability {
                 name: "apps",
-                field_order: &["id", "created", "lastUpdated", "status", "name", "label"],
-                default_columns: &["id", "name", "label"],
+                fields: &["id", "created", "lastUpdated", "status", "name", "label"],
                 ..ENTITY
             },
             TableCapability {
                 name: "groupsusers",
-                default_columns: &["groupId", "userId"],
+                fields: &["groupId", "userId"],
                 identity: &["groupId", "userId"],
                 sides: &[GROUP, USER],
                 ..ENTITY
             },
             TableCapability {
                 name: "groupsapps",
-                default_columns: &["groupId", "appId"],
+                fields: &["groupId", "appId"],
                 identity: &["groupId", "appId"],
                 sides: &[GROUP, APP],
                 ..ENTITY

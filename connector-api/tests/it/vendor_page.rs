@@ -41,10 +41,10 @@ fn the_printed_xml_gives_the_printed_headers() {
 
 /// The three tables of the page, with the fields of Okta's API in Okta's order.
 fn capabilities() -> Capabilities {
-    let table = |name, field_order| TableCapability {
+    let table = |name, fields| TableCapability {
         name,
-        field_order,
-        default_columns: &["id"],
+        fields,
+        default_attributes: &[],
         identity: &["id"],
         sides: &[],
         never_empty: false,

@@ -168,7 +168,8 @@ fn settings(server: &str, token: &str, more: &[(&str, &str)]) -> ConnectionSetti
 /// The table with its default columns.
 fn table(name: &str) -> Table {
     let capabilities = OktaConnector::capabilities();
-    table_of(name, capabilities.table(name).expect("the table is known").default_columns)
+    let columns: Vec<&str> = capabilities.table(name).expect("the table is known").default_columns().collect();
+    table_of(name, &columns)
 }
 
 /// The table with these columns; those of its identity are the key.

@@ -43,8 +43,8 @@ fn without_a_mapping_all_tables_have_their_defaults() {
         super::tables("").unwrap(),
         [
             "users: id,status,created,activated,statusChanged,lastLogin,lastUpdated,passwordChanged,type.id [id]",
-            "groups: id,type,profile.name [id]",
-            "apps: id,name,label [id]",
+            "groups: id,created,lastUpdated,lastMembershipUpdated,type,profile.name [id]",
+            "apps: id,created,lastUpdated,status,name,label [id]",
             "groupsusers: groupId,userId [groupId,userId]",
             "groupsapps: groupId,appId [groupId,appId]",
         ]
@@ -66,7 +66,10 @@ fn columns_of_associations_come_last_and_keep_the_defaults() {
     let typed = association("Okta_users", ("id", "User:key"), ("type.id", "Type:key"));
     let managed = association("Okta_users", ("ID", "User:key"), ("profile.managerId", "User:key"));
     check(&(typed + &managed + USER), &["users: id,type.id,profile.login,profile.managerId [id]"]);
-    check(&association("Okta_apps", ("id", "App:key"), ("kind", "Kind:key")), &["apps: id,name,label,kind [id]"]);
+    check(
+        &association("Okta_apps", ("id", "App:key"), ("kind", "Kind:key")),
+        &["apps: id,created,lastUpdated,status,name,label,kind [id]"],
+    );
 }
 
 #[test]
