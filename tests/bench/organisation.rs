@@ -22,7 +22,7 @@ impl Organisation {
         self.users.div_ceil(200) + self.groups.div_ceil(200) + self.apps.div_ceil(200) + members + self.apps
     }
 
-    /// Users and memberships: what nearly all of an export consists of.
+    /// Users and memberships, Everyone's included: what nearly all of an export consists of.
     pub(crate) fn records(&self) -> u64 {
         2 * self.users + self.memberships
     }

@@ -62,7 +62,8 @@ impl Rig {
         fs::write(&path, config)?;
         let mut curl = Command::new("curl");
         curl.args(["-q", "--silent", "--show-error", "--fail", "--fail-early", "--noproxy", "*", "--config"]).arg(path);
-        let run = self.run(&mut curl).context("curl is what the agent is compared with; is it installed?")?;
+        let run =
+            self.run(&mut curl).context("getting the pages with curl (where it is missing: `apt install curl`)")?;
         let (asked, got) = ((pages.requests(), pages.bytes()), (run.journal.requests(), run.journal.bytes()));
         ensure!(asked == got, "curl got other pages than the agent: {got:?} requests and bytes instead of {asked:?}");
         Ok(run)

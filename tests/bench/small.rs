@@ -1,6 +1,7 @@
 //! A small organisation at a distance: few requests, little memory, and hardly longer than the longest list alone.
 
 use crate::{
+    journal::Journal,
     organisation::Organisation,
     report::{Bound, Report},
     rig::Rig,
@@ -22,11 +23,11 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     let (ratio, export, chain) = &pairs[PAIRS / 2];
     report.row(CASE, "agent-host", export, Some(ORGANISATION.minimum_requests()));
     report.row(CASE, "curl, the longest list", chain, None);
-    let most = |count: fn(&crate::journal::Journal) -> u64| {
+    let most = |count: fn(&Journal) -> u64| {
         pairs.iter().map(|(_, export, _)| count(&export.journal)).max().unwrap_or(0) as f64
     };
-    report.figure(CASE, "requests", most(|journal| journal.requests()), Bound::AtMost(301.0));
-    report.figure(CASE, "requests in flight", most(|journal| journal.in_flight()), Bound::AtMost(15.0));
+    report.figure(CASE, "requests", most(Journal::requests), Bound::AtMost(301.0));
+    report.figure(CASE, "requests in flight", most(Journal::in_flight), Bound::AtMost(15.0));
     report.memory(CASE, pairs.iter().map(|(_, export, _)| export), 40.0);
     report.figure(CASE, "wall time ÷ that of the longest chain of cursors", *ratio, Bound::AtMost(1.5));
     Ok(())
