@@ -100,6 +100,7 @@ fn read_mapping(settings: &Settings) -> Result<Mapping> {
     let mut reader = Mapping::reader();
     for path in xml_files(&settings.conf_folder)? {
         let name = path.strip_prefix(&settings.directory).unwrap_or(&path).display().to_string();
+        tracing::debug!(file = name, "reading the mapping");
         let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
         reader.read(&name, BufReader::new(file))?;
     }

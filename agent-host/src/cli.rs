@@ -5,6 +5,7 @@
 mod check;
 mod export;
 mod failure;
+mod interrupt;
 mod logs;
 mod progress;
 mod refresh_schema;
@@ -16,13 +17,13 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-pub(crate) use export::write_report as write_export_report;
-
 use crate::{agent::Agent, demo, init, settings};
 use failure::Failure;
+use interrupt::unless_interrupted;
 
 /// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
 #[derive(Debug, Parser)]
@@ -120,7 +121,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(carry_out(&common, command)));
+    let outcome = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(unless_interrupted(carry_out(&common, command))));
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
         failure.print(common.format);
@@ -171,29 +174,13 @@ fn print(
     format: Format,
     report: &impl Serialize,
     text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match format {
-        Format::Json => {
-            serde_json::to_writer(&mut out, report)?;
-            writeln!(out)
-        }
+    let written = match format {
+        Format::Json => serde_json::to_writer(&mut out, report).map_err(Into::into).and_then(|()| writeln!(out)),
         Format::Text => text(&mut out),
-    }?;
-    out.flush()
-}
-
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    };
+    written.and_then(|()| out.flush()).context("all is done, but the report cannot be written to stdout")
 }
 
 #[cfg(test)]
@@ -210,13 +197,5 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "`{}` has no example", command.get_name());
         }
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(
-            ["0", "999", "1,000", "12,345,678"],
-            [0, 999, 1_000, 12_345_678].map(grouped).each_ref().map(String::as_str)
-        );
     }
 }

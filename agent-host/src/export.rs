@@ -8,6 +8,7 @@ mod file_error;
 mod guard;
 mod manifest;
 mod publish;
+mod report;
 mod sort;
 mod step;
 
@@ -20,11 +21,12 @@ use std::{
 use chrono::{SecondsFormat, Utc};
 use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
 use futures::StreamExt;
-use serde::Serialize;
 
 pub use file_error::FileError;
 pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
+pub(crate) use report::grouped;
+pub use report::{ExportReport, TableReport};
 
 use crate::agent::Opened;
 use csv_file::CsvFile;
@@ -44,40 +46,6 @@ pub struct ExportOptions {
     pub tables: Vec<String>,
     /// Whether tables may be empty or much smaller than before.
     pub accept_shrink: bool,
-}
-
-/// What an export did.
-#[derive(Debug, Serialize)]
-pub struct ExportReport {
-    /// The connection's identifier.
-    pub connection: String,
-    /// The folder the files are in.
-    pub output: PathBuf,
-    /// Whether the files were put in place.
-    pub published: bool,
-    /// By name.
-    pub tables: BTreeMap<String, TableReport>,
-    /// The requests it took.
-    pub requests: Requests,
-    /// Answers that said "too many requests".
-    pub throttled: u64,
-    /// The most requests under way at once.
-    pub max_in_flight: u32,
-    /// By bucket: how long its limit was used up while something waited for it.
-    pub waited_ms: BTreeMap<String, u64>,
-    /// How long it all took.
-    pub duration_ms: u64,
-}
-
-/// One table of an export.
-#[derive(Debug, Serialize)]
-pub struct TableReport {
-    /// The file's name.
-    pub file: String,
-    /// Records in the file.
-    pub records: u64,
-    /// Records that are not in the file, because their key is empty or repeated.
-    pub rejected: u64,
 }
 
 /// How far an export is.
@@ -124,13 +92,15 @@ pub async fn export(
     let mut entries = BTreeMap::new();
     for (table, file) in tables.iter().zip(files) {
         let entry = file.finish()?;
+        tracing::debug!(connection.id = connection, table.name, records = entry.records, "the table is complete");
         warn_of_rejected(connection, &table.name, &entry.rejected);
         entries.insert(table.name.clone(), entry);
     }
     compare(&opened.capabilities, &entries, staging.previous(), options.accept_shrink)?;
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
-    let report = report(&manifest, &options.output);
+    let report = report(&manifest, &tables, &options.output);
     staging.publish(manifest)?;
+    tracing::debug!(connection.id = connection, output = %options.output.display(), "the set is published");
     Ok(report)
 }
 
@@ -206,10 +176,11 @@ fn describe(
     }
 }
 
-fn report(manifest: &Manifest, output: &Path) -> ExportReport {
-    let tables = manifest.tables.iter().map(|(name, entry)| {
-        let report = TableReport { file: entry.file.clone(), records: entry.records, rejected: entry.rejected.count };
-        (name.clone(), report)
+fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport {
+    let tables = tables.iter().filter_map(|table| {
+        let entry = manifest.tables.get(&table.name)?;
+        let (name, file) = (table.name.clone(), entry.file.clone());
+        Some(TableReport { name, file, records: entry.records, rejected: entry.rejected.count })
     });
     ExportReport {
         connection: manifest.connection.clone(),

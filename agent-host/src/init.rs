@@ -8,7 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use connector_api::{Error, ErrorKind, Result};
+use anyhow::Context;
+use connector_api::{Error, ErrorKind};
 
 /// Each file's path in the agent directory and its text.
 const SAMPLES: [(&str, &str); 3] = [
@@ -22,23 +23,25 @@ const FOLDERS: [&str; 2] = ["Temp", "Work"];
 /// Fills `directory`, which is created where it does not exist, and returns the files and folders written.
 ///
 /// # Errors
-/// Of kind `Settings`: a file exists already (then nothing is written), or the disk refuses.
-pub fn init(directory: &Path) -> Result<Vec<PathBuf>> {
+/// Of kind `Settings` where a file exists already: then nothing is written. Otherwise the disk refuses.
+pub fn init(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let existing = SAMPLES.iter().map(|(path, _)| path).filter(|path| directory.join(path).symlink_metadata().is_ok());
     let existing: Vec<String> = existing.map(|path| format!("`{path}`")).collect();
     if !existing.is_empty() {
         let what = format!("`{}` already holds {}; nothing was written", directory.display(), existing.join(", "));
-        return Err(Error::new(ErrorKind::Settings, what).with_hint("name a new directory, or move these files away"));
+        return Err(Error::new(ErrorKind::Settings, what)
+            .with_hint("name a new directory, or move these files away")
+            .into());
     }
     let mut written = Vec::new();
     for (path, text) in SAMPLES {
         let path = directory.join(path);
-        write(&path, text).map_err(|error| refuse(&path, error))?;
+        write(&path, text).with_context(|| refused(&path))?;
         written.push(path);
     }
     for folder in FOLDERS {
         let path = directory.join(folder);
-        fs::create_dir_all(&path).map_err(|error| refuse(&path, error))?;
+        fs::create_dir_all(&path).with_context(|| refused(&path))?;
         written.push(path);
     }
     Ok(written)
@@ -55,9 +58,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     options.open(path)?.write_all(text.as_bytes())
 }
 
-fn refuse(path: &Path, source: io::Error) -> Error {
-    let error = Error::new(ErrorKind::Settings, format!("`{}` cannot be written", path.display()));
-    error.with_hint("name a directory in which you may write").with_source(source)
+fn refused(path: &Path) -> String {
+    format!("cannot write `{}`, so name a directory in which you may write", path.display())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 pub mod settings;
 pub mod init;
-pub mod agent;
 pub mod connections;
+pub mod agent;
 pub mod export;
 pub mod demo;
 pub mod cli;

@@ -100,12 +100,15 @@ impl Settings {
         self.connections.iter().find(|connection| connection.id().is(name)).ok_or_else(|| {
             let near = known().min_by_key(|known| distance(known, name)).filter(|known| distance(known, name) <= 3);
             let names: Vec<String> = known().map(|known| format!("`{known}`")).collect();
-            let (are, hint) = match (names.is_empty(), near) {
-                (true, _) => {
-                    ("there are none".to_owned(), "add it to `Connections` in appsettings.agent.json".to_owned())
-                }
-                (_, None) => (format!("there are {}", names.join(", ")), "name one of them, or add it".to_owned()),
-                (_, Some(near)) => (format!("there are {}", names.join(", ")), format!("did you mean `{near}`?")),
+            let are = match names.as_slice() {
+                [] => "there are none".to_owned(),
+                [only] => format!("there is {only}"),
+                several => format!("there are {}", several.join(", ")),
+            };
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "add it to `Connections` in appsettings.agent.json".to_owned(),
+                None => "name what there is, or add it to `Connections` in appsettings.agent.json".to_owned(),
             };
             Error::new(ErrorKind::Settings, format!("no connection `{name}`: {are}")).with_hint(hint)
         })
@@ -263,9 +266,10 @@ mod tests {
     #[test]
     fn an_unknown_connection_is_refused_with_the_nearest_name() {
         let (settings, _) = load(r#"{ "Connections": { "OktaExport": {}, "HR": {} } }"#).unwrap();
-        for (name, hint) in
-            [("OktaExprot", "did you mean `OktaExport`?"), ("Salesforce", "name one of them, or add it")]
-        {
+        for (name, hint) in [
+            ("OktaExprot", "did you mean `OktaExport`?"),
+            ("Salesforce", "name what there is, or add it to `Connections` in appsettings.agent.json"),
+        ] {
             let error = settings.connection(name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Settings);
             assert_eq!(error.to_string(), format!("no connection `{name}`: there are `OktaExport`, `HR`"));

@@ -1,7 +1,7 @@
 //! The tests that every connector passes: what `Capabilities` promise, the verbs keep.
 //!
 //! A connector's own tests open it against a system with at least one record in every table and call [`check`].
-//! The rules are those of [`Connector`](crate::Connector).
+//! The rules are those of [`Connector`].
 
 use std::collections::BTreeSet;
 

@@ -121,6 +121,7 @@ impl ConnectionSettings {
         text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let (low, high) = range.into_inner();
             Error::setting(key, format!("`{key}` is no whole number from {low} to {high}"))
+                .with_hint(format!("write one, or remove the key for the default, {default}"))
         })
     }
 
@@ -130,7 +131,8 @@ impl ConnectionSettings {
             None => Ok(default),
             Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
             Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(_) => Err(Error::setting(key, format!("`{key}` is neither true nor false"))),
+            Some(_) => Err(Error::setting(key, format!("`{key}` is neither true nor false"))
+                .with_hint(format!("write one of them, or remove the key for the default, {default}"))),
         }
     }
 
@@ -139,7 +141,7 @@ impl ConnectionSettings {
         let Some(text) = self.text(key) else { return Ok(default) };
         choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, meaning)| *meaning).ok_or_else(|| {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            Error::setting(key, format!("`{key}` is none of {}", names.join(", ")))
+            Error::setting(key, format!("`{key}` is not known")).with_hint(format!("write one of {}", names.join(", ")))
         })
     }
 

@@ -20,9 +20,9 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
+    cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
-    paging::{next_link, with_half_limit},
     settings::{OktaSettings, is_loopback},
 };
 
@@ -275,8 +275,10 @@ impl Client {
         };
         let ending = match (&outcome, headers) {
             (Outcome::Throttled(headers), _) => Ending::Refused(*headers),
-            (_, Some(headers)) => Ending::Answered(headers),
-            (_, None) => Ending::Lost,
+            // A gateway's answer has no such headers: it tells nothing about limits.
+            (Outcome::Success(_), Some(headers)) => Ending::Answered(headers),
+            (_, Some(headers)) if headers.limit.is_some() => Ending::Answered(headers),
+            _ => Ending::Lost,
         };
         let wait = flight.end(ending);
         (outcome, wait)

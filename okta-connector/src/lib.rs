@@ -5,6 +5,7 @@ mod governor;
 mod auth;
 mod settings;
 mod error;
+mod cursor;
 mod client;
 mod paging;
 mod tables;

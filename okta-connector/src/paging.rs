@@ -1,8 +1,7 @@
 //! Following a list from page to page.
 //!
-//! The end is where no `next` link comes; an empty page is not the end. Of a next link only path and query are used,
-//! never its host: the token goes nowhere but to the configured origin. Parameters that a link has lost are put back.
-//! Source: Okta's "Pagination" (links come as separate header lines, cursors are opaque).
+//! The end is where no `next` link comes; an empty page is not the end. A list whose cursor is refused, or leads back,
+//! starts again. Source: Okta's "Pagination".
 
 use std::{
     collections::HashSet,
@@ -10,10 +9,10 @@ use std::{
 };
 
 use connector_api::{Error, ErrorKind};
-use reqwest::header::{HeaderMap, LINK};
 
 use crate::{
     client::{Client, Request},
+    cursor::{merge_lost_parameters, path_of},
     error::Failure,
 };
 
@@ -96,109 +95,8 @@ impl List {
     }
 }
 
-/// Path and query of the `next` link, if there is one.
-pub(crate) fn next_link(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(links).find(|(_, parameters)| is_next(parameters)).map(|(url, _)| path_and_query(url).to_owned())
-}
-
-/// The links of one header line: each a URL in angle brackets and the parameters behind it.
-fn links(value: &str) -> impl Iterator<Item = (&str, &str)> {
-    value.split('<').skip(1).filter_map(|link| link.split_once('>'))
-}
-
-fn is_next(parameters: &str) -> bool {
-    parameters.split([';', ',']).any(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
-    })
-}
-
-pub(crate) fn path_and_query(url: &str) -> &str {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let start = if after_scheme.len() == url.len() { 0 } else { after_scheme.find('/').unwrap_or(after_scheme.len()) };
-    &after_scheme[start..]
-}
-
-fn path_of(target: &str) -> &str {
-    target.split('?').next().unwrap_or(target)
-}
-
-fn parameters_of(target: &str) -> impl Iterator<Item = &str> {
-    target.split_once('?').map_or("", |(_, query)| query).split('&').filter(|parameter| !parameter.is_empty())
-}
-
-fn name_of(parameter: &str) -> &str {
-    parameter.split('=').next().unwrap_or(parameter)
-}
-
-/// `next` with the parameters of `present` that it lacks.
-fn merge_lost_parameters(present: &str, next: &str) -> String {
-    let mut merged = next.to_owned();
-    for parameter in parameters_of(present) {
-        let name = name_of(parameter);
-        if name != "after" && !parameters_of(next).any(|known| name_of(known) == name) {
-            merged.push(if merged.contains('?') { '&' } else { '?' });
-            merged.push_str(parameter);
-        }
-    }
-    merged
-}
-
-/// The same page with half as many records, not fewer than `floor`; none where it is that small already.
-pub(crate) fn with_half_limit(target: &str, floor: u32) -> Option<String> {
-    let limit: u32 = parameters_of(target).find_map(|parameter| parameter.strip_prefix("limit="))?.parse().ok()?;
-    let half = (limit / 2).max(floor);
-    (half < limit).then(|| target.replacen(&format!("limit={limit}"), &format!("limit={half}"), 1))
-}
-
 fn hash_of(target: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     target.hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use reqwest::header::HeaderValue;
-
-    use super::*;
-
-    fn next_of(lines: &[&str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(LINK, HeaderValue::from_str(line).unwrap());
-        }
-        next_link(&headers)
-    }
-
-    #[test]
-    fn the_next_link_is_found_on_any_line_and_its_host_dropped() {
-        let own = r#"<https://x.okta.com/api/v1/users?limit=200>; rel="self""#;
-        let next = r#"<https://evil.example/api/v1/users?after=00u,1&limit=200>; rel="next""#;
-        let expected = Some("/api/v1/users?after=00u,1&limit=200".to_owned());
-        assert_eq!(next_of(&[own, next]), expected);
-        assert_eq!(next_of(&[&format!("{own}, {next}")]), expected);
-        assert_eq!(next_of(&[next]), expected);
-        assert_eq!(next_of(&["</api/v1/users?after=1>; title=x; rel=next"]), Some("/api/v1/users?after=1".to_owned()));
-        assert_eq!(next_of(&["<https://x.okta.com>; rel=\"next\""]), Some(String::new()));
-        assert_eq!(next_of(&[own]), None);
-        assert_eq!(next_of(&[]), None);
-    }
-
-    #[test]
-    fn lost_parameters_come_back_and_the_servers_win() {
-        assert_eq!(
-            merge_lost_parameters("/api/v1/groups?limit=200&expand=stats&after=1", "/api/v1/groups?after=2&limit=100"),
-            "/api/v1/groups?after=2&limit=100&expand=stats"
-        );
-    }
-
-    #[test]
-    fn limits_are_halved_down_to_the_floor() {
-        assert_eq!(with_half_limit("/x?after=limit&limit=1000", 200).as_deref(), Some("/x?after=limit&limit=500"));
-        assert_eq!(with_half_limit("/x?limit=300&y=1", 200).as_deref(), Some("/x?limit=200&y=1"));
-        assert_eq!(with_half_limit("/x?limit=200", 200), None);
-        assert_eq!(with_half_limit("/x", 200), None);
-    }
 }

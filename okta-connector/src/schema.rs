@@ -10,9 +10,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     client::{Client, Request},
+    cursor::path_and_query,
     error::Failure,
     governor::Lane,
-    paging::path_and_query,
     tables::{self, APP_FIELDS, APPS, GROUP_FIELDS, GROUP_PROFILE, GROUPS, USER_FIELDS, USER_PROFILE, USERS, bucket},
 };
 

@@ -1,4 +1,15 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod check;
+mod demo;
 mod dependencies;
+mod export;
+mod faults;
+mod guard;
+mod killed;
+mod mapping;
+mod progress;
+mod refusals;
+mod secrecy;
+mod settings;
 mod tidy;

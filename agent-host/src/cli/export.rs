@@ -1,11 +1,6 @@
 //! `agent-host export`: the arguments, the plan, and the report.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use connector_api::{Error, ErrorKind, ExportPlan};
@@ -13,10 +8,10 @@ use serde::Serialize;
 
 use crate::{
     agent::{Agent, Opened},
-    export::{ExportOptions, ExportReport, choose_tables, export},
+    export::{ExportOptions, choose_tables, export, grouped},
 };
 
-use super::{Format, grouped, print, progress::Display};
+use super::{Format, print, progress::Display};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -66,35 +61,13 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     }
     let mut display = Display::new(&options.connection);
     let output = options.output.clone().unwrap_or_else(|| agent.settings.temp_folder.join("ExportOutput"));
+    let output = std::path::absolute(output)?;
     let wanted = ExportOptions { output, tables: options.tables.clone(), accept_shrink: options.accept_shrink };
     let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;
     drop(display);
     let report = outcome?;
-    print(format, &report, |out| write_report(out, &report))?;
+    print(format, &report, |out| write!(out, "{report}"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The report as people read it.
-pub(crate) fn write_report(out: &mut dyn Write, report: &ExportReport) -> io::Result<()> {
-    for (name, table) in &report.tables {
-        let rejected = match table.rejected {
-            0 => String::new(),
-            rejected => format!("  {} not published, see the manifest", grouped(rejected)),
-        };
-        writeln!(out, "{name:>12} {:>12} records  {}{rejected}", grouped(table.records), table.file)?;
-    }
-    let waited: u64 = report.waited_ms.values().copied().max().unwrap_or(0);
-    let waits =
-        if waited > 0 { format!(", {:.1} s of it waiting for Okta's limits", seconds(waited)) } else { String::new() };
-    writeln!(
-        out,
-        "Exported `{}` to {} in {:.1} s{waits}: {} requests, {} refused for their frequency.",
-        report.connection,
-        report.output.display(),
-        seconds(report.duration_ms),
-        grouped(report.requests.total),
-        grouped(report.throttled)
-    )
 }
 
 async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow::Result<()> {
@@ -115,7 +88,7 @@ async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow:
         for (name, bucket) in &report.by_bucket {
             let limit = bucket
                 .per_minute
-                .map_or_else(|| "no limit".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
+                .map_or_else(|| "limit not known".to_owned(), |limit| format!("{} a minute", grouped(limit.into())));
             writeln!(
                 out,
                 "{name:>16} {:>10} requests  {limit:>16}  {:>6} s",
@@ -132,8 +105,4 @@ async fn plan(opened: &Opened<'_>, format: Format, options: &Options) -> anyhow:
         )
     })?;
     Ok(())
-}
-
-fn seconds(millis: u64) -> f64 {
-    std::time::Duration::from_millis(millis).as_secs_f64()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::export::{FileError, Refused};
 
-use super::Format;
+use super::{Format, interrupt::Interrupted};
 
 /// A failure as the caller of the program sees it.
 #[derive(Debug, Serialize)]
@@ -35,6 +35,9 @@ impl Failure {
             }
             if let Some(cause) = cause.downcast_ref::<Refused>() {
                 return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<Interrupted>() {
+                return Self { kind: "interrupted", message, hint: Some(cause.hint().to_owned()), exit_code: 1 };
             }
             if let Some(cause) = cause.downcast_ref::<FileError>() {
                 return Self { kind: "failed", message, hint: Some(cause.hint().to_owned()), exit_code: 1 };

@@ -8,9 +8,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::export::Progress;
+use crate::export::{Progress, grouped};
 
-use super::{grouped, logs};
+use super::logs;
 
 /// Between two lines in the log.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -63,7 +63,8 @@ impl Display {
             bar.set_length(expected.unwrap_or(pages.pages + 1).max(1));
             bar.set_position(pages.pages);
             let of = expected.map_or_else(String::new, |expected| format!(" of {}", grouped(expected)));
-            bar.set_message(format!("{} records, {} pages{of}", grouped(*records), grouped(pages.pages)));
+            let unit = if pages.pages == 1 && expected.is_none() { "page" } else { "pages" };
+            bar.set_message(format!("{} records, {}{of} {unit}", grouped(*records), grouped(pages.pages)));
         }
         if let Some(bar) = self.bars.values().next_back() {
             bar.set_message(format!("{}{}{left}", bar.message(), waiting(progress)));

@@ -15,13 +15,16 @@ impl FileError {
     pub(super) fn new(attempt: &str, path: &Path, source: io::Error) -> Self {
         let hint = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                "free space there, or set `TempFolderPath` to a folder with more of it"
+                "free space there, or choose a folder with more of it by `--output` or `TempFolderPath`"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "let the agent's account write there, or set `TempFolderPath` to another folder"
+                "let the agent's account write there, or choose another folder by `--output` or `TempFolderPath`"
             }
             io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => {
-                "move what is in the way, or set `TempFolderPath` to another folder"
+                "move what is in the way, or choose another folder by `--output` or `TempFolderPath`"
+            }
+            io::ErrorKind::NotFound => {
+                "see that the folder can be made there, or choose another by `--output` or `TempFolderPath`"
             }
             _ => "see that the disk is there and sound, then export again",
         };

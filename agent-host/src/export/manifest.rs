@@ -45,7 +45,7 @@ pub struct Manifest {
 pub struct TableEntry {
     /// Name of the file.
     pub file: String,
-    /// When the export that read the table was finished; [`Staging::publish`](super::publish::Staging::publish) knows.
+    /// When the export that read the table was finished; filled in when the set is published.
     pub finished: String,
     /// The header.
     pub columns: Vec<String>,

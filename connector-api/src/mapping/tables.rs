@@ -135,7 +135,7 @@ impl<'a> Scope<'a> {
         Ok(table)
     }
 
-    /// The side on which a column of an association is: that of the property it leads to, else that of its name.
+    /// The side on which a column of an association is: that of the property it leads to; without one, that of its name.
     fn side(
         &self,
         capability: &TableCapability,
@@ -150,7 +150,10 @@ impl<'a> Scope<'a> {
         };
         let (table, target) = match self.target(column) {
             Ok(target) => target,
-            Err(reason) => return side_named(capability, &column.name).ok_or_else(|| refuse(reason)),
+            Err(reason) => {
+                let named = column.property.is_none().then(|| side_named(capability, &column.name)).flatten();
+                return named.ok_or_else(|| refuse(reason));
+            }
         };
         let side = capability.sides.iter().position(|side| side.table.eq_ignore_ascii_case(table));
         let side = side.ok_or_else(|| refuse(format!("`{}` has no link to `{table}`", capability.name)))?;

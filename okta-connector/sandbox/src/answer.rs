@@ -15,7 +15,6 @@ use crate::faults::FaultAction;
 use crate::ids::Dice;
 use crate::limits::Standing;
 use crate::payload::{Payload, gzip};
-use crate::server::plain;
 use crate::wire::{Answer, Call, Outcome};
 
 /// An answer with everything its headers need.
@@ -190,6 +189,13 @@ fn payload(body: Bytes, fault: Option<&FaultAction>, zip: bool, headers: &mut He
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// What a fault without an endpoint answers.
+fn plain(status: u16, body: &str, content_type: &'static str) -> Answer {
+    let mut answer = Answer::json(status, body);
+    answer.headers.push(("content-type", content_type.to_owned()));
+    answer
 }
 
 #[cfg(test)]

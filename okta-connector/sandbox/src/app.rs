@@ -95,6 +95,14 @@ impl App {
         self.text = out.into_boxed_str();
     }
 
+    /// The client secret shows once, in the answer that made it (recorded).
+    pub(crate) fn hide_secret(&mut self) {
+        let client = self.body.get_mut("credentials").and_then(|credentials| credentials.get_mut("oauthClient"));
+        if let Some(client) = client.and_then(Value::as_object_mut) {
+            client.remove("client_secret");
+        }
+    }
+
     /// Assigns or re-assigns a group; the answer is where the assignment stands.
     pub(crate) fn assign(&mut self, group: u32, priority: Option<i64>, profile: Option<String>, now: i64) {
         let known = self.groups.iter().position(|assignment| assignment.group == group);
@@ -131,11 +139,11 @@ impl App {
         let mut links = json!({
             "uploadLogo": {"href": format!("{me}/logo"), "hints": {"allow": ["POST"]}},
             "appLinks": shown,
-            "profileEnrollment": {"href": format!("{base}/api/v1/policies/rst{}", &org_id[3..])},
+            "profileEnrollment": {"href": format!("{base}/api/v1/policies/rst{}", org_id.trim_start_matches("00o"))},
             "policies": {"href": format!("{me}/policies"), "hints": {"allow": ["PUT"]}},
             "groups": {"href": format!("{me}/groups")},
             "logo": [{"name": "medium", "href": "https://ok12static.oktacdn.com/assets/img/logos/default.6770228fb0dab49a1695ef440a5279bb.png", "type": "image/png"}],
-            "accessPolicy": {"href": format!("{base}/api/v1/policies/rst{}", &org_id[3..])},
+            "accessPolicy": {"href": format!("{base}/api/v1/policies/rst{}", org_id.trim_start_matches("00o"))},
             "users": {"href": format!("{me}/users")},
         });
         if self.field("signOnMode").starts_with("SAML") {

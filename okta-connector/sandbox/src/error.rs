@@ -93,6 +93,11 @@ impl ApiError {
         Self::coded("E0000029").cause("Invalid cursor.")
     }
 
+    /// In words, for a seed file that does not fit.
+    pub(crate) fn text(&self) -> &str {
+        self.causes.first().unwrap_or(&self.summary)
+    }
+
     pub(crate) fn body(&self, id: &str) -> Vec<u8> {
         let causes: Vec<_> = self.causes.iter().map(|cause| json!({ "errorSummary": cause })).collect();
         json!({

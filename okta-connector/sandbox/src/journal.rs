@@ -15,7 +15,7 @@ const BOUND: usize = 1_000_000;
 /// One request and how it was answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
-    /// Arrival, milliseconds of the sandbox's clock.
+    /// When it was worked on, in milliseconds of the sandbox's clock.
     pub at_millis: i64,
     pub method: String,
     pub path: String,

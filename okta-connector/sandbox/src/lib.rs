@@ -19,8 +19,6 @@ mod raw;
 mod roles;
 mod routes;
 mod rules;
-#[cfg(test)]
-mod scenarios;
 mod schema;
 mod search;
 mod seed;

@@ -55,7 +55,8 @@ impl Org {
         let in_scope = |row: u32| only.is_none_or(|wanted| wanted == row);
         let wanted: BTreeSet<u32> = self
             .users
-            .from(0)
+            .from(only.map_or(0, u64::from))
+            .take(if only.is_some() { 1 } else { usize::MAX })
             .filter_map(|(row, user)| Some((u32::try_from(row).ok()?, user)))
             .filter(|(row, user)| in_scope(*row) && holds(&known.expression, user))
             .map(|(row, _)| row)

@@ -251,6 +251,7 @@ impl Seed {
                     record.apps.push(row);
                 }
             }
+            app.hide_secret();
             app.write(&org.base, &org.id);
             org.apps.insert(&id, app);
         }

@@ -92,7 +92,8 @@ impl UserSeed {
             profile.entry("email").or_insert(login);
         }
         complete(&mut profile);
-        crate::profile::check(&profile, &org.schemas.types[0]).map_err(|error| format!("user {id}: {error:?}"))?;
+        crate::profile::check(&profile, &org.schemas.types[0])
+            .map_err(|error| format!("user {id}: {}", error.text()))?;
         user.write(&org.base, &Value::from(profile).to_string());
         org.insert_user(user, created);
         Ok(())
@@ -124,9 +125,11 @@ impl GroupSeed {
 impl AppSeed {
     fn plant(&self, org: &mut Org, now: i64) -> Result<(), String> {
         let id = self.id.clone().unwrap_or_else(|| org.ids.next("0oa"));
-        let body = template::body(&self.request, None, &mut org.ids).map_err(|error| format!("app {id}: {error:?}"))?;
+        let body =
+            template::body(&self.request, None, &mut org.ids).map_err(|error| format!("app {id}: {}", error.text()))?;
         let active = self.status.as_deref() != Some("INACTIVE");
         let mut app = App::new(&id, body, active, now);
+        app.hide_secret();
         app.write(&org.base, &org.id);
         org.apps.insert(&id, app);
         for (priority, group) in self.groups.iter().enumerate() {

@@ -21,7 +21,8 @@ use crate::limits::{Buckets, Standing, bucket};
 use crate::org::Org;
 use crate::payload::Payload;
 use crate::routes;
-use crate::wire::{Answer, Call, Outcome};
+use crate::user::Status;
+use crate::wire::{Call, Outcome};
 
 /// The largest request body read.
 const LARGEST_BODY: usize = 4 << 20;
@@ -170,11 +171,16 @@ impl Shared {
         }
     }
 
-    /// The user of a good token.
+    /// The user of a good token; a token dies with the user it acts as.
     fn admit(&self, header: Option<&str>, now: i64) -> Option<String> {
         let secret = header?.strip_prefix("SSWS ")?;
         let org = self.org.read().unwrap_or_else(PoisonError::into_inner);
-        org.tokens.by_secret(org.hash(secret), now).map(|token| token.user.clone())
+        let token = org.tokens.by_secret(org.hash(secret), now)?;
+        let dead = match org.users.row(&token.user).and_then(|row| org.users.get(row)) {
+            Some(user) => matches!(user.status, Status::Deprovisioned | Status::Suspended),
+            None => !token.user.is_empty(),
+        };
+        (!dead).then(|| token.user.clone())
     }
 
     fn denied(&self, header: Option<&str>, path: &str, bucket: &str, now: i64) -> bool {
@@ -198,11 +204,4 @@ fn omits_credentials(headers: &HeaderMap) -> bool {
     let Some((_, parameter)) = kind.split_once("okta-response=") else { return false };
     let list = parameter.trim_matches(|c| c == '"' || c == ' ').split(';').next().unwrap_or_default();
     list.trim_matches('"').split(',').any(|part| part.trim() == "omitCredentials")
-}
-
-/// What a fault without an endpoint answers.
-pub(crate) fn plain(status: u16, body: &str, content_type: &'static str) -> Answer {
-    let mut answer = Answer::json(status, body);
-    answer.headers.push(("content-type", content_type.to_owned()));
-    answer
 }

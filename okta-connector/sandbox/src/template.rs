@@ -23,7 +23,7 @@ pub(crate) fn body(
         format!("sandbox_{}_1", label.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), ""))
     });
     let mut body = defaults(&name, &mode, ids);
-    if let Some(client) = old.and_then(|old| old["credentials"].get("oauthClient")) {
+    if let Some(client) = old.and_then(|old| old.get("credentials")?.get("oauthClient")) {
         body["credentials"]["oauthClient"] = client.clone();
     }
     for key in ["accessibility", "visibility", "credentials", "settings", "profile"] {

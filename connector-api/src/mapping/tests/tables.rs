@@ -134,9 +134,9 @@ fn associations_rename_the_columns_of_links_whatever_their_order() {
 }
 
 #[test]
-fn links_whose_entity_type_is_not_mapped_are_told_by_the_columns_names() {
+fn links_that_lead_to_no_property_are_told_by_the_columns_names() {
     check(
-        &association("Okta_groupsapps", ("app", "App:key"), ("Group.Id", "Group:key")),
+        "<EntityAssociationMapping Identifier='A' ConnectionTable='Okta_groupsapps' Column1='app' Column2='Group.Id'/>",
         &["groupsapps: Group.Id=groupId,app=appId [Group.Id,app]"],
     );
     let direct = entity("Okta_groupsapps", &(primary("group") + &column("APPID")));
@@ -156,6 +156,14 @@ fn links_that_cannot_be_filled_are_refused() {
     let hint = "(let the column lead to the identity of groups or of users)";
     let both = USER.to_owned() + GROUP;
     let user = ("member", "User:key");
+    refused(
+        ("userId", "User:key"),
+        ("groupId", "Group:key"),
+        "",
+        &format!(
+            "the column `userId` cannot be filled: `User:key` belongs to no entity type that is mapped to `Okta` {hint}"
+        ),
+    );
     refused(
         ("value", "Team:key"),
         user,

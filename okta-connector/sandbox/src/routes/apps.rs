@@ -62,9 +62,12 @@ pub(crate) fn create(call: &Call, org: &mut Org) -> Outcome {
     let id = org.ids.next("0oa");
     let mut app = App::new(&id, body, call.flag("activate", true), call.now);
     app.write(&org.base, &org.id);
+    let answer = Answer::ok(app.text());
+    app.hide_secret();
+    app.write(&org.base, &org.id);
     let row = org.apps.insert(&id, app);
     note(call, org, row, "application.lifecycle.create");
-    read(call, org, &id)
+    Ok(answer)
 }
 
 pub(crate) fn write(call: &Call, org: &mut Org, id: &str, step: Option<&str>) -> Outcome {
@@ -78,6 +81,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, step: Option<&str>) ->
             }
             app.body = template::body(&call.object()?, Some(&app.body), &mut org.ids)?;
             app.last_updated = call.now;
+            app.hide_secret();
             app.write(&org.base, &org.id);
             note(call, org, row, "application.lifecycle.update");
             read(call, org, id)
@@ -112,12 +116,16 @@ fn fits(org: &Org, app: &App, property: &str, value: &str) -> bool {
         "id" => *app.id == *value,
         "status" => app.status() == value,
         "name" => app.field("name") == value,
-        "credentials.signing.kid" => app.body["credentials"]["signing"]["kid"] == value,
+        "credentials.signing.kid" => {
+            app.body.get("credentials").is_some_and(|credentials| credentials["signing"]["kid"] == value)
+        }
         "group.id" => org.groups.row(value).is_some_and(|group| app.assignment(group).is_some()),
         "user.id" => org.users.row(value).is_some_and(|user| {
             app.users.contains_key(&user) || app.groups.iter().any(|known| org.is_member(known.group, user))
         }),
-        _ => app.body["settings"]["slo"]["enabled"] == Value::Bool(value == "true"),
+        _ => {
+            app.body.get("settings").is_some_and(|settings| settings["slo"]["enabled"] == Value::Bool(value == "true"))
+        }
     }
 }
 

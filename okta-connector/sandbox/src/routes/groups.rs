@@ -97,7 +97,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
     let kind = org.groups.get(row).map_or(Kind::Okta, |group| group.kind);
     match (&call.method, rest) {
         (&Method::PUT, []) => {
-            writable(kind, false)?;
+            writable(kind)?;
             let profile = Value::from(checked_profile(call, org, Some(row))?).to_string();
             if let Some(group) = org.groups.get_mut(row) {
                 group.profile = profile.into_boxed_str();
@@ -115,7 +115,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             Ok(Answer::empty(204))
         }
         (&Method::PUT | &Method::DELETE, ["users", user]) => {
-            writable(kind, row == org.everyone)?;
+            writable(kind)?;
             let user = users::row(call, org, user)?;
             let added = call.method == Method::PUT;
             if org.change_member(row, user, added, call.now) {
@@ -136,13 +136,9 @@ pub(crate) fn row(org: &Org, id: &str) -> Result<u32, ApiError> {
     org.groups.row(id).ok_or_else(|| ApiError::not_found(id, "UserGroup"))
 }
 
-/// Everyone is an unsupported operation, an imported group a missing permission.
-fn writable(kind: Kind, everyone: bool) -> Result<(), ApiError> {
-    match kind {
-        Kind::Okta => Ok(()),
-        _ if everyone => Err(ApiError::coded("E0000060")),
-        Kind::App | Kind::BuiltIn => Err(ApiError::coded("E0000006")),
-    }
+/// Imported and built-in groups answer as a missing permission does (Everyone was 501 until 2026.04).
+fn writable(kind: Kind) -> Result<(), ApiError> {
+    if kind == Kind::Okta { Ok(()) } else { Err(ApiError::coded("E0000006")) }
 }
 
 fn single(call: &Call, org: &Org, row: u32) -> Answer {

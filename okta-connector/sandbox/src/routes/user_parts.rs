@@ -77,13 +77,13 @@ fn app_links(org: &Org, row: u32) -> Value {
     });
     let link = |app: &crate::app::App| {
         json!({
-            "id": format!("00u{}", &app.id[3..]),
+            "id": format!("00u{}", app.id.trim_start_matches("0oa")),
             "label": app.label(),
             "linkUrl": format!("{}/home/{}/{}/2557", org.base, app.field("name"), app.id),
             "logoUrl": "https://ok12static.oktacdn.com/assets/img/logos/default.6770228fb0dab49a1695ef440a5279bb.png",
             "appName": app.field("name"),
             "appInstanceId": app.id,
-            "appAssignmentId": format!("0ua{}", &app.id[3..]),
+            "appAssignmentId": format!("0ua{}", app.id.trim_start_matches("0oa")),
             "credentialsSetup": false,
             "hidden": false,
             "sortOrder": 0,

@@ -131,13 +131,6 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         era: None,
         file: "test_applications_it/*",
-        request: "GET /api/v1/apps*",
-        subjects: &["extra credentials.oauthClient.client_secret", "extra [].credentials.oauthClient.client_secret"],
-        reason: "Okta shows a client secret once, to who created it; the sandbox keeps showing it",
-    },
-    Known {
-        era: None,
-        file: "test_applications_it/*",
         request: "* /api/v1/apps/:id/credentials/csrs*",
         subjects: &["status"],
         reason: "the sandbox has no certificate signing requests: no connector sends any",

@@ -13,6 +13,7 @@ mod presupposed;
 mod recordings;
 mod replay;
 mod restored;
+mod scenarios;
 mod shape;
 
 use std::collections::BTreeMap;

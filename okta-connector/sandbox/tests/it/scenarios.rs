@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{Clock, Fault, FaultAction, Limits, Members, Sandbox, SandboxConfig, Seed, Status};
+use okta_sandbox::{Clock, Fault, FaultAction, Limits, Members, Sandbox, SandboxConfig, Seed, Status};
 
 struct Reply {
     status: u16,

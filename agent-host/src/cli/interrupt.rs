@@ -1,0 +1,56 @@
+//! Ctrl-C, and the signal that asks a program to end: the command is dropped where it waits, so that it tidies up.
+//!
+//! What must not be cut in two, such as a publication, does not wait and is not interrupted.
+
+use std::{error::Error, fmt, future::Future};
+
+/// Somebody asked the program to end before it was done.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+impl Interrupted {
+    /// What to do about it, as a sentence without its full stop.
+    pub(super) fn hint(&self) -> &'static str {
+        "files that were published before are as they were; start again when you like"
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted before it was done")
+    }
+}
+
+impl Error for Interrupted {}
+
+/// What the command comes to, unless somebody asks the program to end before.
+pub(super) async fn unless_interrupted<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        // In this order: from the first step of the command on, somebody listens.
+        biased;
+        () = asked_to_end() => Err(Interrupted.into()),
+        outcome = command => outcome,
+    }
+}
+
+#[cfg(unix)]
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the signals end the program as they always do.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

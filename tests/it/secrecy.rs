@@ -1,0 +1,103 @@
+//! The token is in the settings and in requests to the organisation: nowhere else, however much is logged.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use acceptance::{CONNECTION, Run, TestAgent};
+use okta_sandbox::{Fault, FaultAction, SandboxConfig};
+use serde_json::json;
+
+const TOKEN: &str = "00SecretOfTheTest-abcdefghijklmnopqrstuvwx";
+
+fn agent() -> TestAgent {
+    let agent = TestAgent::with(SandboxConfig { token: TOKEN.to_owned(), ..SandboxConfig::default() });
+    agent.set("RetryBudgetSeconds", json!(1));
+    agent
+}
+
+fn assert_silent(what: &str, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    for secret in [TOKEN, &TOKEN[..20], "SSWS", "Authorization", "authorization"] {
+        assert!(!text.contains(secret), "{what} shows {secret}:\n{text}");
+    }
+}
+
+/// Every file below, except that in which the token is written.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("it is a folder").map(|entry| entry.expect("it can be read").path());
+    let files = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
+    files.filter(|path| path.file_name().is_some_and(|name| name != "appsettings.agent.json")).collect()
+}
+
+#[test]
+fn no_output_and_no_file_shows_the_token() {
+    let echo = format!(r#"{{"errorCode":"E0000001","errorSummary":"bad header Authorization: SSWS {TOKEN}"}}"#);
+    let scripts: [Option<FaultAction>; 4] = [
+        None,
+        Some(FaultAction::ResetConnection),
+        Some(FaultAction::Error { status: 401, code: "E0000011".to_owned() }),
+        Some(FaultAction::Redirect(format!("http://127.0.0.1:9/{TOKEN}"))),
+    ];
+    let agent = agent();
+    for script in scripts {
+        agent.sandbox.clear_faults();
+        agent.sandbox.clear_journal();
+        if let Some(script) = script {
+            agent.sandbox.add_fault(Fault::new(script).always());
+        }
+        for log_format in ["text", "json"] {
+            for command in [&["check"][..], &["export", CONNECTION], &["refresh-schema", CONNECTION]] {
+                let run = agent.run(&[&["-vv", "--log-format", log_format, "--format", "json"], command].concat());
+                assert_silent("stdout", run.stdout.as_bytes());
+                assert_silent("stderr", run.stderr.as_bytes());
+            }
+        }
+    }
+    agent.sandbox.clear_faults();
+    let status = FaultAction::Status { status: 400, body: echo, headers: Vec::new() };
+    agent.sandbox.add_fault(Fault::new(status).always());
+    let run = agent.export(&["-vv"]).must_exit(5);
+    assert!(!run.stderr.contains(TOKEN), "not even where Okta repeats it: {}", run.stderr);
+    for path in files_below(&agent.directory()) {
+        assert_silent(&path.display().to_string(), &fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn the_most_detailed_log_still_says_something() {
+    let run = agent().export(&["-vv", "--log-format", "json"]).must_exit(0);
+    assert!(run.stderr.lines().count() > 5, "{}", run.stderr);
+    for line in run.stderr.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_sent_is_refused_unseen() {
+    let agent = agent();
+    let unusable = format!("{TOKEN}\u{7}\n{TOKEN}");
+    agent.set("ApiKey", json!(unusable));
+    let run = agent.export(&["-vv"]).must_exit(3);
+    assert!(run.failure().contains("`ApiKey`"), "{}", run.stderr);
+    assert_silent("stderr", run.stderr.as_bytes());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_list_of_processes_shows_no_secret() {
+    let agent = TestAgent::with(SandboxConfig {
+        token: TOKEN.to_owned(),
+        latency: std::time::Duration::from_millis(50),
+        ..SandboxConfig::default()
+    });
+    let export = agent.command(&["export", CONNECTION]).spawn().unwrap();
+    while agent.sandbox.journal().is_empty() {
+        std::thread::yield_now();
+    }
+    for file in ["cmdline", "comm"] {
+        assert_silent(file, &fs::read(format!("/proc/{}/{file}", export.id())).unwrap());
+    }
+    Run::from(export.wait_with_output().unwrap()).must_exit(0);
+}

@@ -1,0 +1,85 @@
+//! Where settings come from, as one sees it from outside.
+
+use std::fs;
+
+use acceptance::{CONNECTION, Run, TestAgent, program};
+use serde_json::json;
+
+#[test]
+fn the_token_may_come_from_the_environment() {
+    let agent = TestAgent::new();
+    agent.set("ApiKey", json!("wrong"));
+    agent.run(&["check"]).must_exit(4);
+    let mut command = agent.command(&["check"]);
+    command.env("Connections__OktaExportFulfillment__ApiKey", agent.sandbox.token());
+    let run = Run::of(command).must_exit(0);
+    assert!(run.stdout.contains(&format!("{CONNECTION}: ok")), "{}", run.stdout);
+}
+
+#[test]
+fn the_directory_may_come_from_the_environment_or_be_the_current_one() {
+    let agent = TestAgent::new();
+    let mut command = std::process::Command::new(program());
+    command.arg("check").env_clear().env("AGENT_DIRECTORY", agent.directory());
+    Run::of(command).must_exit(0);
+    let mut command = std::process::Command::new(program());
+    command.arg("check").env_clear().current_dir(agent.directory());
+    Run::of(command).must_exit(0);
+}
+
+#[test]
+fn later_files_win_and_the_overlay_is_that_of_the_environment() {
+    let agent = TestAgent::new();
+    let tables = |tables: &str| json!({ "Connections": { CONNECTION: { "Tables": tables } } }).to_string();
+    let exported = |environment: &str| {
+        let mut command = agent.command(&["export", CONNECTION, "--format", "json"]);
+        command.env("ASPNETCORE_ENVIRONMENT", environment);
+        let report = Run::of(command).must_exit(0).json();
+        report["tables"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    agent.set("Tables", json!("users"));
+    agent.write("appsettings.agent.Staging.json", &tables("groups"));
+    assert_eq!(exported("Production"), ["users"]);
+    assert_eq!(exported("Staging"), ["groups"]);
+    agent.write("Work/appsettings.connection.json", &tables("apps"));
+    assert_eq!(exported("Staging"), ["apps"]);
+}
+
+#[test]
+fn keys_ignore_case_and_comments_are_allowed() {
+    let agent = TestAgent::new();
+    let text = format!(
+        "{{ // the connections\n \"connections\": {{ \"oktaexportfulfillment\": {{ \"SERVER\": \" {} \", \"apikey\": \"{}\", \"MaxConcurrency\": \"3\", }} }}, \"Unknown\": [] }}",
+        agent.sandbox.url(),
+        agent.sandbox.token()
+    );
+    agent.write("appsettings.agent.json", &text);
+    agent.run(&["check", "OKTAEXPORTFULFILLMENT"]).must_exit(0);
+    let report = agent.run(&["export", "oktaExportFulfillment", "--format", "json"]).must_exit(0).json();
+    assert!(report["max_in_flight"].as_u64().is_some_and(|most| most <= 3), "{report}");
+}
+
+#[test]
+fn a_setting_that_means_nothing_is_named_in_the_log() {
+    let agent = TestAgent::new();
+    agent.set("MaxConcurency", json!(3));
+    let run = agent.run(&["check"]).must_exit(0);
+    assert!(run.stderr.contains("MaxConcurency"), "{}", run.stderr);
+}
+
+#[test]
+fn init_writes_once_and_never_over_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = || {
+        let mut command = std::process::Command::new(program());
+        command.args(["init", "agent", "--format", "json"]).current_dir(folder.path()).env_clear();
+        Run::of(command)
+    };
+    let report = init().must_exit(0).json();
+    assert!(report["written"].as_array().is_some_and(|written| written.len() >= 5), "{report}");
+    let settings = folder.path().join("agent/appsettings.agent.json");
+    fs::write(&settings, "mine").unwrap();
+    let run = init().must_exit(3);
+    assert!(run.failure().contains("`appsettings.agent.json`") && run.failure().contains("nothing was written"));
+    assert_eq!(fs::read_to_string(settings).unwrap(), "mine");
+}
