@@ -1,0 +1,83 @@
+//! One organisation, one agent directory, and the programs that are run on them.
+
+use std::{fmt::Write as _, fs, process::Command};
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    cost::{Cost, cost_of},
+    journal::Journal,
+    organisation::Organisation,
+    sandbox::{Sandbox, TOKEN, program},
+};
+
+const CONNECTION: &str = "OktaExportFulfillment";
+/// What the agent sends with lists of users; other lists take no notice.
+const LIGHT: &str =
+    r#"Content-Type: application/json; okta-response="omitCredentials,omitCredentialsLinks,omitTransitioningToStatus""#;
+
+pub(crate) struct Rig {
+    sandbox: Sandbox,
+    folder: TempDir,
+}
+
+/// A program that has run, and what it asked the organisation.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub cost: Cost,
+    pub journal: Journal,
+}
+
+impl Rig {
+    /// `options` are those of the sandbox.
+    pub(crate) fn new(organisation: &Organisation, options: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("making a folder for the bench")?;
+        let sandbox = Sandbox::start(organisation, options, folder.path())?;
+        let rig = Self { sandbox, folder };
+        cost_of(rig.agent()?.arg("init").arg(rig.folder.path().join("agent")))?;
+        Ok(rig)
+    }
+
+    /// An export of everything, as `agent-host init` sets it up.
+    pub(crate) fn export(&mut self) -> anyhow::Result<Run> {
+        let mut agent = self.agent()?;
+        agent
+            .arg("--directory")
+            .arg(self.folder.path().join("agent"))
+            .args(["export", CONNECTION, "--format", "json"])
+            .env(format!("Connections__{CONNECTION}__Server"), &self.sandbox.url)
+            .env(format!("Connections__{CONNECTION}__ApiKey"), TOKEN);
+        self.run(&mut agent)
+    }
+
+    /// curl getting the same pages one after the other over one connection, and dropping them.
+    pub(crate) fn fetch(&mut self, pages: &Journal) -> anyhow::Result<Run> {
+        let mut config = format!("header = \"Authorization: SSWS {TOKEN}\"\nheader = {LIGHT:?}\n");
+        for page in &pages.0 {
+            let mark = if page.query.is_empty() { "" } else { "?" };
+            writeln!(config, "url = \"{}{}{mark}{}\"", self.sandbox.url, page.path, page.query)?;
+        }
+        let path = self.folder.path().join("curl.config");
+        fs::write(&path, config)?;
+        let mut curl = Command::new("curl");
+        curl.args(["-q", "--silent", "--show-error", "--fail", "--fail-early", "--noproxy", "*", "--config"]).arg(path);
+        let run =
+            self.run(&mut curl).context("getting the pages with curl (where it is missing: `apt install curl`)")?;
+        let (asked, got) = ((pages.requests(), pages.bytes()), (run.journal.requests(), run.journal.bytes()));
+        ensure!(asked == got, "curl got other pages than the agent: {got:?} requests and bytes instead of {asked:?}");
+        Ok(run)
+    }
+
+    fn run(&mut self, command: &mut Command) -> anyhow::Result<Run> {
+        let cost = cost_of(command)?;
+        Ok(Run { cost, journal: self.sandbox.take_journal()? })
+    }
+
+    fn agent(&self) -> anyhow::Result<Command> {
+        let mut command = Command::new(program("agent-host")?);
+        // Not what the environment of whoever measures says.
+        command.env_remove("AGENT_DIRECTORY").env_remove("ASPNETCORE_ENVIRONMENT");
+        Ok(command)
+    }
+}
