@@ -333,7 +333,7 @@ impl Client {
         let mut body = self.buffers().pop().unwrap_or_default();
         let outcome = match read_body(response, &mut body, MAX_BODY_BYTES).await {
             Err(why) => Outcome::Fault(why),
-            Ok(()) => match std::str::from_utf8(&body).map(read) {
+            Ok(()) => match simdutf8::basic::from_utf8(&body).map(read) {
                 Err(_) => Outcome::Fault("the answer is not UTF-8".to_owned()),
                 Ok(Err(error)) => Outcome::Fault(format!(
                     "the answer is no JSON of the kind expected (line {}, column {})",
