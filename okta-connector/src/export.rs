@@ -270,7 +270,13 @@ impl<'a> Export<'a> {
                 (GROUPS_APPS, self.wanted.assignments)
             }
         };
-        self.client.progress(name, |progress| progress.pages += 1);
+        let is_whole = done && matches!(reading.listed, Listed::Users(_) | Listed::Groups | Listed::Apps);
+        self.client.progress(name, |progress| {
+            progress.pages += 1;
+            if is_whole {
+                progress.expected_pages = Some(progress.pages);
+            }
+        });
         if !done {
             self.read_on(reading);
         }

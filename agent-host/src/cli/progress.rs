@@ -22,13 +22,22 @@ pub(super) struct Display {
     last_line: Instant,
     on_terminal: bool,
     bars: BTreeMap<String, ProgressBar>,
+    /// Below the bars: what is waited for, and how long it will take.
+    outlook: Option<ProgressBar>,
 }
 
 impl Display {
     pub(super) fn new(connection: &str) -> Self {
         let now = Instant::now();
         let on_terminal = stderr().is_terminal();
-        Self { connection: connection.to_owned(), started: now, last_line: now, on_terminal, bars: BTreeMap::new() }
+        Self {
+            connection: connection.to_owned(),
+            started: now,
+            last_line: now,
+            on_terminal,
+            bars: BTreeMap::new(),
+            outlook: None,
+        }
     }
 
     pub(super) fn show(&mut self, progress: &Progress<'_>) {
@@ -38,20 +47,17 @@ impl Display {
             self.last_line = Instant::now();
             let records: Vec<String> =
                 progress.records.iter().map(|(table, records)| format!("{table} {}", grouped(*records))).collect();
-            let left =
-                self.left(progress).map_or_else(String::new, |left| format!(", about {} s left", left.as_secs()));
             tracing::info!(
                 connection.id = self.connection,
                 requests = progress.traffic.total(),
-                "exporting: {}{}{left}",
+                "exporting: {}; {}",
                 records.join(", "),
-                waiting(progress)
+                self.outlook(progress)
             );
         }
     }
 
     fn draw(&mut self, progress: &Progress<'_>) {
-        let left = self.left(progress).map_or_else(String::new, |left| format!("  about {} s left", left.as_secs()));
         for (table, records) in progress.records {
             let bar = self.bars.entry(table.clone()).or_insert_with(|| {
                 let style = ProgressStyle::with_template("{prefix:>12} [{bar:24}] {msg}");
@@ -66,32 +72,40 @@ impl Display {
             let unit = if pages.pages == 1 && expected.is_none() { "page" } else { "pages" };
             bar.set_message(format!("{} records, {}{of} {unit}", grouped(*records), grouped(pages.pages)));
         }
-        if let Some(bar) = self.bars.values().next_back() {
-            bar.set_message(format!("{}{}{left}", bar.message(), waiting(progress)));
-        }
+        let outlook = self.outlook(progress);
+        let bar = self.outlook.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{prefix:>12} {msg}").expect("the template is sound");
+            logs::bars().add(ProgressBar::new(1).with_style(style))
+        });
+        bar.set_message(outlook);
     }
 
-    /// Time left at the pace so far, once it is known how much there is.
+    /// Requests so far, what is waited for, and the time left.
+    fn outlook(&self, progress: &Progress<'_>) -> String {
+        let waits = progress.traffic.by_bucket.iter().filter_map(|(bucket, traffic)| Some((bucket, traffic.waiting?)));
+        let waits: String =
+            waits.map(|(bucket, wait)| format!(", waiting {} s for the limit of {bucket}", wait.as_secs())).collect();
+        let left = self.left(progress).map_or_else(String::new, |left| format!(", about {} s left", left.as_secs()));
+        format!("{} requests{waits}{left}", grouped(progress.traffic.total()))
+    }
+
+    /// Time left at the pace so far, once it is known how much there is; not less than the wait for a limit.
     fn left(&self, progress: &Progress<'_>) -> Option<Duration> {
         let tables = progress.traffic.tables.values();
         let (done, all) = tables.fold((0, 0), |(done, all), table| {
             (done + table.pages, all + table.expected_pages.unwrap_or(0).max(table.pages))
         });
         let left = u32::try_from(all - done).ok().filter(|left| *left > 0)?;
-        Some(self.started.elapsed() / u32::try_from(done).ok().filter(|done| *done > 0)? * left)
+        let at_this_pace = self.started.elapsed() / u32::try_from(done).ok().filter(|done| *done > 0)? * left;
+        let waits = progress.traffic.by_bucket.values().filter_map(|bucket| bucket.waiting);
+        waits.chain([at_this_pace]).max()
     }
 }
 
 impl Drop for Display {
     fn drop(&mut self) {
-        for bar in self.bars.values() {
+        for bar in self.bars.values().chain(&self.outlook) {
             bar.finish_and_clear();
         }
     }
-}
-
-/// Which limits are used up, and for how long still.
-fn waiting(progress: &Progress<'_>) -> String {
-    let waits = progress.traffic.by_bucket.iter().filter_map(|(bucket, traffic)| Some((bucket, traffic.waiting?)));
-    waits.map(|(bucket, wait)| format!(", waiting {} s for the limit of {bucket}", wait.as_secs())).collect()
 }
