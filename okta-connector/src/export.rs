@@ -187,10 +187,8 @@ impl<'a> Export<'a> {
         loop {
             self.read_more_lists();
             let Some((reading, result)) = self.running.next().await else { return Ok(None) };
-            match reading.listed {
-                Listed::MembersOf(_) | Listed::AppsOf(..) => self.groups_running -= 1,
-                Listed::GroupsOf(_) => self.apps_running -= 1,
-                Listed::Users(_) | Listed::Groups | Listed::Apps => {}
+            if let Some(running) = self.fan_of(&reading.listed) {
+                *running -= 1;
             }
             let batch = match result {
                 Ok(page) => self.take(reading, page),
@@ -207,10 +205,8 @@ impl<'a> Export<'a> {
 
     /// Reads the next page of a list in the background.
     fn read_on(&mut self, mut reading: Reading) {
-        match reading.listed {
-            Listed::MembersOf(_) | Listed::AppsOf(..) => self.groups_running += 1,
-            Listed::GroupsOf(_) => self.apps_running += 1,
-            Listed::Users(_) | Listed::Groups | Listed::Apps => {}
+        if let Some(running) = self.fan_of(&reading.listed) {
+            *running += 1;
         }
         let (client, readers) = (self.client, Arc::clone(&self.readers));
         let page = async move {
@@ -218,6 +214,15 @@ impl<'a> Export<'a> {
             (reading, result)
         };
         self.running.push(page.boxed());
+    }
+
+    /// How many lists of the fan are under way in the bucket of this one; none for the lists on which all rests.
+    fn fan_of(&mut self, listed: &Listed) -> Option<&mut usize> {
+        match listed {
+            Listed::MembersOf(_) | Listed::AppsOf(..) => Some(&mut self.groups_running),
+            Listed::GroupsOf(_) => Some(&mut self.apps_running),
+            Listed::Users(_) | Listed::Groups | Listed::Apps => None,
+        }
     }
 
     /// Fills the fan from what waits.
