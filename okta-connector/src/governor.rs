@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, time::Duration};
 const MARGIN_MS: u64 = 1_000;
 /// The wait after a refusal that does not say for how long.
 const UNTOLD_WAIT_MS: u64 = 5_000;
+/// No window is longer, whatever a header says; Okta's last a minute.
+const MAX_WINDOW_S: i64 = 3_600;
 /// After a refusal for too many requests at once, parallelism recovers by one in this time.
 const RECOVERY_MS: u64 = 60_000;
 
@@ -27,6 +29,17 @@ pub(crate) struct LimitHeaders {
     pub date: Option<i64>,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,
+}
+
+impl LimitHeaders {
+    /// The headers without times that cannot be: nobody waits for years.
+    fn plausible(self) -> Self {
+        let date = self.date.filter(|date| (0..i64::from(u32::MAX)).contains(date));
+        let reset = self.reset.filter(|reset| (0..i64::from(u32::MAX)).contains(reset));
+        let reset = reset.map(|reset| date.map_or(reset, |date| reset.min(date + MAX_WINDOW_S)));
+        let retry_after = self.retry_after.map(|seconds| seconds.min(MAX_WINDOW_S.unsigned_abs()));
+        Self { date, reset, retry_after, ..self }
+    }
 }
 
 /// What kind of request asks to go.
@@ -242,6 +255,7 @@ impl Bucket {
     }
 
     fn learn(&mut self, headers: LimitHeaders, now: u64) {
+        let headers = headers.plausible();
         let (Some(limit), Some(remaining), Some(reset)) = (headers.limit, headers.remaining, headers.reset) else {
             self.limit.get_or_insert(None);
             return;
@@ -265,6 +279,7 @@ impl Bucket {
 
     /// Blocks the bucket until the refusal is over; returns how long that is.
     fn refuse(&mut self, headers: LimitHeaders, now: u64) -> u64 {
+        let headers = headers.plausible();
         self.learn(LimitHeaders { remaining: headers.remaining.map(|_| 0), ..headers }, now);
         let until_reset = match (headers.reset, headers.date) {
             (Some(reset), Some(date)) if reset >= date => {
@@ -394,6 +409,23 @@ mod tests {
         let wait = governor.end(BUCKET, Lane::Fan, 0, 7, Ending::Refused(headers(10, 0, 1_757_607_758, 1_757_607_710)));
         assert_eq!(wait, Some(Duration::from_secs(49)));
         assert_eq!(governor.admit(BUCKET, Lane::Fan, 7), Admission::At(49_007));
+    }
+
+    #[test]
+    fn nobody_waits_for_what_cannot_be() {
+        for (reset, date, retry_after, seconds) in [
+            (i64::MAX, 1_000, None, 5),
+            (i64::MIN, i64::MAX, None, 5),
+            (4_000_000_000, 1_000, None, 3_601),
+            (1_060, 1_000, Some(u64::MAX), 3_600),
+        ] {
+            let mut governor = Governor::new(90, 12);
+            governor.admit(BUCKET, Lane::Fan, 0);
+            let refusal = LimitHeaders { retry_after, ..headers(10, 0, reset, date) };
+            let wait = governor.end(BUCKET, Lane::Fan, 0, 7, Ending::Refused(refusal));
+            assert_eq!(wait, Some(Duration::from_secs(seconds)), "{reset} {date}");
+            assert!(matches!(governor.admit(BUCKET, Lane::Fan, 7), Admission::At(time) if time <= 3_610_000));
+        }
     }
 
     #[test]

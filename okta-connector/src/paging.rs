@@ -19,6 +19,9 @@ use crate::{
 /// How often a list may start again because its cursor was refused or led in a circle.
 const MAX_RESTARTS: u32 = 3;
 
+/// Pages of one list: fifty million users have no more.
+const MAX_PAGES: usize = 250_000;
+
 /// A list that is being read.
 #[derive(Debug)]
 pub(crate) struct List {
@@ -71,6 +74,9 @@ impl List {
                         self.restart("its next link leads somewhere else or back")?;
                         continue;
                     }
+                    if self.seen.len() > MAX_PAGES {
+                        return Err(self.endless("it has no end").into());
+                    }
                     self.request.target = target;
                 }
             }
@@ -82,10 +88,14 @@ impl List {
         self.request.target != self.first_target
     }
 
+    fn endless(&self, why: &str) -> Error {
+        let message = format!("{}: Okta did not let the list be read to its end: {why}", self.what());
+        Error::new(ErrorKind::Protocol, message).with_hint("run again later")
+    }
+
     fn restart(&mut self, why: &str) -> Result<(), Failure> {
         if self.restarts == MAX_RESTARTS {
-            let message = format!("{}: Okta did not let the list be read to its end: {why}", self.what());
-            return Err(Error::new(ErrorKind::Protocol, message).with_hint("run again later").into());
+            return Err(self.endless(why).into());
         }
         tracing::info!(list = self.what(), why, "starting the list again");
         self.restarts += 1;
