@@ -124,7 +124,8 @@ fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.map_err(|error| unreadable(&folder, error))?.path();
             if path.is_dir() && depth < MAX_CONF_DEPTH {
                 folders.push((path, depth + 1));
-            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
+            } else if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
+            {
                 files.push(path);
             }
         }

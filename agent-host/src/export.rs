@@ -91,6 +91,8 @@ pub async fn export(
     let files = read_tables(opened, &tables, staging.folder(), &mut watch).await?;
     let mut entries = BTreeMap::new();
     for (table, file) in tables.iter().zip(files) {
+        // Here an export can be interrupted: sorting and writing do not wait for anything.
+        tokio::task::yield_now().await;
         let entry = file.finish()?;
         tracing::debug!(connection.id = connection, table.name, records = entry.records, "the table is complete");
         warn_of_rejected(connection, &table.name, &entry.rejected);

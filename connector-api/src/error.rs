@@ -3,7 +3,7 @@
 //! A message says what was being tried, with the name of the thing in backticks; the hint says what to do.
 //! Neither ever holds a secret, a request body or a profile.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt};
 
 /// The result of a call to a connector.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,11 +30,6 @@ pub enum ErrorKind {
     NotFound,
     /// The managed system understood the request and refused it; repeating it is useless.
     Rejected,
-    /// The managed system asks for patience.
-    Throttled {
-        /// How long it asks us to wait.
-        retry_after: Duration,
-    },
     /// The managed system cannot be reached or keeps failing; later may be better.
     Unavailable,
     /// The managed system answered with something that its documentation does not allow.

@@ -36,6 +36,8 @@ const LIGHT: &str =
     r#"application/json; okta-response="omitCredentials,omitCredentialsLinks,omitTransitioningToStatus""#;
 /// Page buffers kept for the next page.
 const MAX_IDLE_BUFFERS: usize = 16;
+/// A buffer that has grown beyond this is not kept.
+const MAX_IDLE_BYTES: usize = 4 << 20;
 
 /// One thing to read.
 #[derive(Debug)]
@@ -179,7 +181,7 @@ impl Client {
                 },
                 Outcome::Throttled(_) => {
                     let wait = asked_wait.unwrap_or(Duration::ZERO);
-                    (patience.after_throttling(wait), "it is asked too often".to_owned())
+                    (patience.after_throttling(took, wait), "it is asked too often".to_owned())
                 }
                 Outcome::Fault(why) => (patience.after_fault(took, has_answered), why),
             };
@@ -329,7 +331,10 @@ impl Client {
             let redact = |text: &str| self.settings.auth.redact(text);
             return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
         }
-        let next = next_link(response.headers());
+        let next = match next_link(response.headers()) {
+            Ok(next) => next,
+            Err(why) => return Outcome::Fault(why.to_owned()),
+        };
         let mut body = self.buffers().pop().unwrap_or_default();
         let outcome = match read_body(response, &mut body, MAX_BODY_BYTES).await {
             Err(why) => Outcome::Fault(why),
@@ -345,7 +350,7 @@ impl Client {
         };
         body.clear();
         let mut idle = self.buffers();
-        if idle.len() < MAX_IDLE_BUFFERS {
+        if idle.len() < MAX_IDLE_BUFFERS && body.capacity() <= MAX_IDLE_BYTES {
             idle.push(body);
         }
         outcome

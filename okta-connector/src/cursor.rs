@@ -7,14 +7,21 @@
 use reqwest::header::{HeaderMap, LINK};
 
 /// Path and query of the `next` link, if there is one.
-pub(crate) fn next_link(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(links).find(|(_, parameters)| is_next(parameters)).map(|(url, _)| path_and_query(url).to_owned())
-}
-
-/// The links of one header line: each a URL in angle brackets and the parameters behind it.
-fn links(value: &str) -> impl Iterator<Item = (&str, &str)> {
-    value.split('<').skip(1).filter_map(|link| link.split_once('>'))
+///
+/// # Errors
+/// A line that cannot be read: to take it for the end of the list would lose the rest.
+pub(crate) fn next_link(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+    for value in headers.get_all(LINK) {
+        let line = std::str::from_utf8(value.as_bytes()).map_err(|_| "a Link header is not UTF-8")?;
+        for link in line.split('<').skip(1) {
+            match link.split_once('>') {
+                Some((url, parameters)) if is_next(parameters) => return Ok(Some(path_and_query(url).to_owned())),
+                None if is_next(link) => return Err("a Link header is cut off"),
+                _ => {}
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn is_next(parameters: &str) -> bool {
@@ -55,11 +62,24 @@ pub(crate) fn merge_lost_parameters(present: &str, next: &str) -> String {
     merged
 }
 
+/// How many records the page asks for.
+pub(crate) fn limit_of(target: &str) -> Option<u32> {
+    parameters_of(target).find_map(|parameter| parameter.strip_prefix("limit="))?.parse().ok()
+}
+
+/// The same page with another number of records; the same page where it names none.
+pub(crate) fn with_limit(target: &str, limit: u32) -> String {
+    match limit_of(target) {
+        Some(present) => target.replacen(&format!("limit={present}"), &format!("limit={limit}"), 1),
+        None => target.to_owned(),
+    }
+}
+
 /// The same page with half as many records, not fewer than `floor`; none where it is that small already.
 pub(crate) fn with_half_limit(target: &str, floor: u32) -> Option<String> {
-    let limit: u32 = parameters_of(target).find_map(|parameter| parameter.strip_prefix("limit="))?.parse().ok()?;
+    let limit = limit_of(target)?;
     let half = (limit / 2).max(floor);
-    (half < limit).then(|| target.replacen(&format!("limit={limit}"), &format!("limit={half}"), 1))
+    (half < limit).then(|| with_limit(target, half))
 }
 
 #[cfg(test)]
@@ -71,9 +91,9 @@ mod tests {
     fn next_of(lines: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(LINK, HeaderValue::from_str(line).unwrap());
+            headers.append(LINK, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        next_link(&headers)
+        next_link(&headers).unwrap()
     }
 
     #[test]
@@ -86,8 +106,18 @@ mod tests {
         assert_eq!(next_of(&[next]), expected);
         assert_eq!(next_of(&["</api/v1/users?after=1>; title=x; rel=next"]), Some("/api/v1/users?after=1".to_owned()));
         assert_eq!(next_of(&["<https://x.okta.com>; rel=\"next\""]), Some(String::new()));
+        let unencoded = "</api/v1/users?search=city eq Zürich&after=1>; rel=\"next\"";
+        assert_eq!(next_of(&[unencoded]), Some("/api/v1/users?search=city eq Zürich&after=1".to_owned()));
         assert_eq!(next_of(&[own]), None);
         assert_eq!(next_of(&[]), None);
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_read_is_not_the_end() {
+        for line in [&b"</api/v1/users?after=\xff>; rel=\"next\""[..], b"</api/v1/users?after=1; rel=\"next\""] {
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_bytes(line).unwrap())]);
+            assert!(next_link(&headers).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Refusal {
             // The search index is away: asking again is no use, another way of listing is.
             "E0000100" => false,
             "E0000009" | "E0000010" | "E0000239" => true,
-            _ => matches!(self.status, 408 | 423 | 425 | 500 | 502 | 503 | 504),
+            _ => matches!(self.status, 408 | 423 | 425 | 500 | 502..=599),
         }
     }
 
@@ -77,6 +77,11 @@ impl Refusal {
     /// Whether `search` cannot be used now, while plain lists can.
     pub(crate) fn rules_out_search(&self) -> bool {
         matches!(self.code.as_str(), "E0000145" | "E0000100")
+    }
+
+    /// Whether Okta itself says that there is no such object; a gateway's 404 says nothing.
+    pub(crate) fn is_missing_object(&self) -> bool {
+        self.status == 404 && self.code == "E0000007"
     }
 
     /// Whether the cursor was refused, so that the list must start again.
@@ -174,7 +179,7 @@ mod tests {
         assert_eq!(kind(404, "E0000008"), ErrorKind::Settings);
         assert_eq!(kind(503, "E0000010"), ErrorKind::Unavailable);
         assert_eq!(kind(400, "E0000001"), ErrorKind::Rejected);
-        assert!(refusal(502, "<html>bad gateway</html>").is_transient());
+        assert!(refusal(502, "<html>bad gateway</html>").is_transient() && refusal(521, "").is_transient());
         assert!(!refusal(503, r#"{"errorCode":"E0000100"}"#).is_transient());
     }
 }

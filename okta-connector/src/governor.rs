@@ -256,7 +256,9 @@ impl Bucket {
 
     fn learn(&mut self, headers: LimitHeaders, now: u64) {
         let headers = headers.plausible();
-        let (Some(limit), Some(remaining), Some(reset)) = (headers.limit, headers.remaining, headers.reset) else {
+        // A limit of 0 is a refusal for parallelism and says nothing about the window.
+        let limit = headers.limit.filter(|limit| *limit > 0);
+        let (Some(limit), Some(remaining), Some(reset)) = (limit, headers.remaining, headers.reset) else {
             self.limit.get_or_insert(None);
             return;
         };
@@ -267,6 +269,8 @@ impl Bucket {
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let offset_ms = headers.date.map_or(reset * 1_000 - now - 60_000, |date| date * 1_000 - now);
         match &mut self.window {
+            // News of the window before, overtaken on their way.
+            Some(window) if reset + 1 < window.reset => {}
             // A second more or less is the same window.
             Some(window) if reset <= window.reset + 1 => {
                 window.reset = window.reset.max(reset);
@@ -288,7 +292,7 @@ impl Bucket {
             _ => None,
         };
         let told = headers.retry_after.map(|seconds| seconds.saturating_mul(1_000)).max(until_reset);
-        let wait = told.unwrap_or(UNTOLD_WAIT_MS);
+        let wait = told.unwrap_or(UNTOLD_WAIT_MS).max(MARGIN_MS);
         self.blocked_until = self.blocked_until.max(now.saturating_add(wait));
         wait
     }
@@ -409,6 +413,26 @@ mod tests {
         let wait = governor.end(BUCKET, Lane::Fan, 0, 7, Ending::Refused(headers(10, 0, 1_757_607_758, 1_757_607_710)));
         assert_eq!(wait, Some(Duration::from_secs(49)));
         assert_eq!(governor.admit(BUCKET, Lane::Fan, 7), Admission::At(49_007));
+    }
+
+    #[test]
+    fn late_news_of_the_window_before_do_not_count() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        governor.end(BUCKET, Lane::Fan, 0, 100, Ending::Answered(headers(600, 201, 1_060, 1_000)));
+        governor.admit(BUCKET, Lane::Fan, 59_900);
+        governor.admit(BUCKET, Lane::Fan, 60_100);
+        governor.end(BUCKET, Lane::Fan, 60_100, 60_300, Ending::Answered(headers(600, 599, 1_120, 1_060)));
+        governor.end(BUCKET, Lane::Fan, 59_900, 60_400, Ending::Answered(headers(600, 61, 1_060, 1_059)));
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 60_500), Admission::Go);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_blocks_nothing() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        governor.end(BUCKET, Lane::Fan, 0, 100, Ending::Answered(headers(0, 0, 1_000, 1_000)));
+        assert_eq!(governor.admit(BUCKET, Lane::Fan, 90_000), Admission::Go);
     }
 
     #[test]

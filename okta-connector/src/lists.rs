@@ -56,7 +56,9 @@ impl UserList {
         if let Some(fields) = projection(columns).filter(|_| projected) {
             push_parameter(&mut target, "fields", &fields);
         }
-        let light = !columns.iter().any(|path| path.starts_with("credentials") || path == "transitioningToStatus");
+        let light = !columns.iter().any(|path| {
+            path.starts_with("credentials") || path.starts_with("_links") || path == "transitioningToStatus"
+        });
         request(bucket::USERS, Lane::List, target, "listing `users`".to_owned(), light)
     }
 

@@ -92,13 +92,18 @@ impl ObjectReader {
             let id = extra[0].to_string();
             found.push(Found {
                 id,
-                users: extra[1].parse().ok(),
-                apps: extra[2].parse().ok(),
+                users: count(&extra[1]),
+                apps: count(&extra[2]),
                 is_special: extra[3] == self.special,
             });
         })?;
         Ok(Page { records, found })
     }
+}
+
+/// A count that can be; sums of what cannot would overflow.
+fn count(text: &str) -> Option<u64> {
+    text.parse::<u32>().ok().map(u64::from)
 }
 
 /// Reads pages of members or assignments: links between the object the list belongs to and those listed.
@@ -152,13 +157,17 @@ impl Readers {
             Listed::AppsOf(group, _) => (&self.apps_of_group, group),
         };
         let reader = reader.as_ref().expect("a list of links is read only for a table that wants them");
+        let restarts = list.restarts();
         let page = match list.next_page(client, |page| reader.read(page, owner, keep)).await {
             Ok((records, count)) => {
+                if list.restarts() > restarts {
+                    *links = (0, 0);
+                }
                 links.0 += count;
                 links.1 += u64::try_from(records.len()).unwrap_or(0);
                 records
             }
-            Err(Failure::Refused(refusal)) if refusal.status == 404 && is_gone(client, listed).await? => {
+            Err(Failure::Refused(refusal)) if refusal.is_missing_object() && is_gone(client, listed).await? => {
                 list.finish();
                 Records::default()
             }
@@ -177,7 +186,7 @@ async fn is_gone(client: &Client, listed: &Listed) -> Result<bool, Failure> {
     };
     match client.get(&mut request, |_| Ok(())).await {
         Ok(_) => Ok(false),
-        Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(true),
+        Err(Failure::Refused(refusal)) if refusal.is_missing_object() => Ok(true),
         Err(failure) => Err(failure),
     }
 }

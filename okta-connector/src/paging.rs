@@ -12,7 +12,7 @@ use connector_api::{Error, ErrorKind};
 
 use crate::{
     client::{Client, Request},
-    cursor::{merge_lost_parameters, path_of},
+    cursor::{limit_of, merge_lost_parameters, path_of, with_limit},
     error::Failure,
 };
 
@@ -30,12 +30,21 @@ pub(crate) struct List {
     /// Hashes of the pages seen since the start, to notice a circle.
     seen: HashSet<u64>,
     restarts: u32,
+    /// Pages that had to be made smaller.
+    smaller_pages: u32,
     done: bool,
 }
 
 impl List {
     pub(crate) fn new(request: Request) -> Self {
-        Self { first_target: request.target.clone(), request, seen: HashSet::new(), restarts: 0, done: false }
+        Self {
+            first_target: request.target.clone(),
+            request,
+            seen: HashSet::new(),
+            restarts: 0,
+            smaller_pages: 0,
+            done: false,
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -77,10 +86,28 @@ impl List {
                     if self.seen.len() > MAX_PAGES {
                         return Err(self.endless("it has no end").into());
                     }
-                    self.request.target = target;
+                    self.request.target = self.at_full_size(target);
                 }
             }
             return Ok(answer.value);
+        }
+    }
+
+    /// How often the list has started again.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// The next page with as many records as the first: one page that was too much for Okta may have been chance.
+    /// After the second the list goes on with what works.
+    fn at_full_size(&mut self, next: String) -> String {
+        let (first, present) = (limit_of(&self.first_target), limit_of(&self.request.target));
+        match first {
+            Some(limit) if first > present => {
+                self.smaller_pages += 1;
+                if self.smaller_pages < 2 { with_limit(&next, limit) } else { next }
+            }
+            _ => next,
         }
     }
 

@@ -38,11 +38,12 @@ impl Patience {
         (self.faults < max_tries && self.spent <= self.budget).then_some(wait)
     }
 
-    /// How long to wait after a refusal for frequency that asks for `wait`; none when patience is over.
-    pub(crate) fn after_throttling(&mut self, wait: Duration) -> Option<Duration> {
+    /// How long to wait after a try that took so long and was refused for its frequency, which asks for `wait`; none
+    /// when patience is over.
+    pub(crate) fn after_throttling(&mut self, took: Duration, wait: Duration) -> Option<Duration> {
         self.throttled += 1;
         if self.throttled > 1 {
-            self.spent += wait;
+            self.spent += took + wait;
         }
         (self.spent <= self.budget).then_some(wait)
     }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn the_first_wait_for_a_window_is_free() {
         let (mut patience, minute) = (Patience::new(Duration::from_secs(90)), Duration::from_secs(60));
-        let waits: Vec<_> = std::iter::from_fn(|| patience.after_throttling(minute)).collect();
+        let waits: Vec<_> = std::iter::from_fn(|| patience.after_throttling(Duration::ZERO, minute)).collect();
         assert_eq!(waits, [minute, minute]);
         assert_eq!(patience.to_string(), "3 tries in 120 s");
     }

@@ -81,7 +81,6 @@ fn of_kind(kind: ErrorKind) -> (&'static str, u8) {
         ErrorKind::Credentials => ("credentials", 4),
         ErrorKind::NotFound => ("not_found", 5),
         ErrorKind::Rejected => ("rejected", 5),
-        ErrorKind::Throttled { .. } => ("throttled", 5),
         ErrorKind::Unavailable => ("unavailable", 5),
         ErrorKind::Protocol => ("protocol", 5),
         ErrorKind::Unsupported => ("unsupported", 3),

@@ -163,7 +163,7 @@ impl Place {
         let names: BTreeSet<_> = former.iter().chain(&made).chain([&export]).cloned().collect();
         steps.extend(self.adopt_steps(&former, &names));
         steps.extend(names.iter().map(|name| self.lead(name)));
-        steps.extend([Step::Sync(self.output.clone()), self.switch(set)]);
+        steps.extend([Step::Sync(self.output.clone()), self.switch(set), Step::Sync(self.home.clone())]);
         Ok(steps)
     }
 
