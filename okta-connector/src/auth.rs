@@ -15,16 +15,21 @@ pub(crate) struct Auth {
 impl Auth {
     pub(crate) fn with_api_key(api_key: SecretString) -> Result<Self> {
         let auth = Self { api_key };
+        if auth.api_key.expose_secret().trim().starts_with('<') {
+            return Err(Error::setting("ApiKey", "`ApiKey` still is the placeholder of the sample")
+                .with_hint("put the API token in its place, or into the environment"));
+        }
         auth.header_value().map(|_| auth)
     }
 
     /// The value of the `Authorization` header; marked so that no one prints it.
     pub(crate) fn header_value(&self) -> Result<HeaderValue> {
-        let mut value =
-            HeaderValue::try_from(format!("SSWS {}", self.api_key.expose_secret().trim())).map_err(|_| {
-                Error::setting("ApiKey", "`ApiKey` contains a character that no API token has")
-                    .with_hint("paste the token again as Okta showed it when it was created")
-            })?;
+        let text = self.api_key.expose_secret().trim();
+        let value = HeaderValue::try_from(format!("SSWS {text}")).ok().filter(|_| text.is_ascii());
+        let mut value = value.ok_or_else(|| {
+            Error::setting("ApiKey", "`ApiKey` contains a character that no API token has")
+                .with_hint("paste the token again as Okta showed it when it was created")
+        })?;
         value.set_sensitive(true);
         Ok(value)
     }

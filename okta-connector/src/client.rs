@@ -170,7 +170,10 @@ impl Client {
                     return Ok(answer);
                 }
                 Outcome::Final(error) => return Err(error.into()),
-                Outcome::Refused(refusal) if !refusal.is_transient() => return Err(Failure::Refused(refusal)),
+                // Where Okta has answered before, a page that is not found by others is nonsense in between.
+                Outcome::Refused(refusal) if !(refusal.is_transient() || has_answered && refusal.is_foreign_404()) => {
+                    return Err(Failure::Refused(refusal));
+                }
                 Outcome::Refused(refusal) => match smaller_page(request, &refusal) {
                     Some(target) => {
                         tracing::info!(okta.request = request.what, reason = %refusal, "asking Okta for a smaller page");

@@ -69,6 +69,11 @@ impl Refusal {
         }
     }
 
+    /// Whether something other than Okta says that there is no such page.
+    pub(crate) fn is_foreign_404(&self) -> bool {
+        self.status == 404 && self.code.is_empty()
+    }
+
     /// Whether a smaller page may succeed: Okta gives up on lists that take too long.
     pub(crate) fn asks_for_smaller_page(&self) -> bool {
         matches!(self.status, 500 | 504) && self.code != "E0000010"

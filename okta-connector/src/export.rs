@@ -2,7 +2,8 @@
 //!
 //! Groups are queued for their members as soon as their page is there, the largest first; a group without members or
 //! apps costs nothing. Rules: complete or an error; no dangling links; as few requests as that allows.
-//! A page is read, handed on and only then followed by its next, so memory does not grow with the organisation.
+//! A page is read, handed on and only then followed by its next: only ids of groups and apps stay, and of users where a
+//! filter leaves some out.
 
 use std::{
     collections::{BinaryHeap, HashSet},
@@ -422,6 +423,9 @@ impl<'a> Export<'a> {
                 Error::setting(key, format!("Okta refuses the expression in `{key}`: {refusal}"))
                     .with_hint("see Okta's documentation on search and filter expressions")
             }
+            (Failure::Refused(refusal), Some("UserFilter")) if refusal.rules_out_search() => failure
+                .into_error(reading.list.what())
+                .with_hint("remove `UserFilter`, so that users can be listed without `search`, or run again later"),
             (Failure::Refused(Refusal { status: 403, .. }), _) => {
                 failure.into_error(reading.list.what()).with_hint(right_to_read(table))
             }

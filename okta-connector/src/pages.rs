@@ -168,6 +168,7 @@ impl Readers {
                 records
             }
             Err(Failure::Refused(refusal)) if refusal.is_missing_object() && is_gone(client, listed).await? => {
+                tracing::warn!(list = list.what(), "it was deleted while the export ran: it has no links");
                 list.finish();
                 Records::default()
             }

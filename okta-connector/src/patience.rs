@@ -34,18 +34,25 @@ impl Patience {
         // Spread, so that requests which failed together do not come back together.
         let spread = f64::from(self.faults.wrapping_mul(31).wrapping_add(took.subsec_nanos()) % 97) / 97.0;
         let wait = doubled.mul_f64(0.75 + spread / 4.0);
-        self.spent += took + wait;
-        (self.faults < max_tries && self.spent <= self.budget).then_some(wait)
+        self.spent += took;
+        let goes_on = self.faults < max_tries && self.spent + wait <= self.budget;
+        goes_on.then(|| self.spend(wait))
     }
 
     /// How long to wait after a try that took so long and was refused for its frequency, which asks for `wait`; none
     /// when patience is over.
     pub(crate) fn after_throttling(&mut self, took: Duration, wait: Duration) -> Option<Duration> {
         self.throttled += 1;
-        if self.throttled > 1 {
-            self.spent += took + wait;
+        if self.throttled == 1 {
+            return Some(wait);
         }
-        (self.spent <= self.budget).then_some(wait)
+        self.spent += took;
+        (self.spent + wait <= self.budget).then(|| self.spend(wait))
+    }
+
+    fn spend(&mut self, wait: Duration) -> Duration {
+        self.spent += wait;
+        wait
     }
 }
 
@@ -82,6 +89,6 @@ mod tests {
         let (mut patience, minute) = (Patience::new(Duration::from_secs(90)), Duration::from_secs(60));
         let waits: Vec<_> = std::iter::from_fn(|| patience.after_throttling(Duration::ZERO, minute)).collect();
         assert_eq!(waits, [minute, minute]);
-        assert_eq!(patience.to_string(), "3 tries in 120 s");
+        assert_eq!(patience.to_string(), "3 tries in 60 s");
     }
 }

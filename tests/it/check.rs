@@ -40,11 +40,11 @@ fn every_connection_is_tried_and_the_gravest_problem_is_the_exit_code() {
 }
 
 #[test]
-fn credentials_that_see_nobody_are_remarked_upon() {
+fn credentials_that_see_nobody_are_a_problem() {
     let agent = TestAgent::new();
     agent.sandbox.add_fault(Fault::new(FaultAction::EmptyList).on("GET", "/api/v1/users").always());
-    let text = agent.run(&["check"]).must_exit(0).stdout;
-    assert!(text.contains("no user is visible") && text.contains("lacks a role"), "{text}");
+    let text = agent.run(&["check"]).must_exit(4).stdout;
+    assert!(text.contains("the token sees no user") && text.contains("okta.users.read"), "{text}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{Format, print, progress::Display};
 pub(super) struct Options {
     /// The connection
     connection: String,
-    /// The folder the files go to; else ExportOutput in the temp folder
+    /// The folder the files go to, relative to the current one; else ExportOutput in the temp folder
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Only this table, such as users; may be given several times

@@ -45,7 +45,7 @@ impl Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the former set stays: {}", self.reasons.join("; "))
+        write!(f, "nothing was published: {}", self.reasons.join("; "))
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         let refused = check([compared("users", 1000, 10), compared("apps", 5, 5), compared("groups", 7, 0)], false);
         assert_eq!(
             refused.unwrap_err().to_string(),
-            "the former set stays: table `users` fell from 1000 to 10 records; \
+            "nothing was published: table `users` fell from 1000 to 10 records; \
              table `groups` is empty and had 7 records"
         );
     }

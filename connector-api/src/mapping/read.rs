@@ -35,12 +35,21 @@ impl Reader {
     /// cannot be obeyed. The reader is then of no further use.
     pub fn read(&mut self, file: &str, source: impl BufRead) -> Result<()> {
         let mut document = Document::new(file, source)?;
+        let mut is_empty = true;
         loop {
             match document.next()? {
-                Node::Open(element) if element.name == "ConfigurationFile" && document.depth() == 1 => {}
-                Node::Open(element) => self.element(element, &mut document)?,
+                Node::Open(element) => {
+                    is_empty = false;
+                    if element.name != "ConfigurationFile" || document.depth() != 1 {
+                        self.element(element, &mut document)?;
+                    }
+                }
                 Node::Close => {}
                 Node::Text(position) => self.stray_text(position),
+                Node::End if is_empty => {
+                    let start = Position { file: file.into(), line: 1, column: 1 };
+                    return Err(start.refuse("the file holds no XML element", "restore the file, or remove it"));
+                }
                 Node::End => return Ok(()),
             }
         }

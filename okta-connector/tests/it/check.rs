@@ -66,7 +66,9 @@ async fn an_administrator_who_sees_no_user_is_told() {
     let world = World::new(Seed::default()).await;
     world.sandbox.add_fault(Fault::new(FaultAction::EmptyList).on("GET", "/api/v1/users").always());
     let report = world.connector(&[]).test_connection(&tables(&["users"])).await.unwrap();
-    assert!(report.notes.iter().any(|note| note.contains("lacks a role")), "{:?}", report.notes);
+    assert_eq!(report.tables, [("users".to_owned(), false)]);
+    let [problem] = &report.problems[..] else { panic!("one problem: {:?}", report.problems) };
+    assert!(problem.message.contains("sees no user") && problem.hint.contains("okta.users.read"), "{problem:?}");
 }
 
 #[tokio::test]

@@ -186,7 +186,11 @@ fn no_message_repeats_a_default_password() {
 
 #[test]
 fn what_is_unknown_is_kept_out_with_one_warning_a_name() {
-    check("", "");
+    check("<ConfigurationFile/>", "");
+    for nothing in ["", " \n", "hello"] {
+        let (found, expected) = (read(&[("a.xml", nothing)]), "a.xml:1:1: the file holds no XML element");
+        assert_eq!(found.unwrap_err().to_string(), expected, "{nothing}");
+    }
     check(
         "<ConfigurationFile>\n<Job A='1'><Connection/>text</Job><Job/><Agent/>\n</ConfigurationFile>",
         "a.xml:2:1: `Job` is no part of the mapping and is left out\n\
