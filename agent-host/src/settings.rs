@@ -48,7 +48,19 @@ pub struct Settings {
     pub log_level: Level,
     /// Every connection, in the order of the files.
     pub connections: Vec<ConnectionSettings>,
+    /// Names under `Connections` that no connection can have: they are refused when they are asked for, so that a
+    /// connection of another agent does not stop ours.
+    pub misnamed: Vec<Misnamed>,
     values: Values,
+}
+
+/// A name that no connection can have.
+#[derive(Debug)]
+pub struct Misnamed {
+    /// The name.
+    pub name: String,
+    /// Where it is written.
+    pub place: String,
 }
 
 /// Something in the settings that is not obeyed, with its place, in one line.
@@ -79,13 +91,15 @@ impl Settings {
             }
         }
         check_sinks(&values, &mut warnings);
+        let (connections, misnamed) = connections(&values)?;
         let settings = Self {
             directory: directory.to_owned(),
             conf_folder: directory.join("Conf"),
             temp_folder: files::temp_folder(directory, &values)?,
             work_folder: files::work_folder(directory, &values)?,
             log_level: log_level(&values)?,
-            connections: connections(&values)?,
+            connections,
+            misnamed,
             values,
         };
         Ok((settings, warnings))
@@ -96,6 +110,9 @@ impl Settings {
     /// # Errors
     /// Of kind `Settings` where there is none.
     pub fn connection(&self, name: &str) -> Result<&ConnectionSettings> {
+        if let Some(misnamed) = self.misnamed.iter().find(|misnamed| misnamed.name.eq_ignore_ascii_case(name)) {
+            misnamed.name.parse::<ConnectionId>().map_err(|error| error.within(&misnamed.place))?;
+        }
         let known = || self.connections.iter().map(|connection| connection.id().as_str());
         self.connections.iter().find(|connection| connection.id().is(name)).ok_or_else(|| {
             let near = known().min_by_key(|known| distance(known, name)).filter(|known| distance(known, name) <= 3);
@@ -127,12 +144,22 @@ impl fmt::Display for Warning {
 }
 
 /// Every connection with its settings. Keys that differ in case alone have become one key before.
-fn connections(values: &Values) -> Result<Vec<ConnectionSettings>> {
+fn connections(values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
     let mut ids: Vec<ConnectionId> = Vec::new();
+    let mut misnamed: Vec<Misnamed> = Vec::new();
     for (rest, entry) in values.below("Connections") {
         let name = rest.split(':').next().unwrap_or(rest);
+        if misnamed.iter().any(|misnamed| misnamed.name.eq_ignore_ascii_case(name)) {
+            continue;
+        }
         if !ids.iter().any(|id| id.is(name)) {
-            ids.push(identifier(name, entry)?);
+            match name.parse() {
+                Ok(id) => ids.push(id),
+                Err(_) => {
+                    misnamed.push(Misnamed { name: name.to_owned(), place: entry.origin.to_string() });
+                    continue;
+                }
+            }
         }
         if name == rest && values.text(&entry.key).is_some() {
             return Err(entry.error("holds a value where its settings belong").with_hint("write `{ \"Server\": … }`"));
@@ -143,14 +170,7 @@ fn connections(values: &Values) -> Result<Vec<ConnectionSettings>> {
         let given = values.below(&section).filter_map(|(key, entry)| Some((key, entry.text.clone()?)));
         given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value))
     };
-    Ok(ids.into_iter().map(settings).collect())
-}
-
-fn identifier(name: &str, entry: &Entry) -> Result<ConnectionId> {
-    name.parse().map_err(|error: Error| {
-        let hint = error.hint().unwrap_or_default().to_owned();
-        Error::new(ErrorKind::Settings, format!("{}: {error}", entry.origin)).with_hint(hint)
-    })
+    Ok((ids.into_iter().map(settings).collect(), misnamed))
 }
 
 /// Serilog's minimum level: the one for the vendor's own namespace, which we stand for, goes before the general one.
@@ -281,13 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_no_connection_can_have_stops_nobody_but_who_asks_for_it() {
+        let text = "{ \"Connections\":\n{ \"AD_Export\": { \"Password\": \"00secret\" }, \"Okta\": {} } }";
+        let (settings, _) = load(text).unwrap();
+        assert!(settings.connection("Okta").is_ok());
+        let error = settings.connection("ad_export").unwrap_err();
+        let place = "appsettings.agent.json:2:3: `AD_Export` is no connection identifier";
+        assert!(error.to_string().starts_with(place), "{error}");
+    }
+
+    #[test]
     fn unusable_values_are_refused_where_they_are_written() {
         for (text, expected) in [
-            (
-                "{ \"Connections\":\n{ \"Okta_Export\": { \"ApiKey\": \"00secret\" } } }",
-                "appsettings.agent.json:2:3: `Okta_Export` is no connection identifier: it contains `_`, \
-                 which separates connection and table in file names",
-            ),
             (
                 r#"{ "Connections": { "Okta": "00secret" } }"#,
                 "appsettings.agent.json:1:28: `Connections:Okta` holds a value where its settings belong",

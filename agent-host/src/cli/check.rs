@@ -37,7 +37,8 @@ const RIGHTS_MISSING: u8 = 4;
 pub(super) async fn run(agent: &Agent, format: Format, names: &[String]) -> anyhow::Result<ExitCode> {
     let all: Vec<String>;
     let names = if names.is_empty() {
-        all = agent.settings.connections.iter().map(|connection| connection.id().to_string()).collect();
+        let connections = agent.settings.connections.iter().map(|connection| connection.id().to_string());
+        all = connections.chain(agent.settings.misnamed.iter().map(|misnamed| misnamed.name.clone())).collect();
         &all
     } else {
         names
