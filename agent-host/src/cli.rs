@@ -112,11 +112,15 @@ Examples:
 
 /// Reads the arguments, carries the command out and reports a failure in one line.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let Arguments { common, command } = match Arguments::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let Arguments { common, command } = match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Nothing is left to do when even the usage cannot be printed.
             let _ = error.print();
+            if error.use_stderr() && asks_for_json(&arguments) {
+                Failure::of_usage(&error.to_string()).print_report();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -131,11 +135,22 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     })
 }
 
+/// Whether arguments that cannot be understood ask for JSON all the same.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument == "--format=json")
+        || arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+}
+
 async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
             logs::start(common, None);
-            demo::run(keep.as_deref(), &mut io::stdout()).await?;
+            if common.format == Format::Json {
+                let report = demo::run(keep.as_deref(), &mut io::sink()).await?;
+                print(common.format, &report, |_| Ok(()))?;
+            } else {
+                demo::run(keep.as_deref(), &mut io::stdout()).await?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Init { dir } => {

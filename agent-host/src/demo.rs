@@ -23,11 +23,11 @@ const CONNECTION: &str = "OktaExportFulfillment";
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 110;
 
-/// Runs the tour and writes it to `out`; the agent directory stays in `keep`, else it is removed at the end.
+/// Runs the tour, writes it to `out` and returns the report of the last export; the agent directory stays in `keep`, else it is removed at the end.
 ///
 /// # Errors
 /// Whatever one of the verbs fails with.
-pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExportReport> {
     let began = Instant::now();
     let temporary = tempfile::tempdir().context("making a folder for the agent")?;
     let directory = keep.map_or_else(|| temporary.path().join("agent"), PathBuf::from);
@@ -78,7 +78,7 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()>
         "\nDone in {:.1} s. For your own organisation: `agent-host init DIR`, then `check` and `export`.",
         began.elapsed().as_secs_f64()
     )?;
-    Ok(())
+    Ok(second)
 }
 
 async fn start_sandbox() -> std::io::Result<Sandbox> {

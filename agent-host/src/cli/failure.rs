@@ -46,6 +46,12 @@ impl Failure {
         Self { kind: "failed", message, hint: None, exit_code: 1 }
     }
 
+    /// The failure for arguments that cannot be understood, from what was said about them.
+    pub(super) fn of_usage(text: &str) -> Self {
+        let message = one_line(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
+        Self { kind: "usage", message, hint: Some("see `agent-host --help`".to_owned()), exit_code: 2 }
+    }
+
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_code)
     }
@@ -69,9 +75,14 @@ impl Failure {
         // Nothing is left to do when stderr or stdout is gone.
         let _ = writeln!(std::io::stderr(), "error: {}{hint}", self.message);
         if format == Format::Json {
-            let report = serde_json::to_string(&Report { error: self }).unwrap_or_default();
-            let _ = writeln!(std::io::stdout(), "{report}");
+            self.print_report();
         }
+    }
+
+    /// The object on stdout.
+    pub(super) fn print_report(&self) {
+        let report = serde_json::to_string(&Report { error: self }).unwrap_or_default();
+        let _ = writeln!(std::io::stdout(), "{report}");
     }
 }
 

@@ -83,3 +83,12 @@ fn a_report_that_cannot_be_written_is_a_failure_of_its_own() {
     assert!(errors.starts_with("error: all is done, but the report cannot be written to stdout: "), "{errors}");
     assert!(folder.path().join("agent/appsettings.json").exists());
 }
+
+#[test]
+fn wrong_arguments_are_an_object_where_json_is_asked_for() {
+    for arguments in [&["export", "--format", "json"][..], &["--format=json", "no-such-command"]] {
+        let (code, report, errors) = run(arguments);
+        assert!(code == Some(2) && errors.starts_with("error: "), "{arguments:?}: {errors}");
+        assert!(report.starts_with(r#"{"error":{"kind":"usage","message":""#), "{arguments:?}: {report}");
+    }
+}
