@@ -6,6 +6,8 @@ use futures::stream::BoxStream;
 use crate::{
     capabilities::{Capabilities, ConnectionReport},
     error::{Error, ErrorKind, Result},
+    journal::Journal,
+    order::{Fulfillment, Outlook, Preview, ProvisioningOrder},
     table::{RecordBatch, Table, TableSchema},
     traffic::{ExportPlan, Traffic},
 };
@@ -41,6 +43,33 @@ pub trait Connector: Send + Sync {
     /// Foretells what `export` of `tables` would cost, with as few requests as that takes.
     async fn plan(&self, _tables: &[Table]) -> Result<ExportPlan> {
         Err(Error::new(ErrorKind::Unsupported, "this connector cannot foretell what an export costs"))
+    }
+
+    /// What `order` asks for, as far as it can be told without a request. Called often, and before `fulfill`.
+    fn outlook(&self, _order: &ProvisioningOrder) -> Outlook {
+        Outlook { lane: "", deletes: false, deactivates: false }
+    }
+
+    /// Foretells what `fulfill` of `order` would do now. Reads what it must and writes nothing.
+    ///
+    /// # Errors
+    /// Those of `fulfill`: a change that would be refused is the error it would be refused with.
+    async fn preview(&self, _order: &ProvisioningOrder) -> Result<Preview> {
+        Err(Error::new(ErrorKind::Unsupported, "this connector cannot foretell what an order would do"))
+    }
+
+    /// Carries `order` out: afterwards the managed system is as the order wants it, and nothing else was touched.
+    ///
+    /// May be repeated with the same order at any time, by this or another process, after whatever happened: what is
+    /// already so is left alone. Every write stands in `journal` before it is sent. Orders on different records may
+    /// run at the same time; the host gives those on the same record one after another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where the record to modify does not exist; [`ErrorKind::Rejected`] where the order
+    /// cannot be carried out; the message says what was done before a step failed. Anything else says nothing about
+    /// the order: it may be tried again later.
+    async fn fulfill(&self, _order: &ProvisioningOrder, _journal: &dyn Journal) -> Result<Fulfillment> {
+        Err(Error::new(ErrorKind::Unsupported, "this connector does not carry out orders"))
     }
 
     /// The requests made since the connector was opened. Called often, also while other methods run.
