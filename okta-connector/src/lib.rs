@@ -17,12 +17,13 @@ mod schema;
 mod check;
 mod plan;
 mod export;
+mod password;
 
 use std::sync::Arc;
 
 use connector_api::{
-    Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Result, Table,
-    TableSchema, Traffic, async_trait,
+    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, PasswordOutcome,
+    PasswordReset, Result, Table, TableSchema, Traffic, async_trait,
 };
 
 pub use crate::clock::Clock;
@@ -79,6 +80,14 @@ impl Connector for OktaConnector {
     async fn plan(&self, tables: &[Table]) -> Result<ExportPlan> {
         schema::resolve(&self.client, tables).await?;
         plan::plan(&self.client, tables).await
+    }
+
+    async fn find_account(&self, login: &str) -> Result<Account> {
+        password::find_account(&self.client, login).await
+    }
+
+    async fn reset_password(&self, reset: &PasswordReset) -> Result<PasswordOutcome> {
+        password::reset(&self.client, reset).await
     }
 
     fn traffic(&self) -> Traffic {

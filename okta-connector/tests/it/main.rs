@@ -9,6 +9,7 @@ mod export;
 mod faults;
 mod filters;
 mod governor;
+mod password;
 mod recordings;
 mod refusals;
 mod scripted;
