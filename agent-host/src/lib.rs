@@ -4,6 +4,8 @@ pub mod settings;
 pub mod init;
 pub mod connections;
 pub mod agent;
+pub mod store;
+pub mod orders;
 pub mod export;
 pub mod demo;
 pub mod cli;
