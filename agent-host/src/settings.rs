@@ -5,6 +5,7 @@
 
 mod files;
 mod json;
+mod section;
 mod values;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
+pub(crate) use section::Section;
 use tracing::Level;
 use values::{Entry, Values};
 
@@ -129,6 +131,11 @@ impl Settings {
             };
             Error::new(ErrorKind::Settings, format!("no connection `{name}`: {are}")).with_hint(hint)
         })
+    }
+
+    /// The section that is written in these places; the first that has a key wins.
+    pub(crate) fn section(&self, places: &[&str]) -> Section<'_> {
+        Section::new(&self.values, places)
     }
 
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.

@@ -4,8 +4,10 @@
 //! crash of the machine. Statements keep to what SQLite and PostgreSQL share. Nothing secret is ever kept here.
 
 mod approvals;
+mod audit;
 mod notes;
 mod orders;
+mod password_resets;
 mod runs;
 
 use std::{
@@ -23,8 +25,10 @@ use sqlx::{
 };
 
 pub use approvals::{Approval, ApprovalState};
+pub use audit::AuditRecord;
 pub use notes::{Notes, Outcome, OrderPlace, StoreFailed};
 pub use orders::BegunStep;
+pub use password_resets::{PasswordLink, WaitingNotice};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
 /// One to note with, one to read with.
@@ -32,8 +36,10 @@ const CONNECTIONS: u32 = 2;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
+    (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
+];
 
 /// The agent's database.
 #[derive(Debug, Clone)]

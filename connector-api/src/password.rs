@@ -67,6 +67,8 @@ pub struct Account {
     pub language: Option<String>,
     /// The state of the account in the system's own word, such as `ACTIVE`.
     pub state: String,
+    /// Why no password can be set for it as it is now, in words; none where nothing is known to be in the way.
+    pub obstacle: Option<String>,
 }
 
 impl Account {
@@ -81,6 +83,7 @@ impl Account {
             second_email: None,
             language: None,
             state: String::new(),
+            obstacle: None,
         }
     }
 

@@ -33,7 +33,11 @@ const MAX_MAIL_ATTEMPTS: u32 = 2;
 /// # Errors
 /// Kind `NotFound` where there is none; kind `Rejected` where `login` is a part of logins.
 pub(crate) async fn find_account(client: &Client, login: &str) -> Result<Account> {
-    account::find(client, login.trim()).await.map(User::into_account)
+    let user = account::find(client, login.trim()).await?;
+    let obstacle = rules::obstacle(&user);
+    let mut account = user.into_account();
+    account.obstacle = obstacle;
+    Ok(account)
 }
 
 /// Carries out a reset.

@@ -22,15 +22,11 @@ pub(super) fn course(user: &User, action: &PasswordAction) -> Result<Course> {
         let message = format!("the password of `{}` cannot be reset: {why}", user.login());
         Err(Error::new(ErrorKind::Rejected, message).with_hint(hint))
     };
-    if let Some((keeper, hint)) = foreign_keeper(user) {
-        return refuse(format!("{keeper} keeps it, not Okta"), hint);
+    if let Some((why, hint)) = lasting_obstacle(user) {
+        return refuse(why, hint);
     }
     let is_unlock = matches!(action, PasswordAction::Unlock);
     match (user.status.as_str(), action) {
-        ("DEPROVISIONED", _) => refuse(
-            "the account is deactivated".to_owned(),
-            "activate the account in Okta before you reset its password",
-        ),
         ("SUSPENDED", _) if is_unlock => {
             refuse("the account is suspended, not locked".to_owned(), "unsuspend it in Okta")
         }
@@ -49,6 +45,23 @@ pub(super) fn course(user: &User, action: &PasswordAction) -> Result<Course> {
         ),
         _ => Ok(Course::Send),
     }
+}
+
+/// Why no password at all can be set for the account as it is.
+pub(super) fn obstacle(user: &User) -> Option<String> {
+    lasting_obstacle(user).map(|(why, _)| why)
+}
+
+/// Why nothing can be reset, and what to do.
+fn lasting_obstacle(user: &User) -> Option<(String, &'static str)> {
+    if let Some((keeper, hint)) = foreign_keeper(user) {
+        return Some((format!("{keeper} keeps it, not Okta"), hint));
+    }
+    let is_deactivated = user.status == "DEPROVISIONED";
+    is_deactivated.then(|| {
+        let hint = "activate the account in Okta before you reset its password";
+        ("the account is deactivated".to_owned(), hint)
+    })
 }
 
 /// Who keeps the password where it is not Okta, and where it is reset then.
