@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use connector_api::{Error, ErrorKind, Result};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// The largest text that is read from a file.
@@ -67,7 +67,7 @@ pub enum MailKind {
 }
 
 /// What a text may name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct MailWords<'a> {
     /// Who is written to, by name; may be empty.
     pub(crate) recipient: &'a str,
@@ -137,7 +137,7 @@ impl MailTexts {
             environment.add_template_owned(name, text).map_err(|error| unusable(&error))?;
             let template = environment.get_template(name).map_err(|error| unusable(&error))?;
             for words in [MailWords::sample(true), MailWords::sample(false)] {
-                template.render(minijinja::Value::from_serialize(&words)).map_err(|error| unusable(&error))?;
+                template.render(words.to_value()).map_err(|error| unusable(&error))?;
             }
         }
         Ok(Self { environment })
@@ -155,7 +155,7 @@ impl MailTexts {
         };
         let render = |format: &str| {
             let template = self.environment.get_template(&format!("{name}.{}.{format}", language.code()))?;
-            template.render(minijinja::Value::from_serialize(words))
+            template.render(words.to_value())
         };
         // What was being rendered may be in the error: its kind says enough.
         let fault = |error: minijinja::Error| anyhow::anyhow!("the text of a mail cannot be made: {}", error.kind());
@@ -167,6 +167,23 @@ impl MailTexts {
             text: text.trim_start().to_owned(),
             html: render("html").map_err(fault)?,
         })
+    }
+}
+
+impl MailWords<'_> {
+    fn to_value(&self) -> Value {
+        Value::from_pairs([
+            ("recipient", Value::from(self.recipient)),
+            ("beneficiary", Value::from(self.beneficiary)),
+            ("is_own", Value::from(self.is_own)),
+            ("login", Value::from(self.login)),
+            ("connection", Value::from(self.connection)),
+            ("application", Value::from(self.application)),
+            ("password", Value::from(self.password)),
+            ("must_change", Value::from(self.must_change)),
+            ("link", Value::from(self.link)),
+            ("valid_until", Value::from(self.valid_until)),
+        ])
     }
 }
 
