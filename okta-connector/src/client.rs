@@ -2,21 +2,29 @@
 //!
 //! What is repeated: refusals for frequency (after the wait they ask for), failures of the gateway and of the network,
 //! answers that are cut or no JSON. What is not: everything Okta refuses for its content. One line is logged for each
-//! repetition; a failure is the caller's to report. The token is sent to the configured origin alone.
+//! repetition; a failure is the caller's to report. What writes need beyond that is in `write`. The token is sent to the configured origin alone.
+
+mod wire;
+mod write;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
+use bytes::Bytes;
 use connector_api::{BucketTraffic, Error, ErrorKind, TableProgress, Traffic};
 use reqwest::{
-    Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
-    redirect::Policy,
+    Method, Response,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
 };
+use secrecy::SecretString;
 use tokio::sync::Notify;
+
+use self::wire::{in_words, limit_headers, millis, read_body, text_of};
+use self::write::without;
+pub(crate) use self::write::{Body, Write, WriteFailure};
 
 use crate::{
     clock::Clock,
@@ -24,7 +32,7 @@ use crate::{
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
     patience::Patience,
-    settings::{OktaSettings, is_loopback},
+    settings::OktaSettings,
 };
 
 /// The largest answer that is read, after decompression.
@@ -83,14 +91,35 @@ struct State {
     has_succeeded: bool,
 }
 
+/// What one try sends, whether it reads or writes.
+struct Sending<'a> {
+    method: Method,
+    bucket: &'static str,
+    lane: Lane,
+    target: &'a str,
+    what: &'a str,
+    light: bool,
+    body: Option<Bytes>,
+    /// What must not be shown should Okta repeat it.
+    secret: Option<&'a SecretString>,
+}
+
 /// What came of one try.
 enum Outcome<T> {
     Success(Answer<T>),
     Throttled(LimitHeaders),
     Refused(Refusal),
-    /// Something between us and Okta failed: in words.
-    Fault(String),
+    /// Something between us and Okta failed.
+    Fault(Fault),
     Final(Error),
+}
+
+/// A failure between us and Okta.
+struct Fault {
+    /// In words.
+    why: String,
+    /// Whether Okta may have got the request.
+    sent: bool,
 }
 
 impl<T> Outcome<T> {
@@ -107,27 +136,7 @@ impl<T> Outcome<T> {
 
 impl Client {
     pub(crate) fn new(settings: OktaSettings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let origin = settings.server.origin();
-        let same_origin = Policy::custom(move |attempt| {
-            if attempt.url().origin() == origin && attempt.previous().len() < 5 {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        });
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("agent-host/", env!("CARGO_PKG_VERSION")))
-            .redirect(same_origin)
-            .connect_timeout(Duration::from_secs(20))
-            .timeout(settings.request_timeout)
-            .referer(false)
-            .tcp_nodelay(true);
-        if settings.server.host().is_some_and(|host| is_loopback(&host)) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| {
-            Error::new(ErrorKind::Settings, "the HTTP client cannot be set up").with_source(error.without_url())
-        })?;
+        let http = wire::http_client(&settings)?;
         let state = State {
             governor: Governor::new(settings.rate_limit_share, settings.max_concurrency),
             traffic: BTreeMap::new(),
@@ -159,9 +168,10 @@ impl Client {
     ) -> Result<Answer<T>, Failure> {
         let mut patience = Patience::new(self.settings.retry_budget);
         loop {
-            let flight = self.admitted(request).await;
+            let sending = request.sending();
+            let flight = self.admitted(&sending).await;
             let started = self.clock.now();
-            let (outcome, asked_wait) = self.attempt(request, &read, flight).await;
+            let (outcome, asked_wait) = self.attempt(&sending, &read, flight).await;
             let took = self.clock.now() - started;
             let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
@@ -186,17 +196,17 @@ impl Client {
                     let wait = asked_wait.unwrap_or(Duration::ZERO);
                     (patience.after_throttling(took, wait), "it is asked too often".to_owned())
                 }
-                Outcome::Fault(why) => (patience.after_fault(took, has_answered), why),
+                Outcome::Fault(fault) => (patience.after_fault(took, has_answered), fault.why),
             };
-            let Some(wait) = wait else {
-                let message = format!("{}: gave up after {}: {why}", request.what, patience);
-                let hint = "see whether the organisation is reachable from here and run again later";
-                return Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint).into());
-            };
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(okta.request = request.what, why, wait_ms, "asking Okta again");
-            self.clock.sleep_until(self.clock.now() + wait).await;
+            let Some(wait) = wait else { return Err(given_up(&request.what, &patience, &why).into()) };
+            tracing::info!(okta.request = request.what, why, wait_ms = millis(wait), "asking Okta again");
+            self.pause(wait).await;
         }
+    }
+
+    /// Returns when so much time has passed.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        self.clock.sleep_until(self.clock.now() + wait).await;
     }
 
     pub(crate) fn open_list(&self) {
@@ -247,7 +257,7 @@ impl Client {
     }
 
     /// Waits until the request may go, and counts it as sent.
-    async fn admitted(&self, request: &Request) -> Flight<'_> {
+    async fn admitted(&self, request: &Sending<'_>) -> Flight<'_> {
         loop {
             let ended = self.ended.notified();
             tokio::pin!(ended);
@@ -275,12 +285,12 @@ impl Client {
 
     async fn attempt<T>(
         &self,
-        request: &Request,
+        request: &Sending<'_>,
         read: impl Fn(&str) -> serde_json::Result<T>,
         flight: Flight<'_>,
     ) -> (Outcome<T>, Option<Duration>) {
         let (outcome, headers) = match self.send(request).await {
-            Err(error) => (Outcome::Fault(in_words(&error)), None),
+            Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
             Ok(response) => {
                 let headers = limit_headers(response.headers());
                 (self.receive(response, headers, request, read).await, Some(headers))
@@ -298,16 +308,25 @@ impl Client {
         (outcome, wait)
     }
 
-    async fn send(&self, request: &Request) -> reqwest::Result<Response> {
+    async fn send(&self, request: &Sending<'_>) -> reqwest::Result<Response> {
         // Set apart, path and query cannot change where the request goes, whatever a link holds.
         let mut url = self.settings.server.clone();
         let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut builder =
-            self.http.get(url).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
+        }
+        match &request.body {
+            Some(body) => builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone()),
+            // Okta's gateway refuses a write whose length is not told.
+            None if request.method != Method::GET => builder = builder.header(CONTENT_LENGTH, 0),
+            None => {}
         }
         builder.send().await
     }
@@ -316,7 +335,7 @@ impl Client {
         &self,
         response: Response,
         headers: LimitHeaders,
-        request: &Request,
+        request: &Sending<'_>,
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Outcome<T> {
         let status = response.status();
@@ -331,23 +350,23 @@ impl Client {
             let mut body = Vec::new();
             // What can be read of the body is enough: the status tells what to do.
             let _ = read_body(response, &mut body, MAX_REFUSAL_BYTES).await;
-            let redact = |text: &str| self.settings.auth.redact(text);
+            let redact = |text: &str| without(request.secret, &self.settings.auth.redact(text));
             return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
         }
         let next = match next_link(response.headers()) {
             Ok(next) => next,
-            Err(why) => return Outcome::Fault(why.to_owned()),
+            Err(why) => return Outcome::Fault(Fault::answered(why)),
         };
         let mut body = self.buffers().pop().unwrap_or_default();
         let outcome = match read_body(response, &mut body, MAX_BODY_BYTES).await {
-            Err(why) => Outcome::Fault(why),
+            Err(why) => Outcome::Fault(Fault::answered(why)),
             Ok(()) => match simdutf8::basic::from_utf8(&body).map(read) {
-                Err(_) => Outcome::Fault("the answer is not UTF-8".to_owned()),
-                Ok(Err(error)) => Outcome::Fault(format!(
+                Err(_) => Outcome::Fault(Fault::answered("the answer is not UTF-8")),
+                Ok(Err(error)) => Outcome::Fault(Fault::answered(format!(
                     "the answer is no JSON of the kind expected (line {}, column {})",
                     error.line(),
                     error.column()
-                )),
+                ))),
                 Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
             },
         };
@@ -359,7 +378,7 @@ impl Client {
         outcome
     }
 
-    fn redirected(&self, response: &Response, request: &Request) -> Error {
+    fn redirected(&self, response: &Response, request: &Sending<'_>) -> Error {
         let location = text_of(response.headers(), LOCATION.as_str());
         let host = url::Url::parse(&location).ok().and_then(|url| url.host_str().map(str::to_owned));
         let to = host.map_or_else(|| "elsewhere".to_owned(), |host| format!("`{}`", self.settings.auth.redact(&host)));
@@ -372,8 +391,30 @@ impl Client {
     }
 }
 
+impl Request {
+    fn sending(&self) -> Sending<'_> {
+        Sending {
+            method: Method::GET,
+            bucket: self.bucket,
+            lane: self.lane,
+            target: &self.target,
+            what: &self.what,
+            light: self.light,
+            body: None,
+            secret: None,
+        }
+    }
+}
+
+impl Fault {
+    /// Okta got the request, or what stands before it: the answer is of no use.
+    fn answered(why: impl Into<String>) -> Self {
+        Self { why: why.into(), sent: true }
+    }
+}
+
 impl State {
-    fn admit(&mut self, request: &Request, now: Duration) -> Admission {
+    fn admit(&mut self, request: &Sending<'_>, now: Duration) -> Admission {
         let admission = self.governor.admit(request.bucket, request.lane, millis(now));
         match admission {
             Admission::Go => {
@@ -427,57 +468,13 @@ impl Drop for Flight<'_> {
     }
 }
 
-/// Reads a body into `body`, up to `max_bytes`.
-async fn read_body(mut response: Response, body: &mut Vec<u8>, max_bytes: usize) -> Result<(), String> {
-    let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
-    body.reserve(announced.unwrap_or(0).min(max_bytes));
-    while let Some(chunk) = response.chunk().await.map_err(|error| in_words(&error))? {
-        if body.len() + chunk.len() > max_bytes {
-            return Err(format!("the answer is larger than {max_bytes} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(())
-}
-
-/// A transport error in one line, from the outermost to the innermost cause, without the address.
-fn in_words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        causes.push(inner.to_string());
-        cause = inner.source();
-    }
-    let what = if error.is_connect() { "no connection" } else { "the answer was cut off" };
-    causes.last().map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
-}
-
 /// Path and query of a smaller page, if that is what Okta's refusal asks for.
 fn smaller_page(request: &Request, refusal: &Refusal) -> Option<String> {
     refusal.asks_for_smaller_page().then(|| with_half_limit(&request.target, request.smallest_limit)).flatten()
 }
 
-fn limit_headers(headers: &HeaderMap) -> LimitHeaders {
-    fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-        headers.get(name)?.to_str().ok()?.trim().parse().ok()
-    }
-    let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    LimitHeaders {
-        limit: number(headers, "x-rate-limit-limit"),
-        remaining: number(headers, "x-rate-limit-remaining"),
-        reset: number(headers, "x-rate-limit-reset"),
-        date: date.and_then(|date| i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()),
-        retry_after: number(headers, RETRY_AFTER.as_str()),
-    }
-}
-
-fn text_of(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn given_up(what: &str, patience: &Patience, why: &str) -> Error {
+    let message = format!("{what}: gave up after {patience}: {why}");
+    let hint = "see whether the organisation is reachable from here and run again later";
+    Error::new(ErrorKind::Unavailable, message).with_hint(hint)
 }

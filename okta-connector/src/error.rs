@@ -24,6 +24,8 @@ pub(crate) struct Refusal {
     pub summary: String,
     /// Okta's id of the request, which its support asks for.
     pub request_id: String,
+    /// Okta's id of the refusal, for the log.
+    pub error_id: String,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +34,8 @@ struct Body {
     error_code: String,
     #[serde(default)]
     error_summary: String,
+    #[serde(default)]
+    error_id: String,
     #[serde(default)]
     error_causes: Vec<Cause>,
 }
@@ -47,16 +51,22 @@ impl Refusal {
     /// Reads the body of a refusal, which may be Okta's JSON, HTML of a gateway, or nothing.
     /// Nothing of it is shown before `redact` has taken out what is secret.
     pub(crate) fn read(status: u16, body: &[u8], request_id: &str, redact: impl Fn(&str) -> String) -> Self {
-        let (code, summary) = match serde_json::from_slice::<Body>(body) {
+        let (code, error_id, summary) = match serde_json::from_slice::<Body>(body) {
             Ok(body) => {
                 let causes = body.error_causes.into_iter().map(|cause| cause.error_summary);
                 let texts: Vec<String> = std::iter::once(body.error_summary).chain(causes).collect();
-                (body.error_code, texts.join("; "))
+                (body.error_code, body.error_id, texts.join("; "))
             }
-            Err(_) => (String::new(), String::new()),
+            Err(_) => (String::new(), String::new(), String::new()),
         };
         let shown = |text: &str, max_chars| one_line(&redact(text), max_chars);
-        Self { status, code: shown(&code, 40), summary: shown(&summary, 300), request_id: shown(request_id, 80) }
+        Self {
+            status,
+            code: shown(&code, 40),
+            summary: shown(&summary, 300),
+            request_id: shown(request_id, 80),
+            error_id: shown(&error_id, 80),
+        }
     }
 
     /// Whether the same request may succeed in a moment.
@@ -67,6 +77,19 @@ impl Refusal {
             "E0000009" | "E0000010" | "E0000239" => true,
             _ => matches!(self.status, 408 | 423 | 425 | 500 | 502..=599),
         }
+    }
+
+    /// Whether Okta has something else to finish first, and did not begin with this.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "E0000010" | "E0000112" | "E0000239" | "E0000249" | "E0000253" | "E0000254" | "E0000268"
+        ) || self.status == 423
+    }
+
+    /// Whether what is to be created is there already.
+    pub(crate) fn says_it_exists(&self) -> bool {
+        self.code == "E0000040" || self.code == "E0000001" && self.summary.contains("already exists")
     }
 
     /// Whether something other than Okta says that there is no such page.

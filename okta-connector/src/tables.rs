@@ -1,4 +1,4 @@
-//! The five tables as data: names, columns, budgets. Source: Okta's API reference and the vendor's page on Okta.
+//! The tables as data: names, columns, budgets. Source: Okta's API reference and the vendor's page on Okta.
 
 use connector_api::{Side, TableCapability};
 
@@ -7,10 +7,18 @@ pub(crate) const GROUPS: &str = "groups";
 pub(crate) const APPS: &str = "apps";
 pub(crate) const GROUPS_USERS: &str = "groupsusers";
 pub(crate) const GROUPS_APPS: &str = "groupsapps";
+/// Apps assigned to users one by one: written by orders, never exported.
+pub(crate) const APPS_USERS: &str = "appsusers";
 
-/// The budgets that reading draws on, by Okta's own names; each is counted for itself.
+/// The budgets that requests draw on, by Okta's own names; each is counted for itself.
 pub(crate) mod bucket {
+    /// Lists and creations of users, and everything below a user.
     pub(crate) const USERS: &str = "/api/v1/users";
+    /// Changes and deletions of one user.
+    pub(crate) const USER: &str = "/api/v1/users/{id}";
+    /// Reading one user.
+    pub(crate) const READ_USER: &str = "/api/v1/users/{id:.+}";
+    pub(crate) const ME: &str = "/api/v1/users/me";
     pub(crate) const GROUPS: &str = "/api/v1/groups";
     pub(crate) const GROUP: &str = "/api/v1/groups/{id}";
     pub(crate) const APPS: &str = "/api/v1/apps";
@@ -25,7 +33,7 @@ const USER: Side = Side { table: USERS, column: "userId", aliases: &["user.id", 
 const APP: Side = Side { table: APPS, column: "appId", aliases: &["app.id", "app"] };
 
 /// The tables in the order in which people list them.
-pub(crate) const TABLES: [TableCapability; 5] = [
+pub(crate) const TABLES: [TableCapability; 6] = [
     TableCapability {
         name: USERS,
         fields: &[
@@ -43,6 +51,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: true,
+        exported: true,
     },
     TableCapability {
         name: GROUPS,
@@ -51,6 +60,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: APPS,
@@ -59,6 +69,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: GROUPS_USERS,
@@ -67,6 +78,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["groupId", "userId"],
         sides: &[GROUP, USER],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: GROUPS_APPS,
@@ -75,6 +87,16 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["groupId", "appId"],
         sides: &[GROUP, APP],
         never_empty: false,
+        exported: true,
+    },
+    TableCapability {
+        name: APPS_USERS,
+        fields: &["appId", "userId"],
+        default_attributes: &[],
+        identity: &["appId", "userId"],
+        sides: &[APP, USER],
+        never_empty: false,
+        exported: false,
     },
 ];
 
