@@ -6,8 +6,10 @@
 #![cfg(test)]
 
 mod answer;
+mod client;
 mod comparison;
 mod differences;
+mod oauth;
 mod openapi;
 mod presupposed;
 mod recordings;
