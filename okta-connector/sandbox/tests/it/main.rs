@@ -17,6 +17,7 @@ mod replay;
 mod restored;
 mod scenarios;
 mod shape;
+mod signer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
