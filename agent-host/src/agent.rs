@@ -9,7 +9,7 @@ use std::{
 };
 
 use connector_api::{
-    Capabilities, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table, mapping::Deactivation,
+    Capabilities, ConnectionId, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table, mapping::Deactivation,
 };
 
 use crate::{
@@ -71,24 +71,32 @@ impl Agent {
         let settings = self.settings.connection(name)?;
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
-        let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key))
-        {
-            Some(place) => error.within(&format!("{place}: connection `{name}`")),
-            None => error.within(&format!("connection `{name}`")),
-        };
-        let connector = connections::open(package, settings).map_err(located)?;
+        let connector = connections::open(package, settings).map_err(|error| self.located(settings.id(), error))?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
         Ok(Opened { settings, connector, capabilities, tables })
     }
 
-    /// Whether the mapping switches the export of the connection off, and where it says so.
-    pub fn export_switched_off(&self, name: &str) -> Option<String> {
+    /// Where exports go when nothing else is said.
+    pub fn export_folder(&self) -> PathBuf {
+        self.settings.temp_folder.join("ExportOutput")
+    }
+
+    /// The error with the place where the setting at fault is written, if it is about one.
+    pub fn located(&self, connection: &ConnectionId, error: Error) -> Error {
+        match error.setting_key().and_then(|key| self.settings.locate(connection, key)) {
+            Some(place) => error.within(&format!("{place}: connection `{connection}`")),
+            None => error.within(&format!("connection `{connection}`")),
+        }
+    }
+
+    /// Whether the mapping switches this use of the connection off, and where it says so.
+    pub fn switched_off(&self, name: &str, what: Deactivation) -> Option<String> {
         let connection = self.mapping.connections.iter().find(|c| c.identifier.eq_ignore_ascii_case(name))?;
         let name = connection.connector.as_deref().unwrap_or_default();
         let connector =
             self.mapping.connectors.iter().find(|connector| connector.identifier.eq_ignore_ascii_case(name));
-        if connection.deactivation == Deactivation::Export {
+        if connection.deactivation == what {
             Some(format!("{}: DeactivationExportFulfill", connection.position))
         } else {
             connector.filter(|c| c.is_deactivated).map(|c| format!("{}: IsDeactivated", c.position))

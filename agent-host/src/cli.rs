@@ -5,6 +5,7 @@
 mod check;
 mod export;
 mod failure;
+mod fulfill;
 mod interrupt;
 mod logs;
 mod progress;
@@ -25,7 +26,8 @@ use crate::{agent::Agent, demo, init, settings};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
-/// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
+/// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads, and
+/// carries out the engine's orders.
 #[derive(Debug, Parser)]
 #[command(
     name = "agent-host",
@@ -37,9 +39,10 @@ Examples:
   agent-host init /srv/agent             write an agent directory to start from
   agent-host --directory /srv/agent check
   agent-host --directory /srv/agent export OktaExportFulfillment
+  agent-host --directory /srv/agent fulfill OktaExportFulfillment --plan
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 settings or mapping unusable, 4 credentials refused or rights missing,
-5 managed system unavailable, 7 refused by a safety limit."
+5 managed system unavailable, 6 done, but some orders errored, 7 refused by a safety limit."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -100,6 +103,13 @@ Examples:
   agent-host export OktaExportFulfillment --plan
   agent-host export OktaExportFulfillment --table users --table groups --output /srv/export")]
     Export(export::Options),
+    /// Carry out provisioning orders: each once in effect, whatever happens in between
+    #[command(after_help = "\
+Examples:
+  agent-host fulfill OktaExportFulfillment
+  agent-host fulfill OktaExportFulfillment --orders orders.json --plan
+  agent-host fulfill OktaExportFulfillment --orders - --results results.csv < orders.json")]
+    Fulfill(fulfill::Options),
     /// Print the tables and columns that the managed system has now, as ConnectionTable XML
     #[command(
         after_help = "Example:\n  agent-host refresh-schema OktaExportFulfillment > \"Conf/Okta/Okta Schema.xml\""
@@ -164,6 +174,7 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { connections } => check::run(&open(common)?, common.format, &connections).await,
+        Command::Fulfill(options) => fulfill::run(&open(common)?, common.format, &options).await,
         Command::Export(options) => export::run(&open(common)?, common.format, &options).await,
         Command::RefreshSchema { connection } => {
             refresh_schema::run(&open(common)?, common.format, &connection).await?;

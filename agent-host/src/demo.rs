@@ -105,8 +105,7 @@ fn write_directory(directory: &Path, sandbox: &Sandbox) -> anyhow::Result<Vec<Pa
 }
 
 async fn export_all(agent: &Agent, opened: &Opened<'_>) -> anyhow::Result<ExportReport> {
-    let output = agent.settings.temp_folder.join("ExportOutput");
-    export(opened, &ExportOptions { output, ..ExportOptions::default() }, |_| {}).await
+    export(opened, &ExportOptions { output: agent.export_folder(), ..ExportOptions::default() }, |_| {}).await
 }
 
 fn show_file(out: &mut dyn Write, path: &Path) -> anyhow::Result<()> {

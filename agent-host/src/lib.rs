@@ -8,8 +8,8 @@ pub mod agent;
 pub mod store;
 pub mod orders;
 pub mod export;
+pub mod fulfill;
 pub mod mail;
 pub mod password_reset;
-
 pub mod demo;
 pub mod cli;

@@ -11,7 +11,7 @@ mod text;
 mod vocabulary;
 
 pub use resolve::Resolved;
-pub(crate) use scanner::{Found, Scanner, Unreadable};
+pub(crate) use scanner::{Found, MAX_ORDER_BYTES, Place, Scanner, Unreadable};
 pub(crate) use text::Head;
 pub use vocabulary::Vocabulary;
 
@@ -31,14 +31,13 @@ impl Vocabulary<'_> {
     /// Where it is no JSON: then the file is unreadable, and this says where.
     pub(crate) fn read(&self, found: &Found, text: &[u8]) -> Result<ReadOrder, Unreadable> {
         if found.too_large {
-            let size = found.length;
-            let most = scanner::MAX_ORDER_BYTES;
-            let why = format!("the order at {} has {size} bytes, more than the {most} that are read", found.place);
+            let (at, size) = (found.place.offset, found.length);
+            let why = format!("the order at byte {at} has {size} bytes, more than the {MAX_ORDER_BYTES} that are read");
             return Ok(ReadOrder { head: text::head_of_beginning(text), resolved: Err(why) });
         }
         let order = OrderText::parse(text).map_err(|error| wrong(found, &error))?;
         let Some(order) = order else {
-            let why = format!("the order at {} is no object", found.place);
+            let why = format!("the order at byte {} is no object", found.place.offset);
             return Ok(ReadOrder { head: Head::default(), resolved: Err(why) });
         };
         let head = order.head();

@@ -22,6 +22,11 @@ impl Auth {
         auth.header_value().map(|_| auth)
     }
 
+    /// Whether we act as a user of the organisation, as every API token does.
+    pub(crate) fn is_a_users(&self) -> bool {
+        !self.api_key.expose_secret().is_empty()
+    }
+
     /// The value of the `Authorization` header; marked so that no one prints it.
     pub(crate) fn header_value(&self) -> Result<HeaderValue> {
         let text = self.api_key.expose_secret().trim();

@@ -19,7 +19,7 @@ use reqwest::{
     Method, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
 };
-use secrecy::{SecretString, zeroize::Zeroize};
+use secrecy::SecretString;
 use tokio::sync::Notify;
 
 use self::wire::{in_words, limit_headers, millis, read_body, text_of};
@@ -68,8 +68,6 @@ pub(crate) struct Answer<T> {
     pub value: T,
     /// Path and query of the next page.
     pub next: Option<String>,
-    /// Okta's id of the request, which its support asks for; may be empty.
-    pub request_id: String,
 }
 
 pub(crate) struct Client {
@@ -355,7 +353,6 @@ impl Client {
             let redact = |text: &str| without(request.secret, &self.settings.auth.redact(text));
             return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
         }
-        let request_id = text_of(response.headers(), "x-okta-request-id");
         let next = match next_link(response.headers()) {
             Ok(next) => next,
             Err(why) => return Outcome::Fault(Fault::answered(why)),
@@ -370,14 +367,9 @@ impl Client {
                     error.line(),
                     error.column()
                 ))),
-                Ok(Ok(value)) => Outcome::Success(Answer { value, next, request_id }),
+                Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
             },
         };
-        if request.method != Method::GET {
-            // Okta may have told a password.
-            body.zeroize();
-            return outcome;
-        }
         body.clear();
         let mut idle = self.buffers();
         if idle.len() < MAX_IDLE_BUFFERS && body.capacity() <= MAX_IDLE_BYTES {

@@ -17,21 +17,23 @@ mod schema;
 mod check;
 mod plan;
 mod export;
+mod fulfill;
 mod password;
 
 use std::sync::Arc;
 
 use connector_api::{
-    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, PasswordOutcome,
-    PasswordReset, Result, Table, TableSchema, Traffic, async_trait,
+    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment, Journal,
+    Outlook, PasswordOutcome, PasswordReset, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic, async_trait,
 };
 
 pub use crate::clock::Clock;
-use crate::{client::Client, clock::SystemClock, settings::OktaSettings};
+use crate::{client::Client, clock::SystemClock, fulfill::Known, settings::OktaSettings};
 
 /// A connection to one Okta organisation.
 pub struct OktaConnector {
     client: Client,
+    known: Known,
 }
 
 impl OktaConnector {
@@ -48,7 +50,7 @@ impl OktaConnector {
     /// # Errors
     /// As [`OktaConnector::open`].
     pub fn open_with_clock(settings: &ConnectionSettings, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { client: Client::new(OktaSettings::read(settings)?, clock)? })
+        Ok(Self { client: Client::new(OktaSettings::read(settings)?, clock)?, known: Known::default() })
     }
 
     /// What any connection to Okta offers.
@@ -88,6 +90,18 @@ impl Connector for OktaConnector {
 
     async fn reset_password(&self, reset: &PasswordReset) -> Result<PasswordOutcome> {
         password::reset(&self.client, reset).await
+    }
+
+    fn outlook(&self, order: &ProvisioningOrder) -> Outlook {
+        fulfill::outlook(self.client.settings(), order)
+    }
+
+    async fn preview(&self, order: &ProvisioningOrder) -> Result<Preview> {
+        fulfill::preview(&self.client, &self.known, order).await
+    }
+
+    async fn fulfill(&self, order: &ProvisioningOrder, journal: &dyn Journal) -> Result<Fulfillment> {
+        fulfill::fulfill(&self.client, &self.known, order, journal).await
     }
 
     fn traffic(&self) -> Traffic {

@@ -21,6 +21,15 @@ const KEYS: &[&str] = &[
     "GroupFilter",
     "AppFilter",
     "Tables",
+    "OnDelete",
+    "ActivateUsers",
+    "SendEmail",
+    "ProtectedUserFilter",
+    "ProtectedGroupFilter",
+    // The host's: how much one run may take away.
+    "MaxDeletes",
+    "MaxDeactivations",
+    "MaxLinkRemovals",
 ];
 
 /// From which side the table `groupsapps` is read.
@@ -32,6 +41,14 @@ pub(crate) enum GroupsAppsBy {
     Group,
     /// By group where that takes fewer requests and can be proved exact.
     Auto,
+}
+
+/// What becomes of an account that an order deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDelete {
+    Delete,
+    Deactivate,
+    Suspend,
 }
 
 /// The settings of one connection to Okta.
@@ -49,6 +66,12 @@ pub(crate) struct OktaSettings {
     pub user_filter: Option<String>,
     pub group_filter: Option<String>,
     pub app_filter: Option<String>,
+    pub on_delete: OnDelete,
+    pub activate_users: bool,
+    /// Whether Okta may write to people when accounts change their state.
+    pub send_email: bool,
+    pub protected_user_filter: Option<String>,
+    pub protected_group_filter: Option<String>,
 }
 
 impl OktaSettings {
@@ -62,6 +85,8 @@ impl OktaSettings {
         let owned = |key| settings.text(key).map(str::to_owned);
         let seconds = |key, default| settings.number(key, default, 1..=86_400).map(|s| Duration::from_secs(s.into()));
         let by = [("app", GroupsAppsBy::App), ("group", GroupsAppsBy::Group), ("auto", GroupsAppsBy::Auto)];
+        let on_delete =
+            [("Delete", OnDelete::Delete), ("Deactivate", OnDelete::Deactivate), ("Suspend", OnDelete::Suspend)];
         Ok(Self {
             server: server(settings)?,
             auth: auth(settings)?,
@@ -74,6 +99,11 @@ impl OktaSettings {
             user_filter: owned("UserFilter"),
             group_filter: owned("GroupFilter"),
             app_filter: owned("AppFilter"),
+            on_delete: settings.choice("OnDelete", OnDelete::Delete, &on_delete)?,
+            activate_users: settings.flag("ActivateUsers", true)?,
+            send_email: settings.flag("SendEmail", false)?,
+            protected_user_filter: owned("ProtectedUserFilter"),
+            protected_group_filter: owned("ProtectedGroupFilter"),
         })
     }
 }

@@ -5,7 +5,10 @@ use std::{io::Write, process::ExitCode};
 use connector_api::{Error, ErrorKind};
 use serde::Serialize;
 
-use crate::export::{FileError, Refused};
+use crate::{
+    export::{FileError, Refused},
+    fulfill::OverLimit,
+};
 
 use super::{Format, interrupt::Interrupted};
 
@@ -34,6 +37,9 @@ impl Failure {
                 return Self { kind, message, hint: cause.hint().map(one_line), exit_code };
             }
             if let Some(cause) = cause.downcast_ref::<Refused>() {
+                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<OverLimit>() {
                 return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), exit_code: 7 };
             }
             if let Some(cause) = cause.downcast_ref::<Interrupted>() {

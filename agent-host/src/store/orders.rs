@@ -46,15 +46,16 @@ impl Store {
         Ok(id)
     }
 
-    /// Calls `found` with the place of each order of the file that has an outcome.
+    /// Calls `found` with the place of each order of the file that has an outcome, and whether it was executed.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn finished(&self, order_file: i64, mut found: impl FnMut(i64)) -> anyhow::Result<()> {
-        let statement = sqlx::query("SELECT position FROM orders WHERE order_file = $1").bind(order_file);
+    pub async fn finished(&self, order_file: i64, mut found: impl FnMut(i64, bool)) -> anyhow::Result<()> {
+        let statement = sqlx::query("SELECT position, state FROM orders WHERE order_file = $1").bind(order_file);
         let mut rows = statement.fetch(&self.pool);
         while let Some(row) = rows.try_next().await? {
-            found(row.try_get(0)?);
+            let state: String = row.try_get(1)?;
+            found(row.try_get(0)?, state == "Executed");
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod conformance;
 mod export;
 mod faults;
 mod filters;
+mod fulfill;
 mod governor;
 mod password;
 mod recordings;
