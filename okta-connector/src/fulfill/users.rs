@@ -14,7 +14,7 @@ use super::{
     found::Noun,
     links::{self, Link},
     status::{Lifecycle, Wanted, Way},
-    steps::{Decision, Proof, Sent, Step},
+    steps::{Decision, GONE, Proof, Sent, Step},
     values::{at, cell, change, is_empty, put, refused, same, text_at},
 };
 use crate::{
@@ -294,7 +294,7 @@ impl<'o> WantedUser<'o> {
                 bucket: bucket::USER,
                 suffix: String::new(),
                 body: Body::Json(body.into()),
-                says_it_is_so: &[],
+                leads_to: &[],
                 proof: Proof::Answer,
             }));
         }
@@ -324,7 +324,7 @@ impl<'o> WantedUser<'o> {
             bucket: bucket::USER,
             suffix: String::new(),
             body: Body::WithPassword(Map::new(), password.value.clone()),
-            says_it_is_so: &[],
+            leads_to: &[],
             proof: Proof::Answer,
         }));
         if password.must_change && text_at(account, "status") == "STAGED" {
@@ -337,7 +337,7 @@ impl<'o> WantedUser<'o> {
                 bucket: bucket::USERS,
                 suffix: "/lifecycle/expire_password".to_owned(),
                 body: Body::Nothing,
-                says_it_is_so: &[],
+                leads_to: &["PASSWORD_EXPIRED"],
                 proof: Proof::Answer,
             }));
         }
@@ -379,7 +379,7 @@ pub(super) fn removal(account: &Value, settings: &OktaSettings) -> Result<Decisi
                     bucket: bucket::USER,
                     suffix: suffix.clone(),
                     body: Body::Nothing,
-                    says_it_is_so: &["E0000007"],
+                    leads_to: &[GONE],
                     proof,
                 })
             };
@@ -403,7 +403,7 @@ fn lifecycle(call: Lifecycle, settings: &OktaSettings) -> Step {
         bucket: bucket::USERS,
         suffix: format!("/lifecycle/{}{parameter}", call.name()),
         body: Body::Nothing,
-        says_it_is_so: call.says_it_is_so(),
+        leads_to: call.leads_to(),
         proof: if call == Lifecycle::Deactivate { Proof::Deactivated } else { Proof::Answer },
     })
 }

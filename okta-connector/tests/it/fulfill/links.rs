@@ -1,6 +1,6 @@
 //! Links in all directions: one request each, none touched that was not named.
 
-use connector_api::{Effect, LinkAction};
+use connector_api::{Connector, Effect, LinkAction};
 use okta_sandbox::{Seed, Status};
 use serde_json::json;
 
@@ -199,8 +199,9 @@ async fn a_thousand_memberships_take_a_thousand_requests() {
     let users = world.sandbox.with_org(|org| org.user_ids());
     let mut order = modified("groups", &group, json!({}));
     order.links = users.iter().map(|user| link("groupsusers", 0, user, LinkAction::Add)).collect();
-    assert_effect(world.fulfill(&order, &[]).await, Effect::Changed);
+    let connector = world.connector(&[]);
+    assert_effect(connector.fulfill(&order, &Memory::default()).await, Effect::Changed);
     assert_eq!(world.sandbox.journal().len(), users.len());
     assert_eq!(world.sandbox.with_org(|org| org.member_ids(&group)).len(), users.len());
-    assert_eq!(world.sandbox.max_in_flight(), 12);
+    assert_eq!(connector.traffic().max_in_flight, 12);
 }
