@@ -69,11 +69,7 @@ pub(crate) fn outlook(settings: &OktaSettings, order: &ProvisioningOrder) -> Out
         ChangeType::Modified if changes_status => noun.bucket(),
         ChangeType::Modified => order.links.first().map_or(noun.bucket(), links::bucket_of),
     };
-    Outlook {
-        lane,
-        deletes: is_deleted && !keeps,
-        deactivates: is_deleted && keeps || order.change == ChangeType::Modified && takes_out,
-    }
+    Outlook { lane, deletes: is_deleted && !keeps, deactivates: if is_deleted { keeps } else { takes_out } }
 }
 
 /// Foretells what `fulfill` would do now.
@@ -196,7 +192,7 @@ impl<'a> Task<'a> {
         if is_links_alone && key.column.eq_ignore_ascii_case("id") {
             let id = found::checked_id(self.noun, &key.value)?;
             self.check_record(id).await?;
-            let steps = links::in_turn(self.links.clone()).into_iter().map(steps::Step::Links).collect();
+            let steps = links::in_turn(&self.links).into_iter().map(steps::Step::Links).collect();
             let decision = Decision { steps, ..Decision::nothing() };
             return self.carry_out(self.carrier(journal, id), Ok(decision)).await;
         }

@@ -141,7 +141,7 @@ impl WantedApp {
             self.update(app, &mut decision)?;
         }
         decision.changes.extend(links.iter().map(Link::change));
-        decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
+        decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
         if wanted == Some(false) {
             decision.changes.push(change("status", &text_at(app, "status").into(), &"INACTIVE".into()));
             decision.steps.push(lifecycle("deactivate", "deactivated"));

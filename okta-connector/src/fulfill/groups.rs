@@ -81,7 +81,7 @@ pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin,
         }));
     }
     decision.changes.extend(links.iter().map(Link::change));
-    decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
+    decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
     decision.effect = match origin {
         _ if decision.steps.is_empty() => ForeseenEffect::None,
         Origin::Known => ForeseenEffect::Update,

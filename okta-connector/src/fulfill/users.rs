@@ -188,7 +188,7 @@ impl<'o> WantedUser<'o> {
             self.update(account, attributes, &mut decision)?;
         }
         if matches!(origin, Origin::Ours | Origin::Known) {
-            self.set_password(account, way, &mut decision)?;
+            self.set_password(account, origin, way, &mut decision)?;
         }
         // A staged account gets its password before it is activated, so that it need not wait for its owner.
         let (activation, last) = match disabling {
@@ -197,7 +197,7 @@ impl<'o> WantedUser<'o> {
         };
         decision.steps.extend(activation.map(|call| lifecycle(call, settings)));
         decision.changes.extend(links.iter().map(Link::change));
-        decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
+        decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
         decision.steps.extend(last.map(|call| lifecycle(call, settings)));
         decision.effect = match origin {
             _ if decision.steps.is_empty() => ForeseenEffect::None,
@@ -224,9 +224,9 @@ impl<'o> WantedUser<'o> {
         let present = if moving_to.is_empty() { text_at(account, "status") } else { moving_to };
         let wanted = match origin {
             Origin::Known => self.status,
-            Origin::Created | Origin::Ours => Some(self.first_status(settings)),
+            Origin::Created => Some(self.first_status(settings)),
             // Who is hired again gets their account back, but nobody who was suspended.
-            Origin::Adopted => match (self.status, present) {
+            Origin::Ours | Origin::Adopted => match (self.status, present) {
                 (None, "STAGED" | "DEPROVISIONED") if settings.activate_users => Some(Wanted::Active),
                 (status, _) => status,
             },
@@ -301,8 +301,18 @@ impl<'o> WantedUser<'o> {
         Ok(())
     }
 
-    fn set_password(&self, account: &Value, way: Option<Lifecycle>, decision: &mut Decision) -> Result<()> {
+    fn set_password(
+        &self,
+        account: &Value,
+        origin: Origin,
+        way: Option<Lifecycle>,
+        decision: &mut Decision,
+    ) -> Result<()> {
         let Some(password) = self.password else { return Ok(()) };
+        if origin == Origin::Ours && !at(account, "lastLogin").is_null() {
+            decision.notes.push("the account is in use; its password was left as it is".to_owned());
+            return Ok(());
+        }
         let (name, provider) = (Noun::User.name_in(account), text_at(account, "credentials.provider.type"));
         if !matches!(provider, "" | "OKTA" | "IMPORT") {
             return Err(refused(
