@@ -125,7 +125,7 @@ impl WantedApp {
     ///
     /// # Errors
     /// Kind `Rejected` for what Okta never changes.
-    pub(super) fn decide(&self, app: &Value, origin: Origin, links: Vec<Link>) -> Result<Decision> {
+    pub(super) fn decide(&self, app: &Value, origin: Origin, links: &[Link]) -> Result<Decision> {
         let mut decision = Decision::nothing();
         let is_now_active = text_at(app, "status") == "ACTIVE";
         let wanted = self.is_active.filter(|wanted| *wanted != is_now_active);
@@ -141,7 +141,7 @@ impl WantedApp {
             self.update(app, &mut decision)?;
         }
         decision.changes.extend(links.iter().map(Link::change));
-        decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
+        decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
         if wanted == Some(false) {
             decision.changes.push(change("status", &text_at(app, "status").into(), &"INACTIVE".into()));
             decision.steps.push(lifecycle("deactivate", "deactivated"));

@@ -54,7 +54,7 @@ pub(super) fn creation(profile: &Map<String, Value>) -> Write {
 ///
 /// # Errors
 /// Kind `Rejected` where the group is not Okta's own and more than its apps would change.
-pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin, links: Vec<Link>) -> Result<Decision> {
+pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin, links: &[Link]) -> Result<Decision> {
     let mut decision = Decision::nothing();
     let present = at(group, "profile");
     let different: Map<String, Value> = profile
@@ -81,7 +81,7 @@ pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin,
         }));
     }
     decision.changes.extend(links.iter().map(Link::change));
-    decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
+    decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
     decision.effect = match origin {
         _ if decision.steps.is_empty() => ForeseenEffect::None,
         Origin::Known => ForeseenEffect::Update,

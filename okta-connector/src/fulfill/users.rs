@@ -170,7 +170,7 @@ impl<'o> WantedUser<'o> {
         origin: Origin,
         attributes: &Attributes,
         settings: &OktaSettings,
-        links: Vec<Link>,
+        links: &[Link],
     ) -> Result<Decision> {
         let mut decision = Decision::nothing();
         let is_new = origin == Origin::Created;
@@ -197,7 +197,7 @@ impl<'o> WantedUser<'o> {
         };
         decision.steps.extend(activation.map(|call| lifecycle(call, settings)));
         decision.changes.extend(links.iter().map(Link::change));
-        decision.steps.extend(links::in_turn(&links).into_iter().map(Step::Links));
+        decision.steps.extend(links::in_turn(links).into_iter().map(Step::Links));
         decision.steps.extend(last.map(|call| lifecycle(call, settings)));
         decision.effect = match origin {
             _ if decision.steps.is_empty() => ForeseenEffect::None,

@@ -4,6 +4,7 @@
 //! there afterwards by its state.
 
 mod apps;
+mod budgets;
 mod create;
 mod groups;
 mod guards;
