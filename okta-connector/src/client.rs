@@ -5,6 +5,7 @@
 //! repetition; a failure is the caller's to report. What writes need beyond that is in `write`. The token is sent to the configured origin alone.
 
 mod wire;
+mod flight;
 mod write;
 
 use std::{
@@ -19,12 +20,15 @@ use reqwest::{
     Method, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
 };
-use secrecy::SecretString;
+use secrecy::{SecretString, zeroize::Zeroize};
 use tokio::sync::Notify;
 
 use self::wire::{in_words, limit_headers, millis, read_body, text_of};
-use self::write::without;
 pub(crate) use self::write::{Body, Write, WriteFailure};
+use self::{
+    flight::{Flight, State},
+    write::without,
+};
 
 use crate::{
     clock::Clock,
@@ -68,6 +72,8 @@ pub(crate) struct Answer<T> {
     pub value: T,
     /// Path and query of the next page.
     pub next: Option<String>,
+    /// Okta's id of the request, which its support asks for; may be empty.
+    pub request_id: String,
 }
 
 pub(crate) struct Client {
@@ -79,16 +85,6 @@ pub(crate) struct Client {
     /// Signalled whenever a request has ended.
     ended: Notify,
     idle_buffers: Mutex<Vec<Vec<u8>>>,
-}
-
-struct State {
-    governor: Governor,
-    traffic: BTreeMap<&'static str, BucketTraffic>,
-    /// Since when the bucket is used up and something waits for it, and until when.
-    waits: BTreeMap<&'static str, (Duration, Duration)>,
-    tables: BTreeMap<String, TableProgress>,
-    throttled: u64,
-    has_succeeded: bool,
 }
 
 /// What one try sends, whether it reads or writes.
@@ -266,13 +262,7 @@ impl Client {
             let admission = self.state().admit(request, now);
             match admission {
                 Admission::Go => {
-                    return Flight {
-                        client: self,
-                        bucket: request.bucket,
-                        lane: request.lane,
-                        sent: millis(now),
-                        ended: false,
-                    };
+                    return Flight::begun(self, request, now);
                 }
                 Admission::AfterAnswer => ended.await,
                 Admission::At(time) => tokio::select! {
@@ -311,7 +301,7 @@ impl Client {
     async fn send(&self, request: &Sending<'_>) -> reqwest::Result<Response> {
         // Set apart, path and query cannot change where the request goes, whatever a link holds.
         let mut url = self.settings.server.clone();
-        let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
+        let (path, query) = request.target.split_once('?').map_or((request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
         let mut builder = self
@@ -353,6 +343,7 @@ impl Client {
             let redact = |text: &str| without(request.secret, &self.settings.auth.redact(text));
             return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
         }
+        let request_id = text_of(response.headers(), "x-okta-request-id");
         let next = match next_link(response.headers()) {
             Ok(next) => next,
             Err(why) => return Outcome::Fault(Fault::answered(why)),
@@ -367,9 +358,14 @@ impl Client {
                     error.line(),
                     error.column()
                 ))),
-                Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
+                Ok(Ok(value)) => Outcome::Success(Answer { value, next, request_id }),
             },
         };
+        if request.method != Method::GET {
+            // Okta may have told a password.
+            body.zeroize();
+            return outcome;
+        }
         body.clear();
         let mut idle = self.buffers();
         if idle.len() < MAX_IDLE_BUFFERS && body.capacity() <= MAX_IDLE_BYTES {
@@ -410,61 +406,6 @@ impl Fault {
     /// Okta got the request, or what stands before it: the answer is of no use.
     fn answered(why: impl Into<String>) -> Self {
         Self { why: why.into(), sent: true }
-    }
-}
-
-impl State {
-    fn admit(&mut self, request: &Sending<'_>, now: Duration) -> Admission {
-        let admission = self.governor.admit(request.bucket, request.lane, millis(now));
-        match admission {
-            Admission::Go => {
-                let traffic = self.traffic.entry(request.bucket).or_default();
-                traffic.requests += 1;
-                if let Some((since, _)) = self.waits.remove(request.bucket) {
-                    traffic.waited += now.saturating_sub(since);
-                }
-            }
-            Admission::At(time) => {
-                let until = Duration::from_millis(time);
-                self.waits.entry(request.bucket).or_insert((now, until)).1 = until;
-            }
-            Admission::AfterAnswer => {}
-        }
-        admission
-    }
-}
-
-/// A request under way; dropped without an end, it counts as lost.
-struct Flight<'a> {
-    client: &'a Client,
-    bucket: &'static str,
-    lane: Lane,
-    sent: u64,
-    ended: bool,
-}
-
-impl Flight<'_> {
-    fn end(mut self, ending: Ending) -> Option<Duration> {
-        self.ended = true;
-        self.tell(ending)
-    }
-
-    fn tell(&self, ending: Ending) -> Option<Duration> {
-        let now = millis(self.client.clock.now());
-        let mut state = self.client.state();
-        state.throttled += u64::from(matches!(ending, Ending::Refused(_)));
-        let wait = state.governor.end(self.bucket, self.lane, self.sent, now, ending);
-        drop(state);
-        self.client.ended.notify_waiters();
-        wait
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.tell(Ending::Lost);
-        }
     }
 }
 
