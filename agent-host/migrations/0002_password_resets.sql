@@ -35,6 +35,8 @@ CREATE TABLE notices (
     -- What the notice is about: it is held until that is done, and never sent when it is not.
     subject TEXT NOT NULL,
     sealed TEXT NOT NULL,
+    -- 1 where what it tells has happened, though it is still held.
+    confirmed BIGINT NOT NULL,
     created_ms BIGINT NOT NULL,
     -- None while it is held.
     due_ms BIGINT,

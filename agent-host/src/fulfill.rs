@@ -8,6 +8,7 @@ mod index;
 mod intake;
 mod journal;
 mod limits;
+mod passwords;
 mod plan;
 mod report;
 mod results;
@@ -35,12 +36,14 @@ use crate::{
     disk::Lock,
     export::manifest_path,
     orders::{Vocabulary, folder},
+    password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
 use index::Index;
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
 use limits::SafetyLimits;
+use passwords::Passwords;
 use run::Run;
 use take_up::OrderReader;
 
@@ -108,11 +111,20 @@ pub async fn fulfill(
 
     let turns = index.turns();
     let notes = store.notes();
-    let mut run = Run::new(OrderReader::new(&index, &vocabulary), opened.connector.as_ref(), &notes, options.clock);
+    let resets = password_resets(agent, &connection, &store, options.clock)?;
+    if let Some(resets) = &resets {
+        resets.tell_first_passwords(&connection).await?;
+    }
+    let passwords = resets.as_ref().map(|resets| Passwords { resets, connection: &connection });
+    let reader = OrderReader::new(&index, &vocabulary);
+    let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, options.clock);
     recall(&store, &index, &mut run).await?;
     let run_id = store.begin_run(&connection, now).await?;
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
+    if let Some(resets) = &resets {
+        resets.tell_first_passwords(&connection).await?;
+    }
     let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
     let tally = close(&store, &notes, &connection, run_id, &report_path, options.clock).await?;
     let open = run.open_in(0..index.entries.len());
@@ -143,6 +155,21 @@ pub async fn fulfill(
         journal_percent: ending.journal_percent,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// What gives accounts their first passwords; none where no resource type of the connection asks for it.
+fn password_resets(
+    agent: &Agent,
+    connection: &str,
+    store: &Store,
+    clock: Clock,
+) -> anyhow::Result<Option<PasswordResets>> {
+    let resource_types = &agent.mapping.resource_type_mappings;
+    let asks = resource_types
+        .iter()
+        .any(|it| it.connection.eq_ignore_ascii_case(connection) && it.password_reset_setting.is_some());
+    let open = || PasswordResets::open(agent, store.clone(), std::sync::Arc::new(clock));
+    asks.then(open).transpose()
 }
 
 /// Foretells what [`fulfill`] would do with the orders now; leaves files and store as they are.
@@ -183,7 +210,9 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     let lock = tried.with_context(|| format!("cannot lock `{}`", path.display()))?;
     lock.ok_or_else(|| {
         let message = format!("another process is carrying out orders of `{connection}`");
-        Error::new(ErrorKind::Unsupported, message).with_hint("wait until it is done, or end it; nothing is lost").into()
+        Error::new(ErrorKind::Unsupported, message)
+            .with_hint("wait until it is done, or end it; nothing is lost")
+            .into()
     })
 }
 
@@ -253,8 +282,9 @@ async fn put_away(
         if let Some(root) = &file.root {
             let twins = copies.iter().filter(|(_, twin)| *twin == nth).map(|(path, _)| path);
             for path in twins.chain([&file.path]) {
-                folder::put_away(root, path, folder::COMPLETED)
-                    .with_context(|| format!("all orders of `{}` are reported, but it cannot be moved", path.display()))?;
+                folder::put_away(root, path, folder::COMPLETED).with_context(|| {
+                    format!("all orders of `{}` are reported, but it cannot be moved", path.display())
+                })?;
             }
         }
         store.close_order_file(file.order_file, clock()).await?;

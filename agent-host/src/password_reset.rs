@@ -25,14 +25,18 @@ use connector_api::{
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use secrecy::SecretString;
 
+use self::people::Recipient;
 pub use self::{
     chosen::{Choice, ChosenLink},
     first::FirstPassword,
     key::ResetKey,
     settings::{Mode, ResetSettings, ResetWay},
 };
-pub(crate) use self::{key::random_text, strength::Demand};
-use self::{notice::Notice, people::Recipient};
+pub(crate) use self::{
+    chosen::{MAX_CHOSEN, MIN_CHOSEN},
+    key::random_text,
+    strength::Demand,
+};
 use crate::{
     agent::Agent,
     mail::{MailKind, Mailer},
@@ -47,7 +51,6 @@ pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Resets passwords in one agent.
 pub struct PasswordResets {
-    agent: Arc<Agent>,
     settings: ResetSettings,
     store: Store,
     key: ResetKey,
@@ -114,12 +117,12 @@ impl PasswordResets {
     ///
     /// # Errors
     /// Of kind `Settings`, with everything that is wrong; or the disk refuses.
-    pub fn open(agent: Arc<Agent>, store: Store, now: Now) -> anyhow::Result<Self> {
+    pub fn open(agent: &Agent, store: Store, now: Now) -> anyhow::Result<Self> {
         let settings = ResetSettings::read(&agent.settings, &agent.mapping)?;
         let texts = agent.settings.conf_folder.join("Mail");
         let mailer = settings.mail.clone().map(|mail| Mailer::open(mail, &texts)).transpose()?;
         let key = ResetKey::open(&agent.settings.work_folder)?;
-        Ok(Self { agent, settings, store, key, mailer, now })
+        Ok(Self { settings, store, key, mailer, now })
     }
 
     /// The settings.
@@ -127,20 +130,22 @@ impl PasswordResets {
         &self.settings
     }
 
-    /// Carries out a reset in the connection of this name.
+    /// Carries out a reset in the agent's connection of this name.
     ///
     /// # Errors
     /// Where the settings do not allow it, nobody could be told, or the managed system refuses.
-    pub async fn reset(&self, connection: &str, wish: &ResetWish) -> anyhow::Result<ResetReport> {
-        let opened = self.agent.connection(connection)?;
+    pub async fn reset(&self, agent: &Agent, connection: &str, wish: &ResetWish) -> anyhow::Result<ResetReport> {
+        let opened = agent.connection(connection)?;
         let connection = opened.settings.id().to_string();
         let connector = &*opened.connector;
         if wish.unlocks {
             let account = connector.find_account(&wish.login).await?;
             let course = self.course(&connection, &account, "unlock", &wish.actor)?;
-            return self.holding(&connection, &account.key, self.plain(&course, connector, wish, PasswordAction::Unlock)).await;
+            return self
+                .holding(&connection, &account.key, self.plain(&course, connector, wish, PasswordAction::Unlock))
+                .await;
         }
-        let way = self.settings.choose(&self.agent.mapping, &connection, wish.setting.as_deref())?;
+        let way = self.settings.choose(&agent.mapping, &connection, wish.setting.as_deref())?;
         if matches!(way.mode, Mode::Disabled) {
             let message = format!("the password reset settings `{}` switch resets off", way.identifier);
             let hint = "set their Mode to 1 or 2, or name others with --setting";
@@ -191,7 +196,8 @@ impl PasswordResets {
         let recipient = self.who_is_told(course.account, way, wish)?;
         self.note(course, "begun", None, None).await?;
         let mut outcome = self.ask(course, connector, wish, PasswordAction::Temporary).await?;
-        let password = outcome.temporary.take().ok_or_else(|| anyhow::anyhow!("the managed system told no password"))?;
+        let password =
+            outcome.temporary.take().ok_or_else(|| anyhow::anyhow!("the managed system told no password"))?;
         let main = self.keep_notices(course, way, recipient.as_ref(), MailKind::Password, &password, None).await?;
         let mut report = self.finished(course, outcome).await?;
         report.password = wish.shows.then_some(password);
@@ -206,7 +212,8 @@ impl PasswordResets {
             let message = format!("the password of `{}` cannot be reset: {obstacle}", course.account.login);
             return Err(Error::new(ErrorKind::Rejected, message).with_hint("no link was mailed").into());
         }
-        let Some(recipient) = self.who_is_told(course.account, way, &ResetWish { shows: false, ..wish.clone() })? else {
+        let Some(recipient) = self.who_is_told(course.account, way, &ResetWish { shows: false, ..wish.clone() })?
+        else {
             anyhow::bail!("there is nobody to mail a link to");
         };
         let base = self.settings.confirmation_uri.as_deref().unwrap_or_default();
@@ -310,7 +317,9 @@ impl PasswordResets {
             failed => {
                 report.notice = "queued";
                 let why = failed.and_then(|why| why.as_deref()).unwrap_or("others are sent before it");
-                let waits = format!("the mail is not sent yet ({why}); it waits and is tried again by the daemon and by each further reset");
+                let waits = format!(
+                    "the mail is not sent yet ({why}); it waits and is tried again by the daemon and by each further reset"
+                );
                 report.note = Some(report.note.take().map_or(waits.clone(), |note| format!("{note}; {waits}")));
             }
         }
@@ -362,7 +371,7 @@ impl PasswordResets {
         }
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         (self.now)()
     }
 }

@@ -26,7 +26,7 @@ use sqlx::{
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
-pub use notes::{Notes, Outcome, OrderPlace, StoreFailed};
+pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::BegunStep;
 pub use password_resets::{PasswordLink, WaitingNotice};
 pub use runs::{ReportedOrder, UnpublishedRun};

@@ -23,8 +23,9 @@ mod password;
 use std::sync::Arc;
 
 use connector_api::{
-    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment, Journal,
-    Outlook, PasswordOutcome, PasswordReset, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic, async_trait,
+    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment,
+    Journal, Outlook, PasswordOutcome, PasswordReset, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic,
+    async_trait,
 };
 
 pub use crate::clock::Clock;

@@ -76,10 +76,12 @@ enum Written {
 impl MailSettings {
     /// Reads the section; none where it is absent or says that nothing is sent. What is wrong goes to `problems`.
     pub(crate) fn read(section: &Section<'_>, directory: &Path, problems: &mut Vec<Error>) -> Option<Self> {
-        let mut noted = |outcome: Result<Option<Self>>| outcome.unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
+        let mut noted = |outcome: Result<Option<Self>>| {
+            outcome.unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            })
+        };
         let enabled = section.flag("Enabled", true);
         if !section.is_written() || matches!(enabled, Ok(false)) {
             return None;
@@ -163,10 +165,14 @@ fn smtp(section: &Section<'_>, host: &str) -> Result<Smtp> {
         (Some(name), Some(password)) => Some((name.to_owned(), password)),
         (None, None) => None,
         (Some(_), None) => {
-            return Err(section.error("Password", "is missing, though there is a `Username`").with_hint("give both, or none"));
+            return Err(section
+                .error("Password", "is missing, though there is a `Username`")
+                .with_hint("give both, or none"));
         }
         (None, Some(_)) => {
-            return Err(section.error("Username", "is missing, though there is a `Password`").with_hint("give both, or none"));
+            return Err(section
+                .error("Username", "is missing, though there is a `Password`")
+                .with_hint("give both, or none"));
         }
     };
     if login.is_none() && section.flag("UseDefaultCredentials", false)? {

@@ -131,7 +131,8 @@ impl MailTexts {
         for (name, text) in texts {
             let unusable = |error: &minijinja::Error| {
                 let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
-                let message = format!("`{}`{line} is no usable text of a mail: {}", folder.join(name).display(), error.kind());
+                let message =
+                    format!("`{}`{line} is no usable text of a mail: {}", folder.join(name).display(), error.kind());
                 Error::new(ErrorKind::Settings, message).with_hint("see the README for the names a text may use")
             };
             environment.add_template_owned(name, text).map_err(|error| unusable(&error))?;
@@ -147,7 +148,12 @@ impl MailTexts {
     ///
     /// # Errors
     /// Where a text that was good with sample words is not with these.
-    pub(crate) fn render(&self, kind: MailKind, language: Language, words: &MailWords<'_>) -> anyhow::Result<RenderedMail> {
+    pub(crate) fn render(
+        &self,
+        kind: MailKind,
+        language: Language,
+        words: &MailWords<'_>,
+    ) -> anyhow::Result<RenderedMail> {
         let name = match kind {
             MailKind::Password => "password",
             MailKind::Link => "link",
@@ -243,7 +249,10 @@ mod tests {
         for (text, why) in [("{{ pasword }}", "undefined"), ("{% if %}", "syntax error")] {
             fs::write(folder.path().join("copy.en.txt"), text).unwrap();
             let error = MailTexts::read(folder.path()).unwrap_err();
-            assert!(error.to_string().contains("copy.en.txt`:1 is no usable text") && error.to_string().contains(why), "{error}");
+            assert!(
+                error.to_string().contains("copy.en.txt`:1 is no usable text") && error.to_string().contains(why),
+                "{error}"
+            );
         }
     }
 

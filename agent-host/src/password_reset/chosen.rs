@@ -7,8 +7,10 @@
 use connector_api::{ErrorKind, NewPassword, PasswordAction, PasswordReset};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Course, Demand, PasswordResets, ResetWay, effect_word, generate::names_account, notice::Notice, random_text};
-use crate::{mail::MailKind, store::PasswordLink};
+use super::{
+    Course, Demand, PasswordResets, ResetWay, effect_word, generate::names_account, notice::Notice, random_text,
+};
+use crate::{agent::Agent, mail::MailKind, store::PasswordLink};
 
 /// A chosen password has at least so many characters, whatever the settings say.
 pub(crate) const MIN_CHOSEN: usize = 8;
@@ -71,7 +73,7 @@ impl PasswordResets {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn choose(&self, token: &str, password: &SecretString) -> anyhow::Result<Choice> {
+    pub async fn choose(&self, agent: &Agent, token: &str, password: &SecretString) -> anyhow::Result<Choice> {
         let Some((link, way)) = self.good_link(token).await? else { return Ok(Choice::BadLink) };
         let text = password.expose_secret();
         if !(MIN_CHOSEN..=MAX_CHOSEN).contains(&text.chars().count()) || text.chars().any(char::is_control) {
@@ -80,11 +82,17 @@ impl PasswordResets {
         if way.strength.broken_by(text).is_some() {
             return Ok(Choice::TooWeak);
         }
-        self.holding(&link.connection, &link.account, self.set_chosen(&link, way, password)).await
+        self.holding(&link.connection, &link.account, self.set_chosen(agent, &link, way, password)).await
     }
 
-    async fn set_chosen(&self, link: &PasswordLink, way: &ResetWay, password: &SecretString) -> anyhow::Result<Choice> {
-        let opened = self.agent.connection(&link.connection)?;
+    async fn set_chosen(
+        &self,
+        agent: &Agent,
+        link: &PasswordLink,
+        way: &ResetWay,
+        password: &SecretString,
+    ) -> anyhow::Result<Choice> {
+        let opened = agent.connection(&link.connection)?;
         let connector = &*opened.connector;
         let account = match connector.find_account(&link.account).await {
             Ok(account) => account,

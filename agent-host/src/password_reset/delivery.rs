@@ -44,7 +44,11 @@ impl PasswordResets {
             };
             let too_late = notice.valid_until_ms.is_some_and(|until| until <= now);
             if too_late || now - waiting.created_ms > ms(LONGEST_WAIT) {
-                tracing::error!(notice.id = waiting.id, login = notice.login, "a notice could not be sent in time and is given up");
+                tracing::error!(
+                    notice.id = waiting.id,
+                    login = notice.login,
+                    "a notice could not be sent in time and is given up"
+                );
                 self.store.drop_notice(&waiting.id).await?;
                 attempts.insert(waiting.id, Some("it could not be sent in time".to_owned()));
                 continue;

@@ -2,19 +2,24 @@
 //!
 //! It is made up once an order, whatever happens: it lies sealed in the store, in the notice that will tell it, before the
 //! account is made. A second attempt at the order takes it from there, so that whichever attempt made the account, the
-//! notice is true. It is let go when the order is Executed and made an account; else it is forgotten.
+//! notice is true. Before the order's outcome is noted, the notice is confirmed, where the order made the account, or
+//! forgotten; after it, it is let go. A crash in between is made up for when the next run begins: a confirmed notice
+//! whose order has an outcome is let go then.
 
 use connector_api::{Account, NewPassword};
 use serde_json::Value;
 
 use super::{Mode, PasswordResets, ResetWay, binding::follow, notice::Notice, people};
-use crate::mail::{MailKind, parse_mailbox};
+use crate::{
+    mail::{MailKind, parse_mailbox},
+    store::OrderPlace,
+};
 
 /// An order that makes an account.
 #[derive(Debug)]
 pub struct FirstPassword<'a> {
-    /// Names the order, the same at every attempt, and no other order.
-    pub order: &'a str,
+    /// The order: the same at every attempt.
+    pub order: OrderPlace,
     /// The connection.
     pub connection: &'a str,
     /// The account as the order wants it; it has no key yet.
@@ -48,17 +53,39 @@ impl PasswordResets {
         Ok(Some(NewPassword { value, must_change: way.must_change }))
     }
 
-    /// Tells of the first password where the order made its account, and forgets it where it did not.
+    /// Confirms the notice of an order that made its account, before its outcome is noted; else forgets it.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn settle_first_password(&self, connection: &str, order: &str, was_made: bool) -> anyhow::Result<()> {
+    pub async fn settle_first_password(
+        &self,
+        connection: &str,
+        order: OrderPlace,
+        was_made: bool,
+    ) -> anyhow::Result<()> {
         let subject = subject(connection, order);
-        if was_made {
-            self.store.release_notices(&subject, self.now()).await
-        } else {
-            self.store.drop_held_notices(&subject).await
+        if was_made { self.store.confirm_notices(&subject).await } else { self.store.drop_held_notices(&subject).await }
+    }
+
+    /// Lets go every confirmed notice of the connection whose order has an outcome, and sends what waits.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn tell_first_passwords(&self, connection: &str) -> anyhow::Result<()> {
+        let beginning = beginning(connection);
+        for subject in self.store.confirmed_notices(&beginning).await? {
+            let place = subject.strip_prefix(&beginning).and_then(|place| place.split_once('/'));
+            let Some((file, position)) =
+                place.and_then(|(file, position)| Some((file.parse().ok()?, position.parse().ok()?)))
+            else {
+                continue;
+            };
+            if self.store.has_outcome(OrderPlace { order_file: file, position }).await? {
+                self.store.release_notices(&subject, self.now()).await?;
+            }
         }
+        self.send_waiting().await?;
+        Ok(())
     }
 
     fn first_notice(&self, first: &FirstPassword<'_>, way: &ResetWay) -> anyhow::Result<Notice> {
@@ -81,7 +108,8 @@ impl PasswordResets {
             kind: MailKind::Password,
             language: self.settings.language(account.language.as_deref()),
             to: to.map(|mailbox| mailbox.to_string()),
-            recipient: bound(&way.notified_name).unwrap_or_else(|| if is_own { beneficiary.clone() } else { String::new() }),
+            recipient: bound(&way.notified_name)
+                .unwrap_or_else(|| if is_own { beneficiary.clone() } else { String::new() }),
             beneficiary,
             is_own,
             login: account.login.clone(),
@@ -94,6 +122,10 @@ impl PasswordResets {
     }
 }
 
-fn subject(connection: &str, order: &str) -> String {
-    format!("first password {} {order}", connection.to_lowercase())
+fn subject(connection: &str, order: OrderPlace) -> String {
+    format!("{}{}/{}", beginning(connection), order.order_file, order.position)
+}
+
+fn beginning(connection: &str) -> String {
+    format!("first password {} ", connection.to_lowercase())
 }

@@ -95,7 +95,9 @@ impl GenerationRule {
                 return Ok(SecretString::from(text));
             }
         }
-        let why = format!("none of {MAX_ATTEMPTS} passwords of these counts passes `StrengthCheck` and is free of the account's names");
+        let why = format!(
+            "none of {MAX_ATTEMPTS} passwords of these counts passes `StrengthCheck` and is free of the account's names"
+        );
         Err(Impossible(why))
     }
 

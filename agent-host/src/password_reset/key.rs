@@ -132,7 +132,9 @@ fn make(folder: &Path, path: &Path) -> anyhow::Result<Zeroizing<String>> {
     fs::remove_file(&making)?;
     match linked {
         Ok(()) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Zeroizing::new(fs::read_to_string(path)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(Zeroizing::new(fs::read_to_string(path)?))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -179,7 +181,8 @@ mod tests {
         let token = ours.sign_link("one", 1_000).unwrap();
         let claims = token.split('.').nth(1).unwrap();
         let none = format!("{}.{claims}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#));
-        for forged in [other.sign_link("one", 1_000).unwrap(), none, format!("{token}x"), String::new(), ".".repeat(9)] {
+        for forged in [other.sign_link("one", 1_000).unwrap(), none, format!("{token}x"), String::new(), ".".repeat(9)]
+        {
             assert_eq!(ours.read_link(&forged), None, "{forged}");
         }
         let code = ours.form_code("one", "cookie");

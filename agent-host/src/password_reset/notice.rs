@@ -5,7 +5,10 @@
 
 use anyhow::Context;
 use lettre::message::Mailbox;
-use secrecy::{ExposeSecret, SecretString, zeroize::{Zeroize, Zeroizing}};
+use secrecy::{
+    ExposeSecret, SecretString,
+    zeroize::{Zeroize, Zeroizing},
+};
 use serde::{Deserialize, Serialize};
 
 use super::key::ResetKey;
@@ -44,8 +47,10 @@ impl Notice {
     /// Where it is too long.
     pub(crate) fn sealed(&self, id: &str, key: &ResetKey) -> anyhow::Result<String> {
         // Wide enough for every character escaped, so that no half-filled buffer is left behind unwiped.
-        let texts = [&self.recipient, &self.beneficiary, &self.login, &self.connection, &self.application, &self.secret];
-        let room = 512 + 6 * (texts.iter().map(|text| text.len()).sum::<usize>() + self.to.as_ref().map_or(0, String::len));
+        let texts =
+            [&self.recipient, &self.beneficiary, &self.login, &self.connection, &self.application, &self.secret];
+        let room =
+            512 + 6 * (texts.iter().map(|text| text.len()).sum::<usize>() + self.to.as_ref().map_or(0, String::len));
         anyhow::ensure!(room <= MAX_BYTES, "a notice about `{}` is too long", self.login);
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         serde_json::to_writer(&mut *bytes, self).context("a notice cannot be written")?;

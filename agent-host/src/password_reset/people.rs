@@ -28,7 +28,8 @@ impl PasswordResets {
     /// Where nobody would ever learn the password.
     pub(super) fn who_is_told(&self, account: &Account, way: &ResetWay, wish: &ResetWish) -> Result<Option<Recipient>> {
         let nobody = |why: &str| {
-            let message = format!("nobody would learn the new password of `{}`: {why}; nothing was changed", account.login);
+            let message =
+                format!("nobody would learn the new password of `{}`: {why}; nothing was changed", account.login);
             let hint = "add --show to see it yourself, or have it mailed";
             if wish.shows { Ok(None) } else { Err(Error::new(ErrorKind::Settings, message).with_hint(hint)) }
         };
@@ -38,7 +39,8 @@ impl PasswordResets {
         }
         if let Some(asked) = &wish.notified {
             let mailbox = parse_mailbox(asked).ok_or_else(|| {
-                Error::new(ErrorKind::Settings, format!("`{asked}` is no mail address")).with_hint("write one, such as boss@example.com")
+                Error::new(ErrorKind::Settings, format!("`{asked}` is no mail address"))
+                    .with_hint("write one, such as boss@example.com")
             })?;
             mail.check_allowed(&mailbox.email)?;
             return Ok(Some(recipient(mailbox, account)));

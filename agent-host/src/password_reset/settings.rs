@@ -135,9 +135,11 @@ impl ResetSettings {
             let way = read.way(written, &symbols, without_look_alikes, &mut found);
             read.ways.push(way);
             let place = format!("{}: `{}`", written.position, written.identifier);
-            problems.extend(found.into_iter().map(|(what, hint)| {
-                Error::new(ErrorKind::Settings, format!("{place}: {what}")).with_hint(hint)
-            }));
+            problems.extend(
+                found
+                    .into_iter()
+                    .map(|(what, hint)| Error::new(ErrorKind::Settings, format!("{place}: {what}")).with_hint(hint)),
+            );
         }
         all_at_once(problems)?;
         Ok(read)
@@ -166,10 +168,13 @@ impl ResetSettings {
             );
         }
         if let Some(asked) = asked {
-            let unknown = || refuse(format!("there are no password reset settings `{asked}`"), format!("name one of {}", choices()));
+            let unknown = || {
+                refuse(format!("there are no password reset settings `{asked}`"), format!("name one of {}", choices()))
+            };
             return self.way_named(asked).map_or_else(unknown, Ok);
         }
-        let is_for_users = |class: &Option<String>| class.as_ref().is_none_or(|class| class.eq_ignore_ascii_case("users"));
+        let is_for_users =
+            |class: &Option<String>| class.as_ref().is_none_or(|class| class.eq_ignore_ascii_case("users"));
         let of_users = mapping.resource_type_mappings.iter().filter(|mapping| {
             mapping.connection.eq_ignore_ascii_case(connection) && is_for_users(&mapping.default_object_class)
         });
@@ -178,7 +183,12 @@ impl ResetSettings {
         named.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         match (named.as_slice(), self.ways.as_slice()) {
             ([one], _) => self.way_named(one).map_or_else(
-                || refuse(format!("the password reset settings `{one}` are not declared"), format!("declare them, or name one of {} with --setting", choices())),
+                || {
+                    refuse(
+                        format!("the password reset settings `{one}` are not declared"),
+                        format!("declare them, or name one of {} with --setting", choices()),
+                    )
+                },
                 Ok,
             ),
             ([], [only]) => Ok(only),
@@ -285,7 +295,11 @@ impl ResetSettings {
 fn symbols(mapping: &Mapping, problems: &mut Vec<Error>) -> String {
     let Some(allowed) = &mapping.allowed_symbol_chars else { return SYMBOLS.to_owned() };
     if let Some(foreign) = allowed.characters.chars().find(|c| !c.is_ascii_punctuation()) {
-        let message = format!("{}: `AllowedSymbolChars` holds `{}`, which is no symbol", allowed.position, foreign.escape_default());
+        let message = format!(
+            "{}: `AllowedSymbolChars` holds `{}`, which is no symbol",
+            allowed.position,
+            foreign.escape_default()
+        );
         problems.push(Error::new(ErrorKind::Settings, message).with_hint("write ASCII symbols alone, without spaces"));
     }
     allowed.characters.clone()
@@ -307,12 +321,16 @@ fn valid_for(section: &Section<'_>) -> Result<Duration> {
     let Some(text) = section.text(key) else { return Ok(VALID_FOR) };
     let parts: Option<Vec<u64>> = text.split(':').map(|part| part.parse().ok()).collect();
     let seconds = match parts.as_deref() {
-        Some([hours, minutes @ 0..60, seconds @ 0..60]) => hours.checked_mul(3600).map(|hours| hours + minutes * 60 + seconds),
+        Some([hours, minutes @ 0..60, seconds @ 0..60]) => {
+            hours.checked_mul(3600).map(|hours| hours + minutes * 60 + seconds)
+        }
         _ => None,
     };
     let valid_for = seconds.map(Duration::from_secs).filter(|time| !time.is_zero() && *time <= LONGEST_VALID);
     valid_for.ok_or_else(|| {
-        section.error(key, "is no time from 00:00:01 to 720:00:00").with_hint("write hours, minutes and seconds, such as 03:00:00")
+        section
+            .error(key, "is no time from 00:00:01 to 720:00:00")
+            .with_hint("write hours, minutes and seconds, such as 03:00:00")
     })
 }
 

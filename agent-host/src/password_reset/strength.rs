@@ -56,7 +56,8 @@ impl Strength {
 fn demand(expression: &str) -> Demand {
     let inner = expression.strip_prefix('^').unwrap_or(expression);
     let inner = inner.strip_suffix('$').unwrap_or(inner);
-    if let Some(least) = inner.strip_prefix(".{").and_then(|rest| rest.strip_suffix(",}")).and_then(|n| n.parse().ok()) {
+    if let Some(least) = inner.strip_prefix(".{").and_then(|rest| rest.strip_suffix(",}")).and_then(|n| n.parse().ok())
+    {
         return Demand::Length(least);
     }
     if let Some(dots) = inner.strip_suffix(".*").filter(|dots| !dots.is_empty() && dots.chars().all(|c| c == '.')) {

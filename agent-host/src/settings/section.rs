@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn the_first_place_that_has_a_key_wins() {
         let mut values = Values::default();
-        for (key, text) in [("A:Mail:Host", "inner"), ("Mail:Host", "outer"), ("Mail:Port", "x"), ("A:Mail:Port", " ")] {
+        for (key, text) in [("A:Mail:Host", "inner"), ("Mail:Host", "outer"), ("Mail:Port", "x"), ("A:Mail:Port", " ")]
+        {
             values.set(key, Some(text.into()), Origin::Variable(key.to_owned()));
         }
         let section = Section::new(&values, &["A:Mail", "Mail"]);

@@ -1,6 +1,6 @@
 //! What password resets keep: who holds an account, notices that wait sealed, links and whether they were used.
 
-use super::Store;
+use super::{OrderPlace, Store};
 
 /// Rows that are read at a time.
 const MOST: i64 = 50;
@@ -72,8 +72,7 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn hold_notice(&self, id: &str, subject: &str, sealed: &str, now_ms: i64) -> anyhow::Result<()> {
-        let statement =
-            "INSERT INTO notices (id, subject, sealed, created_ms, due_ms, attempts) VALUES ($1, $2, $3, $4, NULL, 0)";
+        let statement = "INSERT INTO notices (id, subject, sealed, confirmed, created_ms, due_ms, attempts) VALUES ($1, $2, $3, 0, $4, NULL, 0)";
         sqlx::query(statement).bind(id).bind(subject).bind(sealed).bind(now_ms).execute(&self.pool).await?;
         Ok(())
     }
@@ -87,6 +86,37 @@ impl Store {
              ORDER BY created_ms, id LIMIT $2";
         let rows = sqlx::query_as(statement).bind(subject).bind(MOST).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(notice).collect())
+    }
+
+    /// Notes that what the held notices about `subject` tell has happened.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn confirm_notices(&self, subject: &str) -> anyhow::Result<()> {
+        let statement = "UPDATE notices SET confirmed = 1 WHERE subject = $1";
+        sqlx::query(statement).bind(subject).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// What the notices are about that are confirmed and still held, as far as it begins so.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn confirmed_notices(&self, beginning: &str) -> anyhow::Result<Vec<String>> {
+        let statement = "SELECT DISTINCT subject FROM notices WHERE confirmed = 1 AND due_ms IS NULL";
+        let rows: Vec<(String,)> = sqlx::query_as(statement).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(subject,)| subject).filter(|subject| subject.starts_with(beginning)).collect())
+    }
+
+    /// Whether it is known what came of the order.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn has_outcome(&self, place: OrderPlace) -> anyhow::Result<bool> {
+        let statement = "SELECT COUNT(*) FROM orders WHERE order_file = $1 AND position = $2";
+        let query = sqlx::query_as(statement).bind(place.order_file).bind(place.position);
+        let (count,): (i64,) = query.fetch_one(&self.pool).await?;
+        Ok(count > 0)
     }
 
     /// Lets the held notices about `subject` be sent.
@@ -166,7 +196,8 @@ impl Store {
     pub async fn add_link(&self, link: &PasswordLink, now_ms: i64, forget_before_ms: i64) -> anyhow::Result<()> {
         let connection = link.connection.to_lowercase();
         let mut transaction = self.pool.begin().await?;
-        let former = "UPDATE password_links SET used_ms = $3 WHERE connection = $1 AND account = $2 AND used_ms IS NULL";
+        let former =
+            "UPDATE password_links SET used_ms = $3 WHERE connection = $1 AND account = $2 AND used_ms IS NULL";
         let query = sqlx::query(former).bind(&connection).bind(&link.account).bind(now_ms);
         query.execute(&mut *transaction).await?;
         let old = sqlx::query("DELETE FROM password_links WHERE expires_ms < $1").bind(forget_before_ms);
