@@ -1,6 +1,7 @@
 //! Orders carried out by the program: what they come to, what is reported, where their files go.
 
 mod files;
+mod killed;
 mod limits;
 mod outage;
 mod plan;
