@@ -9,7 +9,8 @@ use std::{
 };
 
 use connector_api::{
-    Capabilities, ConnectionId, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table, mapping::Deactivation,
+    Capabilities, ConnectionId, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table,
+    mapping::Deactivation,
 };
 
 use crate::{

@@ -24,7 +24,7 @@ const CONNECTION: &str = "OktaExportFulfillment";
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 110;
 
-/// Runs the tour, writes it to `out` and returns the report of its last export; the agent directory stays in `keep`,
+/// Runs the tour, writes it to `out` and returns the report of its last whole export; the agent directory stays in `keep`,
 /// else it is removed at the end.
 ///
 /// # Errors
@@ -74,7 +74,10 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<Exp
     anyhow::ensure!(same, "the second export differs from the first");
 
     carry_out_orders(&agent, &sandbox, out).await?;
-    writeln!(out, "\n8. `agent-host export {CONNECTION} --table users`: the next export has what the orders have changed.")?;
+    writeln!(
+        out,
+        "\n8. `agent-host export {CONNECTION} --table users`: the next export has what the orders have changed."
+    )?;
     let tables = vec!["users".to_owned()];
     let options = ExportOptions { output: agent.export_folder(), tables, ..ExportOptions::default() };
     let third = export(&agent.connection(CONNECTION)?, &options, |_| {}).await?;
@@ -100,7 +103,10 @@ async fn carry_out_orders(agent: &Agent, sandbox: &Sandbox, out: &mut dyn Write)
     let opened = agent.connection(CONNECTION)?;
     write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone())).await?)?;
 
-    writeln!(out, "\n7. `agent-host fulfill {CONNECTION}`: each once in effect, and reported; then the same orders again.")?;
+    writeln!(
+        out,
+        "\n7. `agent-host fulfill {CONNECTION}`: each once in effect, and reported; then the same orders again."
+    )?;
     for _ in 0..2 {
         let opened = agent.connection(CONNECTION)?;
         let clock = || chrono::Utc::now().timestamp_millis();

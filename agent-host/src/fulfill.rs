@@ -183,7 +183,9 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     let lock = tried.with_context(|| format!("cannot lock `{}`", path.display()))?;
     lock.ok_or_else(|| {
         let message = format!("another process is carrying out orders of `{connection}`");
-        Error::new(ErrorKind::Unsupported, message).with_hint("wait until it is done, or end it; nothing is lost").into()
+        Error::new(ErrorKind::Unsupported, message)
+            .with_hint("wait until it is done, or end it; nothing is lost")
+            .into()
     })
 }
 
@@ -253,8 +255,9 @@ async fn put_away(
         if let Some(root) = &file.root {
             let twins = copies.iter().filter(|(_, twin)| *twin == nth).map(|(path, _)| path);
             for path in twins.chain([&file.path]) {
-                folder::put_away(root, path, folder::COMPLETED)
-                    .with_context(|| format!("all orders of `{}` are reported, but it cannot be moved", path.display()))?;
+                folder::put_away(root, path, folder::COMPLETED).with_context(|| {
+                    format!("all orders of `{}` are reported, but it cannot be moved", path.display())
+                })?;
             }
         }
         store.close_order_file(file.order_file, clock()).await?;

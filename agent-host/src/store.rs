@@ -23,7 +23,7 @@ use sqlx::{
 };
 
 pub use approvals::{Approval, ApprovalState};
-pub use notes::{Notes, Outcome, OrderPlace, StoreFailed};
+pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::BegunStep;
 pub use runs::{ReportedOrder, UnpublishedRun};
 
@@ -32,8 +32,7 @@ const CONNECTIONS: u32 = 2;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql"))];
 
 /// The agent's database.
 #[derive(Debug, Clone)]

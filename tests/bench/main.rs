@@ -87,8 +87,7 @@ impl Case {
             Self::Orders => orders::measure(report),
             Self::OrdersLimits => orders::measure_limits(report),
             Self::All => {
-                let cases =
-                    [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Orders, Self::OrdersLimits];
+                let cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Orders, Self::OrdersLimits];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
             }

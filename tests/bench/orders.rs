@@ -36,9 +36,19 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         ensure!(fulfilled["executed"] == ORDERS, "not all orders were executed: {fulfilled}");
         report.row(CASE, program, &run, Some(ORDERS as u64));
         report.figure(CASE, what, run.cost.wall.as_secs_f64() / ideal, Bound::AtMost(1.15));
-        report.figure(CASE, format!("{program}: requests in flight"), run.journal.in_flight() as f64, Bound::AtMost(AT_ONCE));
+        report.figure(
+            CASE,
+            format!("{program}: requests in flight"),
+            run.journal.in_flight() as f64,
+            Bound::AtMost(AT_ONCE),
+        );
         let waited = fulfilled["journal_percent"].as_f64().context("the report says what the journal cost")?;
-        report.figure(CASE, format!("{program}: percent of their time orders wait for the journal"), waited, Bound::Under(10.0));
+        report.figure(
+            CASE,
+            format!("{program}: percent of their time orders wait for the journal"),
+            waited,
+            Bound::Under(10.0),
+        );
     }
     let mut rig = Rig::new(&ORGANISATION, &[])?;
     rig.export()?;

@@ -5,6 +5,7 @@ mod killed;
 mod limits;
 mod outage;
 mod plan;
+mod samples;
 
 use acceptance::{
     CONNECTION, TestAgent,
@@ -35,7 +36,13 @@ fn every_kind_of_order_is_carried_out_and_reported_in_order() {
     let gone = agent.org(|org| org.add_group("Gone"));
     let orders = [
         added_user("1", "new@example.com"),
-        order("2", "Modified", "User", &user, json!({"profile_department": "Ops", "Groups_add": [{acceptance::orders::GROUP_ID: group}]})),
+        order(
+            "2",
+            "Modified",
+            "User",
+            &user,
+            json!({"profile_department": "Ops", "Groups_add": [{acceptance::orders::GROUP_ID: group}]}),
+        ),
         order("3", "Added", "Group", "", json!({"profile_name": "Made", "Users_add": [user]})),
         order("4", "Modified", "Application", &app, json!({"Groups_add": [{acceptance::orders::GROUP_ID: group}]})),
         order("5", "Deleted", "Group", &gone, json!({})),

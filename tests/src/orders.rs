@@ -37,7 +37,8 @@ pub fn order(id: &str, change: &str, entity: &str, key: &str, changes: Value) ->
 
 /// A new user.
 pub fn added_user(id: &str, login: &str) -> Value {
-    let names = json!({ "profile_login": login, "profile_email": login, "profile_firstName": "A", "profile_lastName": id });
+    let names =
+        json!({ "profile_login": login, "profile_email": login, "profile_firstName": "A", "profile_lastName": id });
     order(id, "Added", "User", "", names)
 }
 

@@ -8,8 +8,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 

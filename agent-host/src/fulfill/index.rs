@@ -393,9 +393,9 @@ fn root(parents: &mut [u32], mut at: u32) -> u32 {
 }
 
 pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    let digest = parts.into_iter().fold(Sha256::new(), |digest, part| {
-        digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
-    });
+    let digest = parts
+        .into_iter()
+        .fold(Sha256::new(), |digest, part| digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part));
     let digest = digest.finalize();
     u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
 }

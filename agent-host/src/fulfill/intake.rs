@@ -85,7 +85,8 @@ impl Intake {
                     self.reject(&source, reason, moves)?;
                 }
                 Err(Unreadable::Io(error)) => {
-                    return Err(error).with_context(|| format!("cannot read the orders in `{}`", source.path.display()));
+                    return Err(error)
+                        .with_context(|| format!("cannot read the orders in `{}`", source.path.display()));
                 }
                 Err(error @ Unreadable::CutShort { .. }) if source.root.is_some() && moves => {
                     tokio::time::sleep(STILL_WRITTEN).await;

@@ -51,8 +51,8 @@ pub(super) async fn report(
 /// not, and its orders are reported by the present run.
 pub(super) async fn settle(store: &Store, connection: &str, now_ms: i64) -> anyhow::Result<()> {
     for run in store.unpublished_runs(connection).await? {
-        let is_there = !run.results.is_empty()
-            && digest_of(Path::new(&run.results)).is_ok_and(|digest| digest == run.digest);
+        let is_there =
+            !run.results.is_empty() && digest_of(Path::new(&run.results)).is_ok_and(|digest| digest == run.digest);
         if is_there {
             store.publish_results(run.id, now_ms).await?;
         } else {
@@ -77,7 +77,8 @@ async fn write(store: &Store, run: i64, path: &Path) -> anyhow::Result<(PathBuf,
                 _ => tally.errored += 1,
             }
             tally.unchanged += u64::from(order.state == "Executed" && !order.changed);
-            let line = [&order.id, &order.state, &order.message, &order.change_type, &order.owner_id, &order.owner_type];
+            let line =
+                [&order.id, &order.state, &order.message, &order.change_type, &order.owner_id, &order.owner_type];
             Ok(csv.write_record(line)?)
         })
         .await?;

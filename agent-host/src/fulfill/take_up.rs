@@ -69,7 +69,8 @@ impl<'a> OrderReader<'a> {
                 (Task::Refuse(why), Vec::new())
             }
             (Verdict::Ambiguous(other), _) => {
-                let why = format!("{} has the same id and says something else; neither is carried out", self.named(other));
+                let why =
+                    format!("{} has the same id and says something else; neither is carried out", self.named(other));
                 (Task::Refuse(why), Vec::new())
             }
             (Verdict::Repeats(other), _) => {

@@ -98,7 +98,8 @@ mod tests {
             fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             fs::write(root.join(path), "[]").unwrap();
         }
-        let found: Vec<_> = files_in(root).unwrap().iter().map(|it| it.strip_prefix(root).unwrap().to_owned()).collect();
+        let found: Vec<_> =
+            files_in(root).unwrap().iter().map(|it| it.strip_prefix(root).unwrap().to_owned()).collect();
         assert_eq!(found, ["b/1.json", "2.JSON", "a/3.json"].map(PathBuf::from));
         assert!(files_in(&root.join("missing")).unwrap().is_empty());
     }

@@ -197,14 +197,17 @@ impl Vocabulary<'_> {
     fn reference(&self, navigation: &Navigation, property: &str, value: &Value) -> Result<RecordKey, String> {
         let names = self.names_of_other(navigation);
         let found = match value {
-            Value::Object(members) => names.iter().find_map(|(name, column)| {
-                Some(((*column).to_owned(), member(members, (*name)?).and_then(plain)?))
-            }),
+            Value::Object(members) => names
+                .iter()
+                .find_map(|(name, column)| Some(((*column).to_owned(), member(members, (*name)?).and_then(plain)?))),
             other => names.first().and_then(|(_, column)| Some(((*column).to_owned(), plain(other)?))),
         };
         found.map(|(column, value)| RecordKey { column, value }).ok_or_else(|| {
             let key = names.iter().find_map(|(name, _)| *name).unwrap_or("key");
-            format!("a reference in `{property}` does not say which `{}` it is: its `{key}` is missing", navigation.other)
+            format!(
+                "a reference in `{property}` does not say which `{}` it is: its `{key}` is missing",
+                navigation.other
+            )
         })
     }
 

@@ -87,9 +87,14 @@ pub(crate) struct Scanner<R> {
 enum State {
     Start,
     /// Between the members of the root; whether a comma must come first.
-    Root { more: bool },
+    Root {
+        more: bool,
+    },
     /// Between the elements of a list.
-    List { in_root: bool, more: bool },
+    List {
+        in_root: bool,
+        more: bool,
+    },
     End,
 }
 
@@ -388,13 +393,22 @@ mod tests {
     #[test]
     fn orders_are_found_wherever_they_may_be() {
         let cases: [(&str, &[&str]); 8] = [
-            (r#"{"ProvisioningOrdersList":[{"a":"]}\"","b":[{}]} , {"c":1}]}"#, &[r#"{"a":"]}\"","b":[{}]}"#, r#"{"c":1}"#]),
+            (
+                r#"{"ProvisioningOrdersList":[{"a":"]}\"","b":[{}]} , {"c":1}]}"#,
+                &[r#"{"a":"]}\"","b":[{}]}"#, r#"{"c":1}"#],
+            ),
             (r#"{"ProvisioningOrdersList":[]}"#, &[]),
             (r#"{"before":{"x":[1]},"provisioningorderslist":[{"a":1}],"after":null}"#, &[r#"{"a":1}"#]),
-            (r#"{"ProvisioningOrdersList":null,"ChangeType":"Added"}"#, &[r#"{"ProvisioningOrdersList":null,"ChangeType":"Added"}"#]),
+            (
+                r#"{"ProvisioningOrdersList":null,"ChangeType":"Added"}"#,
+                &[r#"{"ProvisioningOrdersList":null,"ChangeType":"Added"}"#],
+            ),
             ("\u{feff} [ {\"a\":1},5 ]\n", &["{\"a\":1}", "5"]),
             ("\u{feff}{\"ChangeType\":\"Added\"}\n", &["{\"ChangeType\":\"Added\"}"]),
-            ("  {\"Changes\":{},\"ResourceType\":{\"Identifier\":\"é\"}}", &["{\"Changes\":{},\"ResourceType\":{\"Identifier\":\"é\"}}"]),
+            (
+                "  {\"Changes\":{},\"ResourceType\":{\"Identifier\":\"é\"}}",
+                &["{\"Changes\":{},\"ResourceType\":{\"Identifier\":\"é\"}}"],
+            ),
             ("[]", &[]),
         ];
         for (text, orders) in cases {

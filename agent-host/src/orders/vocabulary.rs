@@ -134,9 +134,10 @@ impl<'a> Vocabulary<'a> {
             entity.name.eq_ignore_ascii_case(&navigation.other) && table.is_none_or(|table| entity.table == table)
         };
         if let Some(entity) = self.entities.iter().find(of_other) {
-            let named = navigation.other_property.as_deref().and_then(|property| {
-                Some((property, (*entity.properties.get(&property.to_lowercase())?)?))
-            });
+            let named = navigation
+                .other_property
+                .as_deref()
+                .and_then(|property| Some((property, (*entity.properties.get(&property.to_lowercase())?)?)));
             let names = named.into_iter().chain(entity.key).chain(entity.unique.iter().copied());
             return names.map(|(property, column)| (Some(property), column)).collect();
         }

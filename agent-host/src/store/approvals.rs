@@ -36,8 +36,7 @@ impl Store {
     pub async fn approval_of(&self, connection: &str, digest: &str, now_ms: i64) -> anyhow::Result<Option<Approval>> {
         let statement = "SELECT code, digest, expires_ms, used_ms, spent_ms FROM approvals \
              WHERE connection = $1 AND digest = $2 AND spent_ms IS NULL ORDER BY issued_ms DESC";
-        let rows: Vec<Row> =
-            sqlx::query_as(statement).bind(connection).bind(digest).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = sqlx::query_as(statement).bind(connection).bind(digest).fetch_all(&self.pool).await?;
         let mut approvals = rows.into_iter().map(|row| approval(row, now_ms));
         Ok(approvals.find(|it| matches!(it.state, ApprovalState::Offered | ApprovalState::Used)))
     }

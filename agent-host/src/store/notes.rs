@@ -66,8 +66,18 @@ pub struct Notes {
 
 #[derive(Debug)]
 enum Note {
-    Begun { place: OrderPlace, step: String, at_ms: i64, safe: Safe },
-    Done { place: OrderPlace, step: String, at_ms: i64, result: String },
+    Begun {
+        place: OrderPlace,
+        step: String,
+        at_ms: i64,
+        safe: Safe,
+    },
+    Done {
+        place: OrderPlace,
+        step: String,
+        at_ms: i64,
+        result: String,
+    },
     Outcome(Outcome),
     /// Nothing: asks whether all that came before is kept.
     Flush(Safe),

@@ -127,8 +127,7 @@ impl Store {
     pub async fn unpublished_runs(&self, connection: &str) -> anyhow::Result<Vec<UnpublishedRun>> {
         let statement = "SELECT id, COALESCE(results, ''), COALESCE(results_digest, '') FROM runs \
              WHERE connection = $1 AND ended_ms IS NULL ORDER BY id";
-        let rows: Vec<(i64, String, String)> =
-            sqlx::query_as(statement).bind(connection).fetch_all(&self.pool).await?;
+        let rows: Vec<(i64, String, String)> = sqlx::query_as(statement).bind(connection).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|(id, results, digest)| UnpublishedRun { id, results, digest }).collect())
     }
 

@@ -87,9 +87,9 @@ impl Scope<'_> {
         if !capability.sides.is_empty() {
             return Ok(Some(NavigationPlace::Links { table, side: self.side(capability, mapped, own)? }));
         }
-        let is_own = self.target(own).is_ok_and(|(of, column)| {
-            of.eq_ignore_ascii_case(table) && column.eq_ignore_ascii_case(&own.name)
-        });
+        let is_own = self
+            .target(own)
+            .is_ok_and(|(of, column)| of.eq_ignore_ascii_case(table) && column.eq_ignore_ascii_case(&own.name));
         Ok(is_own.then(|| NavigationPlace::Column { table, column: other.name.clone() }))
     }
 }

@@ -22,7 +22,8 @@ fn a_file_that_cannot_be_read_is_put_aside_with_the_reason_and_the_others_go_on(
     let report = run.json();
     assert_eq!((&report["executed"], &report["errored"]), (&json!(1), &json!(0)));
     assert_eq!(report["rejected"].as_array().map(Vec::len), Some(4), "{report}");
-    let reason = |name: &str| fs::read_to_string(agent.orders_folder().join(format!("Rejected/{name}.error.txt"))).unwrap();
+    let reason =
+        |name: &str| fs::read_to_string(agent.orders_folder().join(format!("Rejected/{name}.error.txt"))).unwrap();
     assert!(reason("1.json").starts_with("line 2, column 1"), "{}", reason("1.json"));
     assert!(reason("3.json").contains("ends before"), "{}", reason("3.json"));
     assert!(reason("sub/4.json").contains("ends before"), "{}", reason("sub/4.json"));
@@ -58,7 +59,8 @@ fn a_named_file_stays_and_a_named_folder_is_emptied() {
 fn standard_input_is_kept_as_a_file_until_its_orders_are_reported() {
     let agent = agent();
     let give = |arguments: &[&str], text: &str| {
-        let mut command = agent.command(&[&["fulfill", CONNECTION, "--format", "json", "--orders", "-"], arguments].concat());
+        let mut command =
+            agent.command(&[&["fulfill", CONNECTION, "--format", "json", "--orders", "-"], arguments].concat());
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         Run::from(child.wait_with_output().unwrap())
@@ -70,7 +72,8 @@ fn standard_input_is_kept_as_a_file_until_its_orders_are_reported() {
     let report = give(&[], &orders).must_exit(0).json();
     let text = fs::read_to_string(report["results"].as_str().unwrap()).unwrap();
     assert_eq!(results(&text)["1"].0, "Executed");
-    let kept: Vec<_> = fs::read_dir(agent.orders_folder().join("Completed")).unwrap().map(|it| it.unwrap().path()).collect();
+    let kept: Vec<_> =
+        fs::read_dir(agent.orders_folder().join("Completed")).unwrap().map(|it| it.unwrap().path()).collect();
     assert!(kept.len() == 1 && kept[0].to_string_lossy().ends_with("_stdin.json"), "{kept:?}");
     #[cfg(unix)]
     {

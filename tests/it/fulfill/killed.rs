@@ -52,7 +52,9 @@ impl State {
             let text = agent.csv(table);
             let mut reader = csv::Reader::from_reader(text.as_bytes());
             let header = reader.headers().unwrap().clone();
-            let line = |line: csv::StringRecord| header.iter().map(str::to_owned).zip(line.iter().map(str::to_owned)).collect();
+            let line = |line: csv::StringRecord| {
+                header.iter().map(str::to_owned).zip(line.iter().map(str::to_owned)).collect()
+            };
             reader.records().map(|record| line(record.unwrap())).collect()
         };
         agent.export(&["--accept-shrink"]).must_exit(0);
@@ -73,7 +75,8 @@ impl State {
         let members = exported("groupsusers").into_iter().filter(|it| names[&it["groupId"]] != "Everyone");
         state.members = members.map(|it| (names[&it["groupId"]].clone(), logins[&it["userId"]].clone())).collect();
         let assignments = exported("groupsapps").into_iter();
-        state.assignments = assignments.map(|it| (labels[&it["appId"]].clone(), names[&it["groupId"]].clone())).collect();
+        state.assignments =
+            assignments.map(|it| (labels[&it["appId"]].clone(), names[&it["groupId"]].clone())).collect();
         state
     }
 }
@@ -86,9 +89,16 @@ fn orders(agent: &TestAgent, chance: &mut Chance, state: &mut State) -> Vec<Valu
         let groups: Vec<(String, String)> = (0..12).map(|n| (format!("Target {n}"), String::new())).collect();
         (users, groups, org.app_ids())
     });
-    let groups: Vec<(String, String)> =
-        groups.into_iter().map(|(name, _)| { let id = agent.org(|org| org.group_id(&name)).unwrap(); (name, id) }).collect();
-    let label = |app: &str| agent.csv("apps").lines().find(|it| it.starts_with(app)).unwrap().rsplit(',').next().unwrap().to_owned();
+    let groups: Vec<(String, String)> = groups
+        .into_iter()
+        .map(|(name, _)| {
+            let id = agent.org(|org| org.group_id(&name)).unwrap();
+            (name, id)
+        })
+        .collect();
+    let label = |app: &str| {
+        agent.csv("apps").lines().find(|it| it.starts_with(app)).unwrap().rsplit(',').next().unwrap().to_owned()
+    };
     let mut made = Vec::new();
     for number in 0..ORDERS {
         let id = number.to_string();
@@ -107,7 +117,13 @@ fn orders(agent: &TestAgent, chance: &mut Chance, state: &mut State) -> Vec<Valu
             2 => {
                 let name = format!("Made {number}");
                 state.groups.insert(name.clone(), json!("by order"));
-                made.push(order(&id, "Added", "Group", "", json!({"profile_name": name, "profile_description": "by order"})));
+                made.push(order(
+                    &id,
+                    "Added",
+                    "Group",
+                    "",
+                    json!({"profile_name": name, "profile_description": "by order"}),
+                ));
             }
             3 | 4 => {
                 let (login, user) = users.swap_remove(chance.below(users.len()));
@@ -173,7 +189,9 @@ fn orders_have_their_effect_once_however_often_the_process_is_killed() {
         agent.sandbox.clear_faults();
         let lost = chance.below(3) == 0;
         if lost {
-            agent.sandbox.add_fault(Fault::new(FaultAction::LoseAnswer).on(["POST", "PUT"][chance.below(2)], "/api/v1/"));
+            agent
+                .sandbox
+                .add_fault(Fault::new(FaultAction::LoseAnswer).on(["POST", "PUT"][chance.below(2)], "/api/v1/"));
         }
         let wanted = agent.sandbox.faults_hit() + 1;
         agent.sandbox.add_fault(moment(&mut chance));
@@ -220,7 +238,10 @@ fn orders_have_their_effect_once_however_often_the_process_is_killed() {
         }
     }
     assert_eq!(created, ORDERS * 3 / 10, "seed {SEED}: each account and group was made once");
-    let twice: Vec<_> = effects.iter().filter(|((method, path), count)| **count > 1 && !(method == "DELETE" && path.starts_with("/api/v1/users/"))).collect();
+    let twice: Vec<_> = effects
+        .iter()
+        .filter(|((method, path), count)| **count > 1 && !(method == "DELETE" && path.starts_with("/api/v1/users/")))
+        .collect();
     assert!(twice.is_empty(), "seed {SEED}: {twice:?}");
     let deletes = effects.iter().filter(|((method, path), _)| method == "DELETE" && path.starts_with("/api/v1/users/"));
     assert!(deletes.map(|(_, count)| *count).all(|count| count <= 2), "seed {SEED}: deactivated, then deleted");

@@ -17,7 +17,13 @@ fn the_plan_tells_every_change_and_sends_nothing() {
     agent.fulfill(&[]).must_exit(0);
     let orders = [
         added_user("1", "new@example.com"),
-        order("2", "Modified", "User", &user, json!({"profile_lastName": "Else", "profile_firstName": "So", "Groups_add": [group]})),
+        order(
+            "2",
+            "Modified",
+            "User",
+            &user,
+            json!({"profile_lastName": "Else", "profile_firstName": "So", "Groups_add": [group]}),
+        ),
         order("3", "Modified", "User", &user, json!({"profile_lastName": "Me"})),
         order("4", "Deleted", "Group", &group, json!({})),
         order("5", "Modified", "User", "00unone", json!({"profile_lastName": "x"})),
