@@ -2,29 +2,37 @@
 //!
 //! What is repeated: refusals for frequency (after the wait they ask for), failures of the gateway and of the network,
 //! answers that are cut or no JSON. What is not: everything Okta refuses for its content. One line is logged for each
-//! repetition; a failure is the caller's to report. The token is sent to the configured origin alone.
+//! repetition; a failure is the caller's to report. Each attempt is signed for itself, and credentials are sent to the
+//! configured origin alone.
+
+mod answer;
+mod sign_in;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use connector_api::{BucketTraffic, Error, ErrorKind, TableProgress, Traffic};
 use reqwest::{
-    Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    Method, Response,
+    header::{ACCEPT, CONTENT_TYPE, LOCATION},
     redirect::Policy,
 };
 use tokio::sync::Notify;
+use zeroize::Zeroize;
 
+use self::answer::{in_words, limit_headers, read_body, text_of};
 use crate::{
-    clock::Clock,
+    auth::{Pass, Tried},
+    clock::{Clock, ServerTime},
     cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
     patience::Patience,
     settings::{OktaSettings, is_loopback},
+    tables::bucket,
 };
 
 /// The largest answer that is read, after decompression.
@@ -65,8 +73,8 @@ pub(crate) struct Answer<T> {
 pub(crate) struct Client {
     http: reqwest::Client,
     settings: OktaSettings,
-    authorization: HeaderValue,
     clock: Arc<dyn Clock>,
+    server_time: ServerTime,
     state: Mutex<State>,
     /// Signalled whenever a request has ended.
     ended: Notify,
@@ -137,10 +145,10 @@ impl Client {
             has_succeeded: false,
         };
         Ok(Self {
-            authorization: settings.auth.header_value()?,
             http,
             settings,
             clock,
+            server_time: ServerTime::unknown(),
             state: Mutex::new(state),
             ended: Notify::new(),
             idle_buffers: Mutex::default(),
@@ -157,11 +165,25 @@ impl Client {
         request: &mut Request,
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Result<Answer<T>, Failure> {
-        let mut patience = Patience::new(self.settings.retry_budget);
+        self.exchange(request, None, read).await
+    }
+
+    /// The same with a pass that is given; otherwise each attempt has the one it needs.
+    async fn exchange<T>(
+        &self,
+        request: &mut Request,
+        given: Option<Pass>,
+        read: impl Fn(&str) -> serde_json::Result<T>,
+    ) -> Result<Answer<T>, Failure> {
+        let (mut patience, mut tried) = (Patience::new(self.settings.retry_budget), Tried::default());
         loop {
+            let pass = match &given {
+                Some(pass) => pass.clone(),
+                None => self.pass_for(request).await?,
+            };
             let flight = self.admitted(request).await;
             let started = self.clock.now();
-            let (outcome, asked_wait) = self.attempt(request, &read, flight).await;
+            let (outcome, asked_wait) = self.attempt(request, &pass, &read, flight).await;
             let took = self.clock.now() - started;
             let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
@@ -170,6 +192,7 @@ impl Client {
                     return Ok(answer);
                 }
                 Outcome::Final(error) => return Err(error.into()),
+                Outcome::Refused(refusal) if self.signs_anew(&pass, &refusal, &mut tried) => continue,
                 // Where Okta has answered before, a page that is not found by others is nonsense in between.
                 Outcome::Refused(refusal) if !(refusal.is_transient() || has_answered && refusal.is_foreign_404()) => {
                     return Err(Failure::Refused(refusal));
@@ -276,10 +299,11 @@ impl Client {
     async fn attempt<T>(
         &self,
         request: &Request,
+        pass: &Pass,
         read: impl Fn(&str) -> serde_json::Result<T>,
         flight: Flight<'_>,
     ) -> (Outcome<T>, Option<Duration>) {
-        let (outcome, headers) = match self.send(request).await {
+        let (outcome, headers) = match self.send(request, pass).await {
             Err(error) => (Outcome::Fault(in_words(&error)), None),
             Ok(response) => {
                 let headers = limit_headers(response.headers());
@@ -298,14 +322,14 @@ impl Client {
         (outcome, wait)
     }
 
-    async fn send(&self, request: &Request) -> reqwest::Result<Response> {
+    async fn send(&self, request: &Request, pass: &Pass) -> reqwest::Result<Response> {
         // Set apart, path and query cannot change where the request goes, whatever a link holds.
         let mut url = self.settings.server.clone();
         let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut builder =
-            self.http.get(url).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
+        let method = if let Pass::Key(_) = pass { Method::POST } else { Method::GET };
+        let mut builder = self.signed(pass, method, url).header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
         }
@@ -320,6 +344,7 @@ impl Client {
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Outcome<T> {
         let status = response.status();
+        let challenge = self.learn(response.headers(), headers);
         if status.as_u16() == 429 {
             return Outcome::Throttled(headers);
         }
@@ -332,7 +357,8 @@ impl Client {
             // What can be read of the body is enough: the status tells what to do.
             let _ = read_body(response, &mut body, MAX_REFUSAL_BYTES).await;
             let redact = |text: &str| self.settings.auth.redact(text);
-            return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
+            let refusal = Refusal::read(status.as_u16(), &body, &request_id, redact);
+            return Outcome::Refused(Refusal { challenge, of_app: self.settings.auth.app().is_some(), ..refusal });
         }
         let next = match next_link(response.headers()) {
             Ok(next) => next,
@@ -351,6 +377,9 @@ impl Client {
                 Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
             },
         };
+        if request.bucket == bucket::TOKEN {
+            body.zeroize();
+        }
         body.clear();
         let mut idle = self.buffers();
         if idle.len() < MAX_IDLE_BUFFERS && body.capacity() <= MAX_IDLE_BYTES {
@@ -427,55 +456,9 @@ impl Drop for Flight<'_> {
     }
 }
 
-/// Reads a body into `body`, up to `max_bytes`.
-async fn read_body(mut response: Response, body: &mut Vec<u8>, max_bytes: usize) -> Result<(), String> {
-    let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
-    body.reserve(announced.unwrap_or(0).min(max_bytes));
-    while let Some(chunk) = response.chunk().await.map_err(|error| in_words(&error))? {
-        if body.len() + chunk.len() > max_bytes {
-            return Err(format!("the answer is larger than {max_bytes} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(())
-}
-
-/// A transport error in one line, from the outermost to the innermost cause, without the address.
-fn in_words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        causes.push(inner.to_string());
-        cause = inner.source();
-    }
-    let what = if error.is_connect() { "no connection" } else { "the answer was cut off" };
-    causes.last().map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
-}
-
 /// Path and query of a smaller page, if that is what Okta's refusal asks for.
 fn smaller_page(request: &Request, refusal: &Refusal) -> Option<String> {
     refusal.asks_for_smaller_page().then(|| with_half_limit(&request.target, request.smallest_limit)).flatten()
-}
-
-fn limit_headers(headers: &HeaderMap) -> LimitHeaders {
-    fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-        headers.get(name)?.to_str().ok()?.trim().parse().ok()
-    }
-    let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    LimitHeaders {
-        limit: number(headers, "x-rate-limit-limit"),
-        remaining: number(headers, "x-rate-limit-remaining"),
-        reset: number(headers, "x-rate-limit-reset"),
-        date: date.and_then(|date| i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()),
-        retry_after: number(headers, RETRY_AFTER.as_str()),
-    }
-}
-
-fn text_of(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn millis(time: Duration) -> u64 {

@@ -3,13 +3,13 @@
 mod clock;
 mod governor;
 mod patience;
+mod tables;
 mod auth;
 mod settings;
 mod error;
 mod cursor;
 mod client;
 mod paging;
-mod tables;
 mod cells;
 mod lists;
 mod pages;
@@ -63,6 +63,7 @@ impl Connector for OktaConnector {
     }
 
     async fn test_connection(&self, tables: &[Table]) -> Result<ConnectionReport> {
+        self.client.sign_in(tables).await?;
         let report = check::check(&self.client, tables).await?;
         schema::resolve(&self.client, tables).await?;
         Ok(report)
@@ -73,10 +74,12 @@ impl Connector for OktaConnector {
     }
 
     fn export<'a>(&'a self, tables: &'a [Table]) -> ExportStream<'a> {
+        self.client.will_read(tables);
         export::stream(&self.client, tables)
     }
 
     async fn plan(&self, tables: &[Table]) -> Result<ExportPlan> {
+        self.client.will_read(tables);
         schema::resolve(&self.client, tables).await?;
         plan::plan(&self.client, tables).await
     }

@@ -16,6 +16,8 @@ pub(crate) mod bucket {
     pub(crate) const APPS: &str = "/api/v1/apps";
     pub(crate) const APP: &str = "/api/v1/apps/{id}";
     pub(crate) const REST: &str = "/api/v1";
+    /// Access tokens of service apps.
+    pub(crate) const TOKEN: &str = "/oauth2/v1/token";
     /// `/.well-known` is not charged.
     pub(crate) const FREE: &str = "/.well-known";
 }
