@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::auth::Challenge;
 
-/// What to do when a service app is let in and sees nothing: it has scopes, and no role.
-pub(crate) const APP_NEEDS_ROLE: &str = "grant the app an admin role that may do this, such as Read-only Administrator for \
+/// What to do when a service app is let in and then denied: most often it has scopes, and no role.
+const APP_NEEDS_ROLE: &str = "grant the app an admin role that may do this, such as Read-only Administrator for \
                                          reading (Admin roles, on the app's page in Okta's admin console)";
 
 /// Why a request came to nothing.

@@ -1,7 +1,7 @@
 //! A service app of Okta's: signs in with a key of its own, holds access tokens, and signs requests with them.
 //!
-//! Makes no request. A token is asked for when a request needs a scope that none has: for all scopes wanted so far that
-//! no token has, or, where Okta refuses those together, for the one alone, so that the missing one is known by name.
+//! Makes no request. A token is asked for when a request needs a scope that none has: for it together with all that are
+//! wanted, or, where Okta refuses those together, for the one alone, so that the missing one is known by name.
 //! Sources: RFC 6749 §4.4, RFC 7523, RFC 9449, Okta's "Implement OAuth for Okta with a service app".
 
 use std::{
@@ -147,21 +147,20 @@ impl App {
         self.state().tokens.iter().find(|token| token.is_good_for(scope, now)).cloned()
     }
 
-    /// What to ask for when a request needs `scope`.
+    /// What to ask for when a request needs `scope`: with it everything else that is wanted, if it is; else it alone.
     pub(crate) fn to_ask_for(&self, scope: Scope, now: Duration) -> Asked {
         if let Some(scopes) = &self.scopes {
             return Asked::Set(scopes.clone());
         }
         let state = self.state();
-        let mut scopes: Vec<Scope> = if state.one_by_one { Vec::new() } else { state.wanted.iter().copied().collect() };
-        scopes.retain(|wanted| !state.tokens.iter().any(|token| token.is_good_for(*wanted, now)));
-        let has_manage = |read: &Scope| state.wanted.iter().any(|wanted| wanted != read && wanted.includes(*read));
-        let needed = *state.wanted.iter().find(|wanted| wanted.includes(scope) && **wanted != scope).unwrap_or(&scope);
-        scopes.retain(|wanted| !has_manage(wanted));
-        if !scopes.contains(&needed) {
-            scopes.push(needed);
+        let widest = |scope: Scope| state.wanted.iter().copied().find(|wanted| *wanted > scope && wanted.includes(scope));
+        let needed = widest(scope).unwrap_or(scope);
+        if state.one_by_one || !state.wanted.contains(&needed) {
+            return Asked::Scopes(vec![needed]);
         }
-        Asked::Scopes(scopes)
+        let is_new = |wanted: &Scope| !state.tokens.iter().any(|token| token.is_good_for(*wanted, now));
+        let wanted = state.wanted.iter().copied();
+        Asked::Scopes(wanted.filter(|wanted| widest(*wanted).is_none() && is_new(wanted)).collect())
     }
 
     /// Okta refused what was asked for. Whether each scope is to be asked for alone from now on.

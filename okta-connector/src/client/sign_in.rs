@@ -16,7 +16,7 @@ use crate::{
     auth::{App, Asked, Challenge, DPoP, Pass, Scope, TOKEN_PATH, TokenAnswer, Tried},
     error::{Failure, Refusal},
     governor::{Lane, LimitHeaders},
-    tables::bucket,
+    tables::{USERS, bucket, right_to_read},
 };
 
 impl Client {
@@ -82,6 +82,17 @@ impl Client {
     /// The time in seconds since 1970 by the server's clock, as far as its answers told.
     pub(crate) fn server_now(&self) -> i64 {
         self.server_time.now(&*self.clock)
+    }
+
+    /// The list of users came empty: every organisation has users, so the credentials lack a role, though nothing is
+    /// refused.
+    pub(crate) fn sees_nobody(&self) -> Error {
+        let app = self.settings.auth.app();
+        let message = match app {
+            Some(app) => format!("the app `{}` sees no user at all: it has the scope, and no admin role", app.client_id()),
+            None => "the token sees no user at all".to_owned(),
+        };
+        Error::new(ErrorKind::Credentials, message).with_hint(right_to_read(USERS, app.is_some()))
     }
 
     /// An access token with the scope: one that is at hand, or a new one.
