@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::org::{Org, complete, user_target};
+use crate::org::{Goal, Org, complete, user_target};
 use crate::profile;
 use crate::raw::Fields;
 use crate::routes::credentials::{self, Given};
@@ -15,7 +15,7 @@ use crate::search::{self, Atom, Expression, Grammar, Operator, Record};
 use crate::user::{Status, User};
 use crate::wire::{Answer, Call, Limit, Outcome, Page};
 
-const LIMIT: Limit = Limit { default: 200, min: 1, max: 200 };
+pub(crate) const LIMIT: Limit = Limit { default: 200, min: 1, max: 200 };
 const Q_LIMIT: Limit = Limit { default: 10, min: 1, max: 200 };
 
 /// `search` knows everything but the last login and the last password change; `co` only names, email and login.
@@ -141,7 +141,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str) -> Outcome {
     if call.if_match.as_ref().is_some_and(|wanted| *wanted != etag(org, user)) {
         return Err(ApiError::coded("E0000231"));
     }
-    if user.status == Status::Deprovisioned {
+    if user.status == Status::Deprovisioned && !org.deactivated_updatable {
         return Err(ApiError::coded("E0000038"));
     }
     let (login, mut type_id) = (user.attribute("login").into_owned(), user.type_id.to_string());
@@ -209,12 +209,9 @@ pub(crate) fn note(call: &Call, org: &mut Org, row: u32, events: &[&str]) {
     }
 }
 
-/// Deactivates: direct assignments to applications go, memberships stay.
+/// Deactivates: direct assignments to applications go, memberships stay. It may take its time.
 pub(crate) fn deactivate(call: &Call, org: &mut Org, row: u32) {
-    org.set_status(row, Status::Deprovisioned, call.now);
-    for app in org.apps.iter_mut() {
-        app.users.remove(&row);
-    }
+    org.end_user(row, Goal::Status(Status::Deprovisioned), call.respond_async, call.now);
     note(call, org, row, &["user.lifecycle.deactivate"]);
 }
 
@@ -227,10 +224,11 @@ pub(crate) fn push(user: &User, fields: Option<&Fields>, omit_credentials: bool,
 
 fn delete(call: &Call, org: &mut Org, row: u32) -> Outcome {
     let Some(user) = org.users.get(row) else { return Ok(Answer::empty(204)) };
-    if user.status == Status::Deprovisioned {
-        let id = user.id.clone();
+    if org.is_under_way(row) {
+        // Okta promises nothing here: 204, and the step before goes on.
+    } else if user.status == Status::Deprovisioned {
         note(call, org, row, &["user.lifecycle.delete.initiated", "user.lifecycle.delete.completed"]);
-        org.delete_user(&id, call.now);
+        org.end_user(row, Goal::Gone, call.respond_async, call.now);
     } else {
         deactivate(call, org, row);
     }
