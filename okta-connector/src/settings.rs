@@ -239,10 +239,20 @@ mod tests {
         let settings = || ConnectionSettings::new("Okta".parse().unwrap()).with("Server", "https://example.okta.com");
         let key_at_fault = |settings| OktaSettings::read(&settings).unwrap_err().setting_key().map(str::to_owned);
         assert_eq!(key_at_fault(settings()).as_deref(), Some("ApiKey"));
-        assert_eq!(key_at_fault(settings().with("ClientId", "0oa1")).as_deref(), Some("ClientId"));
-        assert_eq!(
-            key_at_fault(settings().with("ClientId", "0oa1").with("ApiKey", "00x")).as_deref(),
-            Some("ClientId")
-        );
+        for (given, at_fault) in [
+            (&[("ClientId", "0oa1"), ("ApiKey", "00x")][..], "ClientId"),
+            (&[("ClientId", "0oa1")], "PrivateKey"),
+            (&[("ClientId", "0oa1"), ("PrivateKeyFile", "key.pem")], "PrivateKeyFile"),
+            (&[("ClientId", "<ClientId>"), ("PrivateKey", "x")], "ClientId"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x")], "PrivateKey"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("DPoP", "maybe")], "DPoP"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("Scopes", "okta.üsers.read")], "Scopes"),
+            (&[("ApiKey", "00x"), ("PrivateKey", "x")], "PrivateKey"),
+            (&[("ApiKey", "00x"), ("DPoP", "on")], "DPoP"),
+            (&[("KeyId", "k")], "KeyId"),
+        ] {
+            let settings = given.iter().fold(settings(), |settings, (key, value)| settings.with(*key, *value));
+            assert_eq!(key_at_fault(settings).as_deref(), Some(at_fault), "{given:?}");
+        }
     }
 }

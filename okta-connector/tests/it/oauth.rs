@@ -1,6 +1,9 @@
 //! Signing in as a service app: the sandbox checks every signature, nonce, scope and identifier that the connector sends.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use connector_api::{ConnectionSettings, Connector, Error, ErrorKind, Result};
+use futures::TryStreamExt;
 use okta_connector::OktaConnector;
 use okta_sandbox::{Exchange, Fault, FaultAction, KeyPair, SandboxConfig, Seed, ServiceApp};
 use serde_json::Value;
@@ -122,20 +125,20 @@ async fn nonces_are_obeyed_at_the_token_endpoint_and_at_the_api() {
     let tables = tables(&TABLES);
     let mut stream = connector.export(&tables);
     let mut records = 0;
-    while let Some(batch) = futures::TryStreamExt::try_next(&mut stream).await.unwrap() {
+    while let Some(batch) = stream.try_next().await.unwrap() {
         records += batch.records.len();
         org.world.sandbox.with_org(|org| org.rotate_dpop_nonce());
     }
-    let all: usize = expected.values().map(std::collections::BTreeMap::len).sum();
+    let all: usize = expected.values().map(BTreeMap::len).sum();
     assert_eq!(records, all);
 }
 
 #[tokio::test]
 async fn a_token_that_ends_in_mid_export_is_renewed_before() {
-    let org = Org::new(|app| app).await;
-    // Each page takes so long that the export lasts for hours.
-    let mut org = org;
-    org.world.tick = std::time::Duration::from_secs(60);
+    let config = SandboxConfig { seed: Seed::exact(300, 200, 5, 2), ..Default::default() };
+    let mut org = Org::with(config, KeyPair::rsa("key-1"), |app| app).await;
+    // Each request takes so long that the export lasts for hours.
+    org.world.tick = Duration::from_secs(5);
     org.assert_exports(&org.connector(&[]), "slow").await;
     let lasted = crate::since_start(&org.world.clock).as_secs() / 3600;
     let renewals = u64::try_from(org.sign_ins().iter().filter(|status| **status == 200).count()).unwrap();
@@ -148,7 +151,7 @@ async fn a_token_that_is_refused_is_renewed_once_and_not_forever() {
     let org = Org::new(|app| app).await;
     let connector = org.connector(&[]);
     let apps = [table("apps")];
-    export_all(&connector, &apps).await.unwrap();
+    org.assert_exports(&connector, "at first").await;
     org.world.sandbox.with_org(|org| org.end_access_tokens());
     org.assert_exports(&connector, "ended").await;
     assert_eq!(org.sign_ins().iter().filter(|status| **status == 200).count(), 1, "{:?}", org.sign_ins());
@@ -175,13 +178,13 @@ async fn a_token_that_is_refused_is_renewed_once_and_not_forever() {
 async fn each_attempt_has_a_proof_and_an_assertion_of_its_own() {
     let org = Org::new(|app| app).await;
     let sandbox = &org.world.sandbox;
+    let expected = org.world.expected(&tables(&TABLES)).await;
     // The work was done and the identifiers are used up: what is sent again must be new.
     sandbox.add_fault(Fault::new(FaultAction::LoseAnswer).on("POST", TOKEN_PATH).nth(2).times(2));
     sandbox.add_fault(Fault::new(FaultAction::LoseAnswer).on("GET", "/api/v1/users").nth(2));
     sandbox.add_fault(Fault::new(FaultAction::Html(503)).on("GET", "/api/v1/groups").nth(3));
     sandbox.add_fault(Fault::new(FaultAction::RateLimit429).on("GET", "/api/v1/apps").nth(2));
     let connector = org.connector(&[]);
-    let expected = org.world.expected(&tables(&TABLES)).await;
     let found = export_all(&connector, &tables(&TABLES)).await.unwrap_or_else(|error| panic!("{}", told(&error)));
     assert_same(&found, &expected, "struck");
     assert_eq!(sandbox.faults_hit(), 5);
