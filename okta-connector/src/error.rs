@@ -141,10 +141,9 @@ impl Refusal {
     fn into_error(self, what: &str) -> Error {
         let (kind, hint) = match (self.status, self.code.as_str()) {
             (401, "E0000015") => (ErrorKind::Rejected, "the organisation lacks this feature; ask Okta to enable it"),
-            (401, _) if self.of_app => (
-                ErrorKind::Credentials,
-                "check that the app is active, and the network zone it may be used from",
-            ),
+            (401, _) if self.of_app => {
+                (ErrorKind::Credentials, "check that the app is active, and the network zone it may be used from")
+            }
             (403, _) if self.of_app => (ErrorKind::Credentials, APP_NEEDS_ROLE),
             (401, _) => (
                 ErrorKind::Credentials,

@@ -116,8 +116,13 @@ fn app(settings: &ConnectionSettings, client_id: &str, server: &Url) -> Result<A
         return Err(Error::setting("ClientId", "`ClientId` is no client id")
             .with_hint("copy it from the app's page in Okta's admin console; it begins with 0oa"));
     }
+    if settings.secret("PrivateKey").is_some() && settings.text("PrivateKeyFile").is_some() {
+        return Err(Error::setting("PrivateKeyFile", "`PrivateKey` and `PrivateKeyFile` are both given")
+            .with_hint("keep one of them"));
+    }
     let private_key = settings.secret("PrivateKey").ok_or_else(|| {
         if settings.text("PrivateKeyFile").is_some() {
+            // The host reads files; this one did not.
             return Error::setting("PrivateKeyFile", "`PrivateKeyFile` was not read")
                 .with_hint("put the key itself into `PrivateKey`");
         }
@@ -243,6 +248,7 @@ mod tests {
             (&[("ClientId", "0oa1"), ("ApiKey", "00x")][..], "ClientId"),
             (&[("ClientId", "0oa1")], "PrivateKey"),
             (&[("ClientId", "0oa1"), ("PrivateKeyFile", "key.pem")], "PrivateKeyFile"),
+            (&[("ClientId", "0oa1"), ("PrivateKeyFile", "key.pem"), ("PrivateKey", "x")], "PrivateKeyFile"),
             (&[("ClientId", "<ClientId>"), ("PrivateKey", "x")], "ClientId"),
             (&[("ClientId", "0oa1"), ("PrivateKey", "x")], "PrivateKey"),
             (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("DPoP", "maybe")], "DPoP"),

@@ -153,7 +153,8 @@ impl App {
             return Asked::Set(scopes.clone());
         }
         let state = self.state();
-        let widest = |scope: Scope| state.wanted.iter().copied().find(|wanted| *wanted > scope && wanted.includes(scope));
+        let widest =
+            |scope: Scope| state.wanted.iter().copied().find(|wanted| *wanted > scope && wanted.includes(scope));
         let needed = widest(scope).unwrap_or(scope);
         if state.one_by_one || !state.wanted.contains(&needed) {
             return Asked::Scopes(vec![needed]);

@@ -122,10 +122,7 @@ impl SigningKey {
         let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let public = pair.public_key();
         let (modulus, exponent) = (public.modulus(), public.exponent());
-        Some((
-            encoded(modulus.big_endian_without_leading_zero()),
-            encoded(exponent.big_endian_without_leading_zero()),
-        ))
+        Some((encoded(modulus.big_endian_without_leading_zero()), encoded(exponent.big_endian_without_leading_zero())))
     }
 }
 
@@ -203,7 +200,8 @@ fn private_block(text: &str) -> Result<(&str, Zeroizing<String>)> {
         }
         first.get_or_insert(label);
     }
-    let cut = || refused("is cut off: its last line is missing", "paste the whole key, with its first and its last line");
+    let cut =
+        || refused("is cut off: its last line is missing", "paste the whole key, with its first and its last line");
     first.map(|label| (label, Zeroizing::default())).ok_or_else(cut)
 }
 
@@ -282,7 +280,9 @@ fn jwk_bytes(name: &str, value: Option<&str>) -> Result<Zeroizing<Vec<u8>>> {
     let missing = || refused(&format!("is a JWK without `{name}`"), "paste the whole private key as Okta showed it");
     let value = value.ok_or_else(missing)?;
     let bytes = URL_SAFE_NO_PAD.decode(value.trim_end_matches('='));
-    bytes.map(Zeroizing::new).map_err(|_| refused(&format!("is a JWK whose `{name}` is no base64url"), "paste it again"))
+    bytes
+        .map(Zeroizing::new)
+        .map_err(|_| refused(&format!("is a JWK whose `{name}` is no base64url"), "paste it again"))
 }
 
 fn without_zeros(bytes: &[u8]) -> &[u8] {

@@ -33,7 +33,8 @@ impl Scope {
     /// The scope that a request needs; `target` is its path, with or without a query.
     pub(crate) fn of(method: &Method, target: &str) -> Self {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
-        let within = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within =
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let resource = RESOURCES.iter().find(|(prefix, _)| within(prefix)).map_or("users", |(_, resource)| resource);
         Self { resource, manages: *method != Method::GET }
     }

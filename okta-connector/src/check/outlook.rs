@@ -8,10 +8,7 @@ use connector_api::Problem;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::request;
-use crate::{
-    client::Client,
-    tables::bucket,
-};
+use crate::{client::Client, tables::bucket};
 
 /// A token that ends sooner is worth a warning.
 const WARN_SECONDS: i64 = 7 * 86_400;
@@ -85,7 +82,8 @@ async fn small_shares(client: &Client, kind: &str, principals: Vec<(String, Stri
     if principals.is_empty() {
         return Vec::new();
     }
-    let filter: String = url::form_urlencoded::byte_serialize(format!("principalType eq \"{kind}\"").as_bytes()).collect();
+    let filter: String =
+        url::form_urlencoded::byte_serialize(format!("principalType eq \"{kind}\"").as_bytes()).collect();
     let target = format!("/api/v1/principal-rate-limits?filter={filter}");
     let limits: Option<Vec<PrincipalLimits>> =
         get(client, bucket::PRINCIPAL_LIMITS, &target, "asking for the share of the limits").await;

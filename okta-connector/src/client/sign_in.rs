@@ -89,7 +89,9 @@ impl Client {
     pub(crate) fn sees_nobody(&self) -> Error {
         let app = self.settings.auth.app();
         let message = match app {
-            Some(app) => format!("the app `{}` sees no user at all: it has the scope, and no admin role", app.client_id()),
+            Some(app) => {
+                format!("the app `{}` sees no user at all: it has the scope, and no admin role", app.client_id())
+            }
             None => "the token sees no user at all".to_owned(),
         };
         Error::new(ErrorKind::Credentials, message).with_hint(right_to_read(USERS, app.is_some()))
@@ -159,7 +161,9 @@ impl Client {
                 "grant the app what was asked for in Okta's admin console under Okta API Scopes of the app, or name in \
                  `Scopes` those it has"
             }
-            "invalid_dpop_proof" | "use_dpop_nonce" => "check this machine's clock; else set `DPoP` to off if the app allows it",
+            "invalid_dpop_proof" | "use_dpop_nonce" => {
+                "check this machine's clock; else set `DPoP` to off if the app allows it"
+            }
             "invalid_client" | "unauthorized_client" | "invalid_grant" | "access_denied" => {
                 "check that `ClientId` is an active app of the kind API Services in this organisation, that the public \
                  half of `PrivateKey` is registered with it and active (named by `KeyId`, where it has several), that \
