@@ -45,6 +45,7 @@ struct WithId {
 pub(crate) async fn check(client: &Client, tables: &[Table]) -> Result<ConnectionReport> {
     let mut report = ConnectionReport::default();
     report.notes.push(organisation(client).await?);
+    client.sign_in(tables).await?;
     for table in tables {
         let cannot = |why: &dyn fmt::Display| format!("`{}` cannot be read: {why}", table.name);
         let right = || right_to_read(&table.name, client.settings().auth.app().is_some());

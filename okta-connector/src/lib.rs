@@ -63,7 +63,6 @@ impl Connector for OktaConnector {
     }
 
     async fn test_connection(&self, tables: &[Table]) -> Result<ConnectionReport> {
-        self.client.sign_in(tables).await?;
         let report = check::check(&self.client, tables).await?;
         schema::resolve(&self.client, tables).await?;
         Ok(report)

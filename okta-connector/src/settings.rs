@@ -126,6 +126,10 @@ fn app(settings: &ConnectionSettings, client_id: &str, server: &Url) -> Result<A
             return Error::setting("PrivateKeyFile", "`PrivateKeyFile` was not read")
                 .with_hint("put the key itself into `PrivateKey`");
         }
+        if settings.text("PrivateKey:kty").is_some() {
+            return Error::setting("PrivateKey:kty", "`PrivateKey` is a section where a text belongs")
+                .with_hint("write the JWK as one text, or into a file that `PrivateKeyFile` names");
+        }
         Error::setting("PrivateKey", "`PrivateKey` is missing: `ClientId` signs in with a key").with_hint(
             "set `PrivateKey` or `PrivateKeyFile` to the private half of a key that is registered with the app",
         )
@@ -253,6 +257,7 @@ mod tests {
             (&[("ClientId", "0oa1"), ("PrivateKey", "x")], "PrivateKey"),
             (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("DPoP", "maybe")], "DPoP"),
             (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("Scopes", "okta.üsers.read")], "Scopes"),
+            (&[("ClientId", "0oa1"), ("PrivateKey:kty", "RSA")], "PrivateKey:kty"),
             (&[("ApiKey", "00x"), ("PrivateKey", "x")], "PrivateKey"),
             (&[("ApiKey", "00x"), ("DPoP", "on")], "DPoP"),
             (&[("KeyId", "k")], "KeyId"),

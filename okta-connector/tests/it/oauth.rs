@@ -8,7 +8,11 @@ use okta_connector::OktaConnector;
 use okta_sandbox::{Exchange, Fault, FaultAction, KeyPair, SandboxConfig, Seed, ServiceApp};
 use serde_json::Value;
 
-use crate::{TABLES, World, assert_same, export_all, table, table_of, tables};
+use crate::{
+    TABLES, World, assert_same, export_all,
+    scripted::{Answer, Scripted},
+    table, table_of, tables,
+};
 
 const CLIENT_ID: &str = "0oa1agent";
 const TOKEN_PATH: &str = "/oauth2/v1/token";
@@ -105,6 +109,22 @@ async fn an_app_that_requires_dpop_says_so_to_one_that_has_it_off() {
     let error = org.export_error(&org.connector(&[("DPoP", "off")])).await;
     assert_eq!((error.kind(), error.setting_key()), (ErrorKind::Settings, Some("DPoP")), "{}", told(&error));
     assert!(told(&error).contains("requires DPoP") && told(&error).contains("auto"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn a_token_without_dpop_is_not_used_where_it_is_demanded() {
+    let server =
+        Scripted::start(|_, _| Answer::json(200, r#"{"token_type":"Bearer","expires_in":3600,"access_token":"00a"}"#))
+            .await;
+    let settings = ConnectionSettings::new("OktaExport".parse().unwrap())
+        .with("Server", server.url.as_str())
+        .with("ClientId", CLIENT_ID)
+        .with("PrivateKey", KeyPair::ec("key-1").private_pem())
+        .with("DPoP", "on");
+    let connector = OktaConnector::open_with_clock(&settings, server.shared_clock()).unwrap();
+    let error = export_all(&connector, &[table("apps")]).await.unwrap_err();
+    assert_eq!((error.kind(), error.setting_key()), (ErrorKind::Settings, Some("DPoP")), "{}", told(&error));
+    assert_eq!(server.heads().len(), 1, "nothing was sent with it");
 }
 
 #[tokio::test]
