@@ -14,6 +14,7 @@ mod ids;
 mod journal;
 mod limits;
 mod log;
+mod login;
 mod oauth;
 mod org;
 mod payload;

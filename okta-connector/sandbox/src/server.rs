@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -63,14 +63,14 @@ impl Drop for Flight<'_> {
 
 /// Answers one request; an error closes the connection without a byte.
 pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Payload>> {
-    let arrived = Instant::now();
+    // Half of the way there and half of it back: a caller that leaves may have had its effect or not.
+    let (there, back) = (shared.delay(shared.latency / 2), shared.delay(shared.latency));
     let in_flight = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
     let _flight = Flight(&shared.in_flight);
     shared.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
     let (head, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
-    // Half of the way there and half of it back: a caller that leaves may have had its effect or not.
-    shared.wait(arrived + shared.latency / 2).await;
+    there.await;
     let call = call(&head, body, shared.clock.now_millis());
     let bucket = bucket(&call.method, &call.segments);
     let mut exchange = Exchange {
@@ -113,14 +113,18 @@ pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io
     if let Some(FaultAction::SlowFirstByte(wait)) = fault {
         tokio::time::sleep(wait).await;
     }
-    shared.wait(arrived + shared.latency).await;
+    back.await;
     response.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
 }
 
 impl Shared {
-    async fn wait(&self, until: Instant) {
-        if !self.latency.is_zero() {
-            tokio::time::sleep_until(until.into()).await;
+    /// Ends so long after this call, not after the first await.
+    fn delay(&self, long: Duration) -> impl Future<Output = ()> + use<> {
+        let sleep = (!long.is_zero()).then(|| tokio::time::sleep(long));
+        async move {
+            if let Some(sleep) = sleep {
+                sleep.await;
+            }
         }
     }
 
