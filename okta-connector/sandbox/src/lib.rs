@@ -54,7 +54,7 @@ pub use clock::Clock;
 pub use faults::{Fault, FaultAction, FaultMatch};
 pub use journal::Exchange;
 pub use limits::Limits;
-pub use oauth::{KeyPair, ServiceApp};
+pub use oauth::{KeyPair, ServiceApp, WebApp};
 pub use org::{Counts, Org};
 pub use seed::{Members, Seed};
 pub use user::Status;

@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::faults::{FaultAction, Faults};
 use crate::journal::{Exchange, Journal};
 use crate::limits::{Buckets, Standing, bucket};
-use crate::oauth::Credentials;
+use crate::oauth::{Credentials, signin};
 use crate::org::Org;
 use crate::payload::Payload;
 use crate::principal::{Principal, View};
@@ -31,7 +31,8 @@ use crate::wire::{Answer, Call, Outcome};
 /// The largest request body read.
 const LARGEST_BODY: usize = 4 << 20;
 
-const TOKEN_ENDPOINT: [&str; 3] = ["oauth2", "v1", "token"];
+/// Below this, requests bring their own proof of who sends them.
+const OPEN: [&str; 2] = ["oauth2", "v1"];
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -151,10 +152,14 @@ impl Shared {
             }
         };
         if call.segments.first().is_some_and(|first| first == ".well-known") {
-            let outcome = self.route(&call, exchange);
+            let outcome = match call.segments.get(1).map(String::as_str) {
+                Some("openid-configuration") => Ok(signin::discovery(&credentials.host)),
+                _ => self.route(&call, exchange),
+            };
             return (ready(call, None, outcome), None);
         }
-        let principal = if call.segments == TOKEN_ENDPOINT {
+        let principal = if matches!(call.segments.as_slice(), [first, second, ..] if first == OPEN[0] && second == OPEN[1])
+        {
             None
         } else {
             let found = Principal::of(&call, credentials, &self.org.read().unwrap_or_else(PoisonError::into_inner));
@@ -182,6 +187,10 @@ impl Shared {
             return (ready(call, Some(standing), outcome), fault);
         }
         let mut outcome = match &principal {
+            None if call.method == Method::GET => {
+                let org = self.org.read().unwrap_or_else(PoisonError::into_inner);
+                org.oauth.open(&call, credentials, &org)
+            }
             None => {
                 let oauth = Arc::clone(&self.org.read().unwrap_or_else(PoisonError::into_inner).oauth);
                 let (outcome, client_id) = oauth.token(&call, credentials);
