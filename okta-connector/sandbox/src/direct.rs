@@ -27,6 +27,10 @@ impl Org {
         serde_json::from_str(self.users.get(self.user_row(user)?)?.item()).ok()
     }
 
+    pub fn user_id(&self, login: &str) -> Option<String> {
+        Some(self.users.get(self.user_row(login)?)?.id.to_string())
+    }
+
     pub fn user_status(&self, user: &str) -> Option<Status> {
         Some(self.users.get(self.user_row(user)?)?.status)
     }

@@ -90,6 +90,12 @@ impl ApiError {
         Self { summary: format!("Api validation failed: {field}"), ..Self::coded("E0000001") }
     }
 
+    /// An error whose summary names the attribute it is about.
+    pub(crate) fn about(code: &str, attribute: &str) -> Self {
+        let error = Self::coded(code);
+        Self { summary: error.summary.replacen("the attribute", &format!("the {attribute} attribute"), 1), ..error }
+    }
+
     pub(crate) fn duplicate(field: &str) -> Self {
         Self::validation(
             field,

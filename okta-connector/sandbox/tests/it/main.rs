@@ -18,6 +18,8 @@ mod restored;
 mod scenarios;
 mod shape;
 mod signer;
+mod signin;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
