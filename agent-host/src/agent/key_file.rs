@@ -33,6 +33,10 @@ pub(super) fn read(directory: &Path, settings: &ConnectionSettings) -> Result<Op
         return Err(Error::setting(FILE, "`PrivateKeyFile` is not the name of a file")
             .with_hint("a key itself belongs into `PrivateKey`"));
     }
+    if name.starts_with('<') {
+        return Err(Error::setting(FILE, "`PrivateKeyFile` still is the placeholder of the sample")
+            .with_hint("name the file that holds the app's private key, relative to the agent directory"));
+    }
     let refused = |why: &str, hint: &str| Error::setting(FILE, format!("`{FILE}`: `{name}` {why}")).with_hint(hint);
     let unreadable = |error: io::Error| {
         refused("cannot be read", "name a file that the agent's account may read; relative to the agent directory")
@@ -110,6 +114,7 @@ mod tests {
         for (given, why) in [
             (&[("PrivateKeyFile", "none.pem")][..], "`none.pem` cannot be read"),
             (&[("PrivateKeyFile", ".")], "`.` is no file"),
+            (&[("PrivateKeyFile", "<PrivateKeyFile>")], "placeholder"),
             (&[("PrivateKeyFile", "large")], "64 KiB"),
             (&[("PrivateKeyFile", "key.der")], "is no text"),
             (&[("PrivateKeyFile", "-----BEGIN PRIVATE KEY-----\nsecret")], "not the name of a file"),
