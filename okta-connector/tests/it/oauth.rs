@@ -42,7 +42,8 @@ impl Org {
     }
 
     fn open(&self, key: &str, more: &[(&str, &str)]) -> Result<OktaConnector> {
-        let settings = ConnectionSettings::new("OktaExport".parse().unwrap())
+        let id = "OktaExport".parse().expect("the identifier is good");
+        let settings = ConnectionSettings::new(id)
             .with("Server", self.world.sandbox.url())
             .with("ClientId", CLIENT_ID)
             .with("PrivateKey", key);

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, Once, PoisonError},
 };
 
 use connector_api::{ConnectionSettings, Connector, Error};
@@ -31,6 +31,20 @@ impl Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Takes the log of the whole program: what a subscriber of one thread is told depends on what the others do.
+fn take_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish())
+            .expect("nobody else takes the log");
+    });
+}
+
+fn log() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
 /// All answers with the token in every place that is read.
@@ -62,9 +76,7 @@ fn shown(error: &Error) -> String {
 
 #[tokio::test]
 async fn no_error_report_or_log_shows_the_token() {
-    // For the whole program: what a subscriber of one thread is told depends on what the others do.
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
+    take_log();
     for answer in answers() {
         let script = answer.clone();
         let server = Scripted::start(move |_, _| script.clone()).await;
@@ -83,7 +95,7 @@ async fn no_error_report_or_log_shows_the_token() {
             assert!(!text.to_lowercase().contains(&TOKEN.to_lowercase()), "{answer:?}: {text}");
         }
     }
-    let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    let log = log();
     assert!(log.contains("asking Okta again"), "the log was taken");
     assert!(!log.to_lowercase().contains(&TOKEN.to_lowercase()), "{log}");
 }
@@ -96,7 +108,8 @@ fn secrets_of(head: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_error_report_or_traffic_shows_what_an_app_signs_in_with() {
+async fn no_error_report_or_log_shows_what_an_app_signs_in_with() {
+    take_log();
     let key = KeyPair::rsa("key-1");
     for answer in answers() {
         let script = answer.clone();
@@ -130,6 +143,9 @@ async fn no_error_report_or_traffic_shows_what_an_app_signs_in_with() {
             let found = secrets.iter().find(|secret| text.to_lowercase().contains(&secret.to_lowercase()));
             assert_eq!(found, None, "{answer:?}: {text}");
         }
+        let log = log();
+        assert!(log.contains("Okta issued an access token"), "the log was taken");
+        assert_eq!(secrets.iter().find(|secret| log.contains(*secret)), None, "{answer:?}: {log}");
     }
     // A token endpoint that repeats the assertion and the proof.
     let server = Scripted::start(|_, _| {
