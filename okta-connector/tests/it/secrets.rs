@@ -130,11 +130,12 @@ async fn no_error_report_or_log_shows_what_an_app_signs_in_with() {
         let connector = OktaConnector::open_with_clock(&settings, server.shared_clock()).unwrap();
         let tables = tables(&TABLES);
         let mut told = vec![format!("{settings:?}")];
+        // First what signs in, so that there is a token to be repeated.
+        told.extend(export_all(&connector, &tables).await.err().as_ref().map(shown));
         told.push(match connector.test_connection(&tables).await {
             Ok(report) => format!("{report:?}"),
             Err(error) => shown(&error),
         });
-        told.extend(export_all(&connector, &tables).await.err().as_ref().map(shown));
         told.push(format!("{:?}", connector.traffic()));
         let mut secrets: Vec<String> = server.heads().iter().flat_map(|head| secrets_of(head)).collect();
         assert!(secrets.iter().any(|secret| secret == TOKEN) && secrets.len() > 2, "{secrets:?}");
