@@ -186,30 +186,38 @@ impl Shared {
         if let Some((outcome, standing)) = fault.as_ref().and_then(|fault| answer::instead(fault, standing)) {
             return (ready(call, Some(standing), outcome), fault);
         }
-        let mut outcome = match &principal {
-            None if call.method == Method::GET => {
-                let org = self.org.read().unwrap_or_else(PoisonError::into_inner);
-                org.oauth.open(&call, credentials, &org)
-            }
-            None => {
-                let oauth = Arc::clone(&self.org.read().unwrap_or_else(PoisonError::into_inner).oauth);
-                let (outcome, client_id) = oauth.token(&call, credentials);
-                exchange.principal = client_id;
-                outcome
-            }
-            Some(principal) => {
-                principal.caller.clone_into(&mut call.caller);
-                let view = principal.may(&call, bucket, &self.org.read().unwrap_or_else(PoisonError::into_inner));
-                view.and_then(|view| match view {
-                    View::Whole => self.route(&call, exchange),
-                    View::Nothing => Ok(Answer::list("[]".to_owned(), call.page(users::LIMIT)?)),
-                })
-            }
-        };
+        let mut outcome = self.carry_out(&mut call, credentials, principal.as_ref(), exchange);
         if let Some(FaultAction::ErrorAfter { status, code }) = &fault {
             outcome = Err(ApiError::coded(code).with_status(*status));
         }
         (ready(call, Some(standing), outcome), fault)
+    }
+
+    /// The endpoint's answer, once the caller may have it.
+    fn carry_out(
+        &self,
+        call: &mut Call,
+        credentials: &Credentials,
+        principal: Option<&Principal>,
+        exchange: &mut Exchange,
+    ) -> Outcome {
+        let org = || self.org.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(principal) = principal else {
+            if call.method == Method::GET {
+                let org = org();
+                return org.oauth.open(call, credentials, &org);
+            }
+            let oauth = Arc::clone(&org().oauth);
+            let (outcome, client_id) = oauth.token(call, credentials);
+            exchange.principal = client_id;
+            return outcome;
+        };
+        principal.caller.clone_into(&mut call.caller);
+        let view = principal.may(call, exchange.bucket, &org())?;
+        match view {
+            View::Whole => self.route(call, exchange),
+            View::Nothing => Ok(Answer::list("[]".to_owned(), call.page(users::LIMIT)?)),
+        }
     }
 
     fn route(&self, call: &Call, exchange: &mut Exchange) -> Outcome {

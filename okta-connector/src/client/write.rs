@@ -105,16 +105,7 @@ impl Client {
                     may_be_done = true;
                     (patience.after_fault(took, has_answered), refusal.to_string())
                 }
-                Outcome::Refused(refusal) => {
-                    tracing::info!(
-                        okta.request = write.what,
-                        okta.request_id = refusal.request_id,
-                        okta.error_id = refusal.error_id,
-                        code = refusal.code,
-                        "Okta refused a write"
-                    );
-                    return Err(WriteFailure::Refused(refusal));
-                }
+                Outcome::Refused(refusal) => return Err(refused(write, refusal)),
                 Outcome::Fault(fault) => {
                     if fault.sent && !write.repeatable {
                         return Err(WriteFailure::Unknown(fault.why));
@@ -221,6 +212,12 @@ impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
+}
+
+fn refused(write: &Write, refusal: Refusal) -> WriteFailure {
+    let Refusal { code, request_id, error_id, .. } = &refusal;
+    tracing::info!(okta.request = %write, okta.request_id = request_id, okta.error_id = error_id, code, "Okta refused a write");
+    WriteFailure::Refused(refusal)
 }
 
 /// A text that came from elsewhere, without the secret, should it repeat it.

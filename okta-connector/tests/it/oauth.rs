@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use connector_api::{ConnectionSettings, Connector, Error, ErrorKind, Result};
+use connector_api::{
+    ChangeType, ConnectionSettings, Connector, Error, ErrorKind, ProvisioningOrder, Result, conformance,
+};
 use futures::TryStreamExt;
 use okta_connector::OktaConnector;
 use okta_sandbox::{Exchange, Fault, FaultAction, KeyPair, SandboxConfig, Seed, ServiceApp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     TABLES, World, assert_same, export_all,
@@ -92,6 +94,22 @@ async fn an_app_exports_with_one_token_whatever_its_key() {
         assert_eq!(org.answered(401), 0);
         assert_eq!(connector.traffic().by_bucket[TOKEN_PATH].requests, 2, "they are counted");
     }
+}
+
+#[tokio::test]
+async fn an_app_carries_out_orders_with_proofs_of_its_own() {
+    let org = Org::new(|app| app).await;
+    let connector = org.connector(&[]);
+    let values = json!({"profile.login": "ada@example.com", "profile.email": "ada@example.com",
+        "profile.firstName": "Ada", "profile.lastName": "Lovelace"});
+    let Value::Object(values) = values else { panic!("values are an object") };
+    let mut added = ProvisioningOrder::new("1", ChangeType::Added, "users");
+    added.values = values.into_iter().collect();
+    added.unique = vec!["profile.login".to_owned()];
+    conformance::check_orders(&connector, &added, ("profile.city", json!("Oslo"))).await;
+    assert_eq!(org.answered(401), 0);
+    // Whoever is no user has no account to protect.
+    assert!(org.exchanges(|exchange| exchange.path == "/api/v1/users/me").is_empty());
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ impl OAuth {
         }
         state.sign_ins.codes.push_back(Code {
             text,
-            client_id: app.client_id.clone(),
+            client_id: app.client_id,
             redirect_uri: asked("redirect_uri").to_owned(),
             challenge,
             scope: asked("scope").to_owned(),
