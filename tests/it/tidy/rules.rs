@@ -189,14 +189,11 @@ pub(super) const WALL_CLOCK: Rule = Rule {
 pub(super) const CHANCE: Rule = Rule {
     says: "chance is an argument, so that tests are exact",
     forbidden: &["rand::", "fastrand::", "getrandom::"],
-<<<<<<< HEAD
     except: &[
         ("okta-connector/src/auth/key.rs", "signatures and new keys need chance that nobody can foretell"),
         ("okta-connector/src/auth/jwt.rs", "identifiers that nobody has used"),
+        ("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess"),
     ],
-=======
-    except: &[("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess")],
->>>>>>> sandbox
     ..EVERYWHERE
 };
 
