@@ -69,11 +69,7 @@ pub(crate) fn outlook(settings: &OktaSettings, order: &ProvisioningOrder) -> Out
         ChangeType::Modified if changes_status => noun.bucket(),
         ChangeType::Modified => order.links.first().map_or(noun.bucket(), links::bucket_of),
     };
-    Outlook {
-        lane,
-        deletes: is_deleted && !keeps,
-        deactivates: is_deleted && keeps || order.change == ChangeType::Modified && takes_out,
-    }
+    Outlook { lane, deletes: is_deleted && !keeps, deactivates: if is_deleted { keeps } else { takes_out } }
 }
 
 /// Foretells what `fulfill` would do now.
@@ -87,7 +83,7 @@ pub(crate) async fn preview(client: &Client, known: &Known, order: &Provisioning
             let id = text_at(&record, "id").to_owned();
             task.check_record(&id).await?;
             let links = task.missing_links(&id).await?;
-            task.decide(&record, Origin::Known, links).await?
+            task.decide(&record, Origin::Known, &links).await?
         }
         ChangeType::Deleted => match found::find(client, task.noun, task.key()?).await? {
             None => Decision::nothing(),
@@ -186,7 +182,7 @@ impl<'a> Task<'a> {
             carrier.done.push(format!("created as `{id}`"));
         }
         carrier.has_changed = made.has_changed;
-        let decided = self.decide(&made.record, made.origin, links).await;
+        let decided = self.decide(&made.record, made.origin, &links).await;
         self.carry_out(carrier, decided).await
     }
 
@@ -196,7 +192,7 @@ impl<'a> Task<'a> {
         if is_links_alone && key.column.eq_ignore_ascii_case("id") {
             let id = found::checked_id(self.noun, &key.value)?;
             self.check_record(id).await?;
-            let steps = links::in_turn(self.links.clone()).into_iter().map(steps::Step::Links).collect();
+            let steps = links::in_turn(&self.links).into_iter().map(steps::Step::Links).collect();
             let decision = Decision { steps, ..Decision::nothing() };
             return self.carry_out(self.carrier(journal, id), Ok(decision)).await;
         }
@@ -204,7 +200,7 @@ impl<'a> Task<'a> {
         let record = record.ok_or_else(|| found::missing(self.noun, key))?;
         let id = text_at(&record, "id");
         self.check_record(id).await?;
-        let decided = self.decide(&record, Origin::Known, self.links.clone()).await;
+        let decided = self.decide(&record, Origin::Known, &self.links).await;
         self.carry_out(self.carrier(journal, id), decided).await
     }
 
@@ -241,7 +237,7 @@ impl<'a> Task<'a> {
             let id = text_at(&record, "id").to_owned();
             self.check_record(&id).await?;
             let links = self.missing_links(&id).await?;
-            return self.decide(&record, Origin::Adopted, links).await;
+            return self.decide(&record, Origin::Adopted, &links).await;
         }
         match self.noun {
             Noun::User => self.wanted_user(None, true).await?.as_new(self.client.settings(), &self.links),
@@ -258,7 +254,7 @@ impl<'a> Task<'a> {
     }
 
     /// What is to be done with the record.
-    async fn decide(&self, record: &Value, origin: Origin, links: Vec<Link>) -> Result<Decision> {
+    async fn decide(&self, record: &Value, origin: Origin, links: &[Link]) -> Result<Decision> {
         match self.noun {
             Noun::User => {
                 let user_type = users::type_of(&self.order.values).or(Some(text_at(record, "type.id")));

@@ -12,7 +12,7 @@ use super::{
     found::Noun,
     guards::is_oktas_own,
     links::{self, Link},
-    steps::{Decision, Proof, Sent, Step},
+    steps::{Decision, GONE, Proof, Sent, Step},
     users::Origin,
     values::{Kind, at, cell, change, check_storable, is_empty, put, refused, same, text_at},
 };
@@ -125,7 +125,7 @@ impl WantedApp {
     ///
     /// # Errors
     /// Kind `Rejected` for what Okta never changes.
-    pub(super) fn decide(&self, app: &Value, origin: Origin, links: Vec<Link>) -> Result<Decision> {
+    pub(super) fn decide(&self, app: &Value, origin: Origin, links: &[Link]) -> Result<Decision> {
         let mut decision = Decision::nothing();
         let is_now_active = text_at(app, "status") == "ACTIVE";
         let wanted = self.is_active.filter(|wanted| *wanted != is_now_active);
@@ -185,7 +185,7 @@ impl WantedApp {
             bucket: bucket::APP,
             suffix: String::new(),
             body: Body::Json(whole.into()),
-            says_it_is_so: &[],
+            leads_to: &[],
             proof: Proof::Answer,
         }));
         Ok(())
@@ -219,7 +219,7 @@ pub(super) fn removal(app: &Value) -> Result<Decision> {
         bucket: bucket::APP,
         suffix: String::new(),
         body: Body::Nothing,
-        says_it_is_so: &["E0000007"],
+        leads_to: &[GONE],
         proof: Proof::Answer,
     }));
     Ok(decision)
@@ -233,7 +233,7 @@ fn lifecycle(name: &'static str, done: &'static str) -> Step {
         bucket: bucket::APPS,
         suffix: format!("/lifecycle/{name}"),
         body: Body::Nothing,
-        says_it_is_so: &[],
+        leads_to: if name == "activate" { &["ACTIVE"] } else { &["INACTIVE"] },
         proof: Proof::Answer,
     })
 }

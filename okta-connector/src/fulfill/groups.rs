@@ -11,7 +11,7 @@ use super::{
     attributes::{Attributes, PROFILE, profile_name},
     found::Noun,
     links::{self, Link},
-    steps::{Decision, Proof, Sent, Step},
+    steps::{Decision, GONE, Proof, Sent, Step},
     users::Origin,
     values::{at, cell, change, refused, same, text_at},
 };
@@ -54,7 +54,7 @@ pub(super) fn creation(profile: &Map<String, Value>) -> Write {
 ///
 /// # Errors
 /// Kind `Rejected` where the group is not Okta's own and more than its apps would change.
-pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin, links: Vec<Link>) -> Result<Decision> {
+pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin, links: &[Link]) -> Result<Decision> {
     let mut decision = Decision::nothing();
     let present = at(group, "profile");
     let different: Map<String, Value> = profile
@@ -76,7 +76,7 @@ pub(super) fn decide(profile: Map<String, Value>, group: &Value, origin: Origin,
             bucket: bucket::GROUP,
             suffix: String::new(),
             body: Body::Json(json!({ "profile": whole })),
-            says_it_is_so: &[],
+            leads_to: &[],
             proof: Proof::Answer,
         }));
     }
@@ -104,7 +104,7 @@ pub(super) fn removal(group: &Value) -> Result<Decision> {
         bucket: bucket::GROUP,
         suffix: String::new(),
         body: Body::Nothing,
-        says_it_is_so: &["E0000007"],
+        leads_to: &[GONE],
         proof: Proof::Answer,
     };
     Ok(Decision { effect: ForeseenEffect::Delete, steps: vec![Step::Send(delete)], ..Decision::nothing() })

@@ -129,7 +129,7 @@ pub(super) async fn of_order(client: &Client, record: Noun, changes: &[LinkChang
 }
 
 /// In the order in which links are made: memberships, then assignments; removals the other way round.
-pub(super) fn in_turn(links: Vec<Link>) -> Vec<Vec<Link>> {
+pub(super) fn in_turn(links: &[Link]) -> Vec<Vec<Link>> {
     use LinkAction::{Add, Remove};
     let turns = [
         (Add, Table::Members),

@@ -136,13 +136,13 @@ impl Lifecycle {
         }
     }
 
-    /// Refusals that say that it is already so.
-    pub(super) fn says_it_is_so(self) -> &'static [&'static str] {
+    /// The states in which an account is as this call would have it.
+    pub(super) fn leads_to(self) -> &'static [&'static str] {
         match self {
-            Self::Activate => &["E0000016"],
-            Self::Unlock => &["E0000032"],
-            Self::Deactivate => &["E0000007"],
-            Self::Unsuspend | Self::Suspend => &[],
+            Self::Activate => &["ACTIVE", "PROVISIONED", "PASSWORD_EXPIRED", "RECOVERY"],
+            Self::Unsuspend | Self::Unlock => &["ACTIVE", "PASSWORD_EXPIRED", "RECOVERY"],
+            Self::Suspend => &["SUSPENDED"],
+            Self::Deactivate => &["DEPROVISIONED"],
         }
     }
 }

@@ -66,10 +66,14 @@ pub(super) struct Sent {
     /// Path below the record, and query.
     pub suffix: String,
     pub body: Body,
-    /// Codes of refusals that say that it is already so.
-    pub says_it_is_so: &'static [&'static str],
+    /// States in which a record is as wanted that Okta refuses to bring there, as after an answer that was lost;
+    /// [`GONE`] where it is to be gone.
+    pub leads_to: &'static [&'static str],
     pub proof: Proof,
 }
+
+/// The state of a record that is not there.
+pub(super) const GONE: &str = "";
 
 /// What shows that it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +125,7 @@ impl Carrier<'_> {
         };
         match self.client.write(&write).await {
             Ok(_) => {}
-            Err(WriteFailure::Refused(refusal)) if sent.says_it_is_so.contains(&refusal.code.as_str()) => {}
+            Err(WriteFailure::Refused(_)) if self.is_in(sent.leads_to).await? => {}
             Err(failure) => return Err(explained(failure, &write.what, self.noun)),
         }
         self.has_changed = true;
@@ -139,6 +143,15 @@ impl Carrier<'_> {
         self.journal.done(sent.name, &self.id).await?;
         self.done.push(sent.done.to_owned());
         Ok(())
+    }
+
+    /// Whether the record is in one of these states now.
+    async fn is_in(&self, states: &[&str]) -> Result<bool> {
+        if states.is_empty() {
+            return Ok(false);
+        }
+        let record = read(self.client, self.noun, &self.id).await?;
+        Ok(states.contains(&record.as_ref().map_or(GONE, |record| text_at(record, "status"))))
     }
 
     /// Returns when the record is as it should be, or gone.

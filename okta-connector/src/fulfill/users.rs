@@ -14,7 +14,7 @@ use super::{
     found::Noun,
     links::{self, Link},
     status::{Lifecycle, Wanted, Way},
-    steps::{Decision, Proof, Sent, Step},
+    steps::{Decision, GONE, Proof, Sent, Step},
     values::{at, cell, change, is_empty, put, refused, same, text_at},
 };
 use crate::{
@@ -170,7 +170,7 @@ impl<'o> WantedUser<'o> {
         origin: Origin,
         attributes: &Attributes,
         settings: &OktaSettings,
-        links: Vec<Link>,
+        links: &[Link],
     ) -> Result<Decision> {
         let mut decision = Decision::nothing();
         let is_new = origin == Origin::Created;
@@ -188,7 +188,7 @@ impl<'o> WantedUser<'o> {
             self.update(account, attributes, &mut decision)?;
         }
         if matches!(origin, Origin::Ours | Origin::Known) {
-            self.set_password(account, way, &mut decision)?;
+            self.set_password(account, origin, way, &mut decision)?;
         }
         // A staged account gets its password before it is activated, so that it need not wait for its owner.
         let (activation, last) = match disabling {
@@ -224,9 +224,9 @@ impl<'o> WantedUser<'o> {
         let present = if moving_to.is_empty() { text_at(account, "status") } else { moving_to };
         let wanted = match origin {
             Origin::Known => self.status,
-            Origin::Created | Origin::Ours => Some(self.first_status(settings)),
+            Origin::Created => Some(self.first_status(settings)),
             // Who is hired again gets their account back, but nobody who was suspended.
-            Origin::Adopted => match (self.status, present) {
+            Origin::Ours | Origin::Adopted => match (self.status, present) {
                 (None, "STAGED" | "DEPROVISIONED") if settings.activate_users => Some(Wanted::Active),
                 (status, _) => status,
             },
@@ -294,15 +294,25 @@ impl<'o> WantedUser<'o> {
                 bucket: bucket::USER,
                 suffix: String::new(),
                 body: Body::Json(body.into()),
-                says_it_is_so: &[],
+                leads_to: &[],
                 proof: Proof::Answer,
             }));
         }
         Ok(())
     }
 
-    fn set_password(&self, account: &Value, way: Option<Lifecycle>, decision: &mut Decision) -> Result<()> {
+    fn set_password(
+        &self,
+        account: &Value,
+        origin: Origin,
+        way: Option<Lifecycle>,
+        decision: &mut Decision,
+    ) -> Result<()> {
         let Some(password) = self.password else { return Ok(()) };
+        if origin == Origin::Ours && !at(account, "lastLogin").is_null() {
+            decision.notes.push("the account is in use; its password was left as it is".to_owned());
+            return Ok(());
+        }
         let (name, provider) = (Noun::User.name_in(account), text_at(account, "credentials.provider.type"));
         if !matches!(provider, "" | "OKTA" | "IMPORT") {
             return Err(refused(
@@ -324,7 +334,7 @@ impl<'o> WantedUser<'o> {
             bucket: bucket::USER,
             suffix: String::new(),
             body: Body::WithPassword(Map::new(), password.value.clone()),
-            says_it_is_so: &[],
+            leads_to: &[],
             proof: Proof::Answer,
         }));
         if password.must_change && text_at(account, "status") == "STAGED" {
@@ -337,7 +347,7 @@ impl<'o> WantedUser<'o> {
                 bucket: bucket::USERS,
                 suffix: "/lifecycle/expire_password".to_owned(),
                 body: Body::Nothing,
-                says_it_is_so: &[],
+                leads_to: &["PASSWORD_EXPIRED"],
                 proof: Proof::Answer,
             }));
         }
@@ -379,7 +389,7 @@ pub(super) fn removal(account: &Value, settings: &OktaSettings) -> Result<Decisi
                     bucket: bucket::USER,
                     suffix: suffix.clone(),
                     body: Body::Nothing,
-                    says_it_is_so: &["E0000007"],
+                    leads_to: &[GONE],
                     proof,
                 })
             };
@@ -403,7 +413,7 @@ fn lifecycle(call: Lifecycle, settings: &OktaSettings) -> Step {
         bucket: bucket::USERS,
         suffix: format!("/lifecycle/{}{parameter}", call.name()),
         body: Body::Nothing,
-        says_it_is_so: call.says_it_is_so(),
+        leads_to: call.leads_to(),
         proof: if call == Lifecycle::Deactivate { Proof::Deactivated } else { Proof::Answer },
     })
 }

@@ -4,6 +4,7 @@
 //! there afterwards by its state.
 
 mod apps;
+mod budgets;
 mod create;
 mod groups;
 mod guards;
@@ -116,12 +117,12 @@ impl World {
         (outcome, self.sent())
     }
 
-    /// Method, path and query of each request so far, but for the schemas.
+    /// Method, path below the API and query of each request so far, but for the schemas.
     fn sent(&self) -> Vec<String> {
         let journal = self.sandbox.journal();
         let sent = journal.iter().filter(|exchange| !exchange.path.contains("/meta/")).map(|exchange| {
             let query = if exchange.query.is_empty() { String::new() } else { format!("?{}", exchange.query) };
-            format!("{} {}{query}", exchange.method, exchange.path.trim_start_matches("/api/v1"))
+            format!("{} {}{query}", exchange.method, exchange.path.trim_start_matches("/api/v1/"))
         });
         sent.collect()
     }

@@ -70,6 +70,10 @@ async fn the_account_of_the_token_is_never_taken_out_of_use() {
     for status in ["SUSPENDED", "DEPROVISIONED"] {
         assert_rejected(world.fulfill(&modified("users", me, json!({"status": status})), &[]).await, &["signs in as"]);
     }
+    let login = world.user_of(me)["profile"]["login"].as_str().expect("a login").to_owned();
+    let mut adopted = person(&login);
+    adopted["status"] = json!("DEPROVISIONED");
+    assert_rejected(world.fulfill(&added("users", adopted), &[]).await, &["signs in as"]);
     assert_eq!(world.writes(), 0);
     assert_effect(world.fulfill(&modified("users", me, json!({"profile.city": "Oslo"})), &[]).await, Effect::Changed);
 }
