@@ -2,6 +2,8 @@
 //!
 //! Opening it makes no request. The mapping's files are read in the order of their paths.
 
+mod key_file;
+
 use std::{
     fs::{self, File},
     io::BufReader,
@@ -72,7 +74,9 @@ impl Agent {
         let settings = self.settings.connection(name)?;
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
-        let connector = connections::open(package, settings).map_err(|error| self.located(settings.id(), error))?;
+        let located = |error: Error| self.located(settings.id(), error);
+        let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
+        let connector = connections::open(package, with_key.as_ref().unwrap_or(settings)).map_err(located)?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
         Ok(Opened { settings, connector, capabilities, tables })
@@ -85,7 +89,10 @@ impl Agent {
 
     /// The error with the place where the setting at fault is written, if it is about one.
     pub fn located(&self, connection: &ConnectionId, error: Error) -> Error {
-        match error.setting_key().and_then(|key| self.settings.locate(connection, key)) {
+        let key = error.setting_key().map(str::to_owned);
+        // A key that came from a file is at fault where the file is named.
+        let places = key.iter().flat_map(|key| [key.clone(), format!("{key}File")]);
+        match places.into_iter().find_map(|key| self.settings.locate(connection, &key)) {
             Some(place) => error.within(&format!("{place}: connection `{connection}`")),
             None => error.within(&format!("connection `{connection}`")),
         }

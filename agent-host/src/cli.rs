@@ -176,7 +176,8 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
 async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
-            logs::start(common, None);
+            // What the tour shows is its log.
+            logs::start(common, Some(tracing::Level::WARN));
             if common.format == Format::Json {
                 let report = demo::run(keep.as_deref(), &mut io::sink()).await?;
                 print(common.format, &report, |_| Ok(()))?;

@@ -8,7 +8,7 @@ use std::{
 
 /// Held by one process at a time; let go of when it is dropped or its process ends, however that happens.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct Lock(pub(crate) File);
 
 impl Lock {
     /// Takes the lock whose file this is; none where another process has it.

@@ -63,11 +63,13 @@ pub struct ConnectionReport {
     pub tables: Vec<(String, bool)>,
     /// What is wrong; empty when all is well.
     pub problems: Vec<Problem>,
+    /// What works and may soon stop, or works worse than it could.
+    pub warnings: Vec<Problem>,
     /// What is worth knowing and no problem, such as the organisation's name.
     pub notes: Vec<String>,
 }
 
-/// One thing that is wrong with a connection.
+/// One thing that is wrong with a connection, or may become so.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// What is wrong.

@@ -2,10 +2,13 @@
 //!
 //! What is repeated: refusals for frequency (after the wait they ask for), failures of the gateway and of the network,
 //! answers that are cut or no JSON. What is not: everything Okta refuses for its content. One line is logged for each
-//! repetition; a failure is the caller's to report. What writes need beyond that is in `write`. The token is sent to the configured origin alone.
+//! repetition; a failure is the caller's to report. What writes need beyond that is in `write`. Each attempt is signed for itself, and credentials are sent to the
+//! configured origin alone.
 
 mod wire;
+mod answer;
 mod flight;
+mod sign_in;
 mod write;
 
 use std::{
@@ -18,25 +21,27 @@ use bytes::Bytes;
 use connector_api::{BucketTraffic, Error, ErrorKind, TableProgress, Traffic};
 use reqwest::{
     Method, Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
 };
-use secrecy::{SecretString, zeroize::Zeroize};
+use secrecy::SecretString;
 use tokio::sync::Notify;
+use zeroize::Zeroize;
 
-use self::wire::{in_words, limit_headers, millis, read_body, text_of};
 pub(crate) use self::write::{Body, Write, WriteFailure};
 use self::{
+    answer::{in_words, limit_headers, read_body, text_of},
     flight::{Flight, State},
     write::without,
 };
-
 use crate::{
-    clock::Clock,
+    auth::{Pass, Tried},
+    clock::{Clock, ServerTime},
     cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
     patience::Patience,
     settings::OktaSettings,
+    tables::bucket,
 };
 
 /// The largest answer that is read, after decompression.
@@ -79,8 +84,8 @@ pub(crate) struct Answer<T> {
 pub(crate) struct Client {
     http: reqwest::Client,
     settings: OktaSettings,
-    authorization: HeaderValue,
     clock: Arc<dyn Clock>,
+    server_time: ServerTime,
     state: Mutex<State>,
     /// Signalled whenever a request has ended.
     ended: Notify,
@@ -142,10 +147,10 @@ impl Client {
             has_succeeded: false,
         };
         Ok(Self {
-            authorization: settings.auth.header_value()?,
             http,
             settings,
             clock,
+            server_time: ServerTime::unknown(),
             state: Mutex::new(state),
             ended: Notify::new(),
             idle_buffers: Mutex::default(),
@@ -162,12 +167,26 @@ impl Client {
         request: &mut Request,
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Result<Answer<T>, Failure> {
-        let mut patience = Patience::new(self.settings.retry_budget);
+        self.exchange(request, None, read).await
+    }
+
+    /// The same with a pass that is given; otherwise each attempt has the one it needs.
+    async fn exchange<T>(
+        &self,
+        request: &mut Request,
+        given: Option<Pass>,
+        read: impl Fn(&str) -> serde_json::Result<T>,
+    ) -> Result<Answer<T>, Failure> {
+        let (mut patience, mut tried) = (Patience::new(self.settings.retry_budget), Tried::default());
         loop {
-            let sending = request.sending();
+            let pass = match &given {
+                Some(pass) => pass.clone(),
+                None => self.pass_for(request.bucket, &Method::GET, &request.target).await?,
+            };
+            let sending = request.sending(if let Pass::Key(_) = pass { Method::POST } else { Method::GET });
             let flight = self.admitted(&sending).await;
             let started = self.clock.now();
-            let (outcome, asked_wait) = self.attempt(&sending, &read, flight).await;
+            let (outcome, asked_wait) = self.attempt(&sending, &pass, &read, flight).await;
             let took = self.clock.now() - started;
             let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
@@ -176,6 +195,7 @@ impl Client {
                     return Ok(answer);
                 }
                 Outcome::Final(error) => return Err(error.into()),
+                Outcome::Refused(refusal) if self.signs_anew(&pass, &refusal, &mut tried) => continue,
                 // Where Okta has answered before, a page that is not found by others is nonsense in between.
                 Outcome::Refused(refusal) if !(refusal.is_transient() || has_answered && refusal.is_foreign_404()) => {
                     return Err(Failure::Refused(refusal));
@@ -276,10 +296,11 @@ impl Client {
     async fn attempt<T>(
         &self,
         request: &Sending<'_>,
+        pass: &Pass,
         read: impl Fn(&str) -> serde_json::Result<T>,
         flight: Flight<'_>,
     ) -> (Outcome<T>, Option<Duration>) {
-        let (outcome, headers) = match self.send(request).await {
+        let (outcome, headers) = match self.send(request, pass).await {
             Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
             Ok(response) => {
                 let headers = limit_headers(response.headers());
@@ -298,24 +319,22 @@ impl Client {
         (outcome, wait)
     }
 
-    async fn send(&self, request: &Sending<'_>) -> reqwest::Result<Response> {
+    async fn send(&self, request: &Sending<'_>, pass: &Pass) -> reqwest::Result<Response> {
         // Set apart, path and query cannot change where the request goes, whatever a link holds.
         let mut url = self.settings.server.clone();
         let (path, query) = request.target.split_once('?').map_or((request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json");
+        let mut builder = self.signed(pass, request.method.clone(), url).header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
         }
         match &request.body {
             Some(body) => builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone()),
             // Okta's gateway refuses a write whose length is not told.
-            None if request.method != Method::GET => builder = builder.header(CONTENT_LENGTH, 0),
+            None if request.method != Method::GET && !matches!(pass, Pass::Key(_)) => {
+                builder = builder.header(CONTENT_LENGTH, 0);
+            }
             None => {}
         }
         builder.send().await
@@ -329,6 +348,7 @@ impl Client {
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Outcome<T> {
         let status = response.status();
+        let challenge = self.learn(response.headers(), headers);
         if status.as_u16() == 429 {
             return Outcome::Throttled(headers);
         }
@@ -341,7 +361,8 @@ impl Client {
             // What can be read of the body is enough: the status tells what to do.
             let _ = read_body(response, &mut body, MAX_REFUSAL_BYTES).await;
             let redact = |text: &str| without(request.secret, &self.settings.auth.redact(text));
-            return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
+            let refusal = Refusal::read(status.as_u16(), &body, &request_id, redact);
+            return Outcome::Refused(Refusal { challenge, of_app: self.settings.auth.app().is_some(), ..refusal });
         }
         let request_id = text_of(response.headers(), "x-okta-request-id");
         let next = match next_link(response.headers()) {
@@ -361,10 +382,9 @@ impl Client {
                 Ok(Ok(value)) => Outcome::Success(Answer { value, next, request_id }),
             },
         };
-        if request.method != Method::GET {
-            // Okta may have told a password.
+        // Answers to writes may hold links and tokens that let people in.
+        if request.bucket == bucket::TOKEN || request.method != Method::GET {
             body.zeroize();
-            return outcome;
         }
         body.clear();
         let mut idle = self.buffers();
@@ -388,9 +408,9 @@ impl Client {
 }
 
 impl Request {
-    fn sending(&self) -> Sending<'_> {
+    fn sending(&self, method: Method) -> Sending<'_> {
         Sending {
-            method: Method::GET,
+            method,
             bucket: self.bucket,
             lane: self.lane,
             target: &self.target,
@@ -412,6 +432,10 @@ impl Fault {
 /// Path and query of a smaller page, if that is what Okta's refusal asks for.
 fn smaller_page(request: &Request, refusal: &Refusal) -> Option<String> {
     refusal.asks_for_smaller_page().then(|| with_half_limit(&request.target, request.smallest_limit)).flatten()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn given_up(what: &str, patience: &Patience, why: &str) -> Error {

@@ -3,13 +3,13 @@
 mod clock;
 mod governor;
 mod patience;
+mod tables;
 mod auth;
 mod settings;
 mod error;
 mod cursor;
 mod client;
 mod paging;
-mod tables;
 mod cells;
 mod lists;
 mod pages;
@@ -77,10 +77,12 @@ impl Connector for OktaConnector {
     }
 
     fn export<'a>(&'a self, tables: &'a [Table]) -> ExportStream<'a> {
+        self.client.will_read(tables);
         export::stream(&self.client, tables)
     }
 
     async fn plan(&self, tables: &[Table]) -> Result<ExportPlan> {
+        self.client.will_read(tables);
         schema::resolve(&self.client, tables).await?;
         plan::plan(&self.client, tables).await
     }

@@ -18,12 +18,15 @@ pub(crate) mod bucket {
     pub(crate) const USER: &str = "/api/v1/users/{id}";
     /// Reading one user.
     pub(crate) const READ_USER: &str = "/api/v1/users/{id:.+}";
-    pub(crate) const ME: &str = "/api/v1/users/me";
     pub(crate) const GROUPS: &str = "/api/v1/groups";
     pub(crate) const GROUP: &str = "/api/v1/groups/{id}";
     pub(crate) const APPS: &str = "/api/v1/apps";
     pub(crate) const APP: &str = "/api/v1/apps/{id}";
+    pub(crate) const ME: &str = "/api/v1/users/me";
+    pub(crate) const PRINCIPAL_LIMITS: &str = "/api/v1/principal-rate-limits";
     pub(crate) const REST: &str = "/api/v1";
+    /// Access tokens of service apps.
+    pub(crate) const TOKEN: &str = "/oauth2/v1/token";
     /// `/.well-known` is not charged.
     pub(crate) const FREE: &str = "/.well-known";
 }
@@ -105,24 +108,22 @@ pub(crate) fn table(name: &str) -> Option<&'static TableCapability> {
     TABLES.iter().find(|table| table.name == name)
 }
 
-/// What to do when the right to read the table is missing.
-pub(crate) fn right_to_read(table: &str) -> &'static str {
-    match table {
-        USERS => {
-            "give the token's administrator the right to see all users (okta.users.read), as Read-only Administrator has it"
-        }
-        GROUPS => {
-            "give the token's administrator the right to see all groups (okta.groups.read), as Read-only Administrator has it"
-        }
-        APPS => {
-            "give the token's administrator the right to see all apps (okta.apps.read), as Read-only Administrator has it"
-        }
-        GROUPS_USERS => {
-            "give the token's administrator the rights to see groups and users (okta.groups.read, okta.users.read), as Read-only Administrator has them"
-        }
-        _ => {
-            "give the token's administrator the rights to see groups and apps (okta.groups.read, okta.apps.read), as Read-only Administrator has them"
-        }
+/// What to do when the right to read the table is missing to a token's administrator, or to a service app.
+pub(crate) fn right_to_read(table: &str, of_app: bool) -> String {
+    let (what, rights) = match table {
+        USERS => ("all users", "okta.users.read"),
+        GROUPS => ("all groups", "okta.groups.read"),
+        APPS => ("all apps", "okta.apps.read"),
+        GROUPS_USERS => ("groups and users", "okta.groups.read, okta.users.read"),
+        _ => ("groups and apps", "okta.groups.read, okta.apps.read"),
+    };
+    if of_app {
+        format!(
+            "grant the app an admin role that sees {what} ({rights}), such as Read-only Administrator: Admin roles, on \
+             the app's page in Okta's admin console"
+        )
+    } else {
+        format!("give the token's administrator a role that sees {what} ({rights}), such as Read-only Administrator")
     }
 }
 

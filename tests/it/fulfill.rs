@@ -1,9 +1,11 @@
 //! Orders carried out by the program: what they come to, what is reported, where their files go.
 
 mod files;
+mod killed;
 mod limits;
 mod outage;
 mod plan;
+mod samples;
 
 use acceptance::{
     CONNECTION, TestAgent,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::Value;
 
-use crate::oauth::ServiceApp;
 use crate::oauth::client::Client;
+use crate::oauth::{ServiceApp, WebApp};
 use crate::org::Org;
 use crate::tokens::{IDLE, Token};
 
@@ -123,6 +123,13 @@ impl Org {
     pub fn grant_scopes(&mut self, client_id: &str, scopes: &[&str]) -> bool {
         let scopes: BTreeSet<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         self.change_client(client_id, |client| client.app.scopes = scopes)
+    }
+
+    /// Registers a web app whose user signs in by OpenID Connect. An app of the same client id is replaced.
+    pub fn add_web_app(&mut self, app: WebApp) {
+        let mut state = self.oauth.state();
+        state.sign_ins.apps.retain(|known| known.client_id != app.client_id);
+        state.sign_ins.apps.push(app);
     }
 
     /// Ends all access tokens of service apps: 401 from now on.

@@ -42,7 +42,10 @@ pub(crate) fn state(org: &Org, call: &Call) -> u64 {
 }
 
 fn of_user(org: &Org, call: &Call, id: &str, hash: &mut DefaultHasher) {
-    let Some(user) = user_row(call, org, id).and_then(|row| org.users.get(row)) else { return };
+    let Some(row) = user_row(call, org, id) else { return };
+    let Some(user) = org.users.get(row) else { return };
+    // A deletion under way will have its effect.
+    org.is_under_way(row).hash(hash);
     (user.status.as_str(), user.becoming.map(|status| status.as_str()), &user.type_id, user.provider).hash(hash);
     (user.profile_text(), user.password, user.question.as_ref().map(|known| (&known.question, known.answer)))
         .hash(hash);

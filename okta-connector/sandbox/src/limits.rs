@@ -68,7 +68,7 @@ impl Limits {
             "/api/v1/users" | "/api/v1/users/{id}" => (100, 600),
             "/api/v1/users/{id:.+}" | "/api/v1/users/me" => (100, 2000),
             "/api/v1/logs" => (20, 120),
-            "/oauth2/v1/token" => (300, 1200),
+            "/oauth2/v1/token" | "/oauth2/v1" => (300, 1200),
             _ => (100, 1200),
         };
         match self {
@@ -154,6 +154,7 @@ pub(crate) fn bucket(method: &Method, segments: &[String]) -> &'static str {
         ["api", "v1", "users", ..] => "/api/v1/users",
         ["api", "v1", "logs", ..] => "/api/v1/logs",
         ["oauth2", "v1", "token"] => "/oauth2/v1/token",
+        ["oauth2", "v1", ..] => "/oauth2/v1",
         ["api", "v1", "principal-rate-limits", ..] => "/api/v1/principal-rate-limits",
         _ => "/api/v1",
     }

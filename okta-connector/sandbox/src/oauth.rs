@@ -8,18 +8,20 @@ mod key_pair;
 mod memory;
 mod proof;
 mod scope;
+pub(crate) mod signin;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hyper::Method;
 use serde_json::{Value, json};
 
 pub use client::ServiceApp;
 pub use key_pair::KeyPair;
+pub use signin::WebApp;
 
 use crate::error::ApiError;
 use crate::ids::Dice;
@@ -27,6 +29,7 @@ use crate::oauth::client::{Client, HOUR};
 use crate::oauth::jose::{ALGORITHMS, Jwt};
 use crate::oauth::memory::{Nonces, Seen};
 use crate::oauth::proof::{Proof, Request};
+use crate::oauth::signin::SignIns;
 use crate::wire::{Answer, Call, Outcome};
 
 /// How many access tokens live at once; the oldest go first.
@@ -37,6 +40,8 @@ const MOST_TOKENS: usize = 10_000;
 pub(crate) struct OAuth {
     state: Mutex<State>,
     hasher: RandomState,
+    /// Signs ID tokens; made when the first one is due.
+    signing_key: OnceLock<KeyPair>,
 }
 
 #[derive(Debug)]
@@ -45,6 +50,7 @@ pub(crate) struct State {
     pub nonces: Nonces,
     /// Whether calls of the API need a nonce too.
     pub api_nonce: bool,
+    pub sign_ins: SignIns,
     tokens: HashMap<u64, Access>,
     issued: VecDeque<u64>,
     seen: Seen,
@@ -81,26 +87,37 @@ pub(crate) struct Grant {
 /// A refusal of the token endpoint: status, error, description, nonce.
 type Refusal = (u16, &'static str, String, Option<String>);
 
+/// A field of the form, empty when it is absent.
+type Field<'f> = &'f dyn Fn(&str) -> &'f str;
+
 impl OAuth {
     pub(crate) fn new(random: u64) -> Self {
         let state = State {
             clients: Vec::new(),
             nonces: Nonces::new(random),
             api_nonce: false,
+            sign_ins: SignIns::default(),
             tokens: HashMap::new(),
             issued: VecDeque::new(),
             seen: Seen::default(),
             dice: Dice::new(random ^ 0x70ce),
         };
-        Self { state: Mutex::new(state), hasher: RandomState::new() }
+        Self { state: Mutex::new(state), hasher: RandomState::new(), signing_key: OnceLock::new() }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn hash(&self, secret: &str) -> u64 {
+        self.hasher.hash_one(secret)
+    }
+
     /// `POST /oauth2/v1/token`; beside the answer the client it is about.
     pub(crate) fn token(&self, call: &Call, credentials: &Credentials) -> (Outcome, String) {
+        if call.segments.last().is_none_or(|last| last != "token") {
+            return (Err(ApiError::coded("E0000008")), String::new());
+        }
         if call.method != Method::POST {
             return (Err(ApiError::coded("E0000022")), String::new());
         }
@@ -111,15 +128,18 @@ impl OAuth {
         (Ok(outcome), client_id)
     }
 
-    fn issue<'f>(
+    fn issue(
         &self,
         call: &Call,
         credentials: &Credentials,
-        field: &dyn Fn(&str) -> &'f str,
+        field: Field<'_>,
         client_id: &mut String,
     ) -> Result<Answer, Refusal> {
+        if field("grant_type") == "authorization_code" {
+            return self.redeem(credentials, field);
+        }
         if field("grant_type") != "client_credentials" {
-            let text = "The authorization grant type is not supported by the authorization server. Configured grant types: [client_credentials].";
+            let text = "The authorization grant type is not supported by the authorization server. Configured grant types: [client_credentials, authorization_code].";
             return Err((400, "unsupported_grant_type", text.to_owned(), None));
         }
         let client = self.client(call, credentials, field)?;
@@ -143,12 +163,7 @@ impl OAuth {
     }
 
     /// The client its assertion proves.
-    fn client<'f>(
-        &self,
-        call: &Call,
-        credentials: &Credentials,
-        field: &dyn Fn(&str) -> &'f str,
-    ) -> Result<Arc<Client>, Refusal> {
+    fn client(&self, call: &Call, credentials: &Credentials, field: Field<'_>) -> Result<Arc<Client>, Refusal> {
         let refuse = |text: &str| (401, "invalid_client", text.to_owned(), None);
         if field("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
             return Err(refuse("The client_assertion_type is missing or not supported."));
@@ -306,6 +321,14 @@ impl Grant {
             _ => Ok(()),
         }
     }
+}
+
+/// Client id and secret of `Authorization: Basic`.
+fn basic(credentials: &Credentials) -> Option<(String, String)> {
+    let encoded = credentials.authorization.as_deref()?.strip_prefix("Basic ")?;
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((id.to_owned(), secret.to_owned()))
 }
 
 fn request<'a>(call: &'a Call, credentials: &'a Credentials, token: Option<&'a str>) -> Request<'a> {

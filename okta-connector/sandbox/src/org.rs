@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::group::{Group, Kind};
 use crate::ids::Ids;
 use crate::log::{Log, Target};
+use crate::login::fold;
 use crate::oauth::OAuth;
 use crate::roles::Role;
 use crate::rules::Rule;
@@ -390,33 +391,4 @@ pub(crate) fn complete(profile: &mut serde_json::Map<String, Value>) {
         profile.entry(name).or_insert(Value::Null);
     }
     profile.retain(|name, value| !value.is_null() || matches!(name.as_str(), "mobilePhone" | "secondEmail"));
-}
-
-/// A login as it is compared: lower case, Latin letters without their accents.
-fn fold(login: &str) -> String {
-    login.to_lowercase().chars().map(plain).collect()
-}
-
-fn plain(letter: char) -> char {
-    const PLAIN: [(&str, char); 15] = [
-        ("àáâãäåāăą", 'a'),
-        ("çćĉċč", 'c'),
-        ("ďđ", 'd'),
-        ("èéêëēĕėęě", 'e'),
-        ("ĝğġģ", 'g'),
-        ("ìíîïĩīĭįı", 'i'),
-        ("ĺļľł", 'l'),
-        ("ñńņň", 'n'),
-        ("òóôõöøōŏő", 'o'),
-        ("ŕŗř", 'r'),
-        ("śŝşš", 's'),
-        ("ţťŧ", 't'),
-        ("ùúûüũūŭůűų", 'u'),
-        ("ýÿŷ", 'y'),
-        ("źżž", 'z'),
-    ];
-    if letter.is_ascii() {
-        return letter;
-    }
-    PLAIN.iter().find(|(letters, _)| letters.contains(letter)).map_or(letter, |(_, plain)| *plain)
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::faults::{FaultAction, Faults};
 use crate::journal::{Exchange, Journal};
 use crate::limits::{Buckets, Standing, bucket};
-use crate::oauth::Credentials;
+use crate::oauth::{Credentials, signin};
 use crate::org::Org;
 use crate::payload::Payload;
 use crate::principal::{Principal, View};
@@ -31,7 +31,8 @@ use crate::wire::{Answer, Call, Outcome};
 /// The largest request body read.
 const LARGEST_BODY: usize = 4 << 20;
 
-const TOKEN_ENDPOINT: [&str; 3] = ["oauth2", "v1", "token"];
+/// Below this, requests bring their own proof of who sends them.
+const OPEN: [&str; 2] = ["oauth2", "v1"];
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -63,14 +64,14 @@ impl Drop for Flight<'_> {
 
 /// Answers one request; an error closes the connection without a byte.
 pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Payload>> {
-    let arrived = Instant::now();
+    // Half of the way there and half of it back: a caller that leaves may have had its effect or not.
+    let (there, back) = (shared.delay(shared.latency / 2), shared.delay(shared.latency));
     let in_flight = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
     let _flight = Flight(&shared.in_flight);
     shared.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
     let (head, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
-    // Half of the way there and half of it back: a caller that leaves may have had its effect or not.
-    shared.wait(arrived + shared.latency / 2).await;
+    there.await;
     let call = call(&head, body, shared.clock.now_millis());
     let bucket = bucket(&call.method, &call.segments);
     let mut exchange = Exchange {
@@ -113,14 +114,18 @@ pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> io
     if let Some(FaultAction::SlowFirstByte(wait)) = fault {
         tokio::time::sleep(wait).await;
     }
-    shared.wait(arrived + shared.latency).await;
+    back.await;
     response.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
 }
 
 impl Shared {
-    async fn wait(&self, until: Instant) {
-        if !self.latency.is_zero() {
-            tokio::time::sleep_until(until.into()).await;
+    /// Ends so long after this call, not after the first await.
+    fn delay(&self, long: Duration) -> impl Future<Output = ()> + use<> {
+        let sleep = (!long.is_zero()).then(|| tokio::time::sleep(long));
+        async move {
+            if let Some(sleep) = sleep {
+                sleep.await;
+            }
         }
     }
 
@@ -147,10 +152,14 @@ impl Shared {
             }
         };
         if call.segments.first().is_some_and(|first| first == ".well-known") {
-            let outcome = self.route(&call, exchange);
+            let outcome = match call.segments.get(1).map(String::as_str) {
+                Some("openid-configuration") => Ok(signin::discovery(&credentials.host)),
+                _ => self.route(&call, exchange),
+            };
             return (ready(call, None, outcome), None);
         }
-        let principal = if call.segments == TOKEN_ENDPOINT {
+        let principal = if matches!(call.segments.as_slice(), [first, second, ..] if first == OPEN[0] && second == OPEN[1])
+        {
             None
         } else {
             let found = Principal::of(&call, credentials, &self.org.read().unwrap_or_else(PoisonError::into_inner));
@@ -177,26 +186,38 @@ impl Shared {
         if let Some((outcome, standing)) = fault.as_ref().and_then(|fault| answer::instead(fault, standing)) {
             return (ready(call, Some(standing), outcome), fault);
         }
-        let mut outcome = match &principal {
-            None => {
-                let oauth = Arc::clone(&self.org.read().unwrap_or_else(PoisonError::into_inner).oauth);
-                let (outcome, client_id) = oauth.token(&call, credentials);
-                exchange.principal = client_id;
-                outcome
-            }
-            Some(principal) => {
-                principal.caller.clone_into(&mut call.caller);
-                let view = principal.may(&call, bucket, &self.org.read().unwrap_or_else(PoisonError::into_inner));
-                view.and_then(|view| match view {
-                    View::Whole => self.route(&call, exchange),
-                    View::Nothing => Ok(Answer::list("[]".to_owned(), call.page(users::LIMIT)?)),
-                })
-            }
-        };
+        let mut outcome = self.carry_out(&mut call, credentials, principal.as_ref(), exchange);
         if let Some(FaultAction::ErrorAfter { status, code }) = &fault {
             outcome = Err(ApiError::coded(code).with_status(*status));
         }
         (ready(call, Some(standing), outcome), fault)
+    }
+
+    /// The endpoint's answer, once the caller may have it.
+    fn carry_out(
+        &self,
+        call: &mut Call,
+        credentials: &Credentials,
+        principal: Option<&Principal>,
+        exchange: &mut Exchange,
+    ) -> Outcome {
+        let org = || self.org.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(principal) = principal else {
+            if call.method == Method::GET {
+                let org = org();
+                return org.oauth.open(call, credentials, &org);
+            }
+            let oauth = Arc::clone(&org().oauth);
+            let (outcome, client_id) = oauth.token(call, credentials);
+            exchange.principal = client_id;
+            return outcome;
+        };
+        principal.caller.clone_into(&mut call.caller);
+        let view = principal.may(call, exchange.bucket, &org())?;
+        match view {
+            View::Whole => self.route(call, exchange),
+            View::Nothing => Ok(Answer::list("[]".to_owned(), call.page(users::LIMIT)?)),
+        }
     }
 
     fn route(&self, call: &Call, exchange: &mut Exchange) -> Outcome {

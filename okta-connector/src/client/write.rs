@@ -10,15 +10,17 @@ use std::fmt;
 use bytes::Bytes;
 use connector_api::Error;
 use reqwest::Method;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{
     Serialize, Serializer,
     ser::{Error as _, SerializeMap},
 };
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::{Answer, Client, Outcome, Sending, given_up, millis};
 use crate::{
+    auth::Tried,
     error::{Failure, Refusal},
     governor::Lane,
     patience::Patience,
@@ -77,12 +79,14 @@ impl Client {
             body,
             secret: write.body.secret(),
         };
-        let mut patience = Patience::new(self.settings.retry_budget);
+        let (mut patience, mut tried) = (Patience::new(self.settings.retry_budget), Tried::default());
         let mut may_be_done = false;
         loop {
+            let pass = self.pass_for(write.bucket, &write.method, &write.target).await;
+            let pass = pass.map_err(|failure| WriteFailure::Other(failure.into_error(&write.what)))?;
             let flight = self.admitted(&sending).await;
             let started = self.clock.now();
-            let (outcome, asked_wait) = self.attempt(&sending, read_answer, flight).await;
+            let (outcome, asked_wait) = self.attempt(&sending, &pass, read_answer, flight).await;
             let took = self.clock.now() - started;
             let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
@@ -95,6 +99,7 @@ impl Client {
                     patience.after_throttling(took, asked_wait.unwrap_or_default()),
                     "it is asked too often".to_owned(),
                 ),
+                Outcome::Refused(refusal) if self.signs_anew(&pass, &refusal, &mut tried) => continue,
                 Outcome::Refused(refusal) if refusal.is_busy() => {
                     (patience.after_fault(took, has_answered), refusal.to_string())
                 }
@@ -105,16 +110,7 @@ impl Client {
                     may_be_done = true;
                     (patience.after_fault(took, has_answered), refusal.to_string())
                 }
-                Outcome::Refused(refusal) => {
-                    tracing::info!(
-                        okta.request = write.what,
-                        okta.request_id = refusal.request_id,
-                        okta.error_id = refusal.error_id,
-                        code = refusal.code,
-                        "Okta refused a write"
-                    );
-                    return Err(WriteFailure::Refused(refusal));
-                }
+                Outcome::Refused(refusal) => return Err(refused(write, refusal)),
                 Outcome::Fault(fault) => {
                     if fault.sent && !write.repeatable {
                         return Err(WriteFailure::Unknown(fault.why));
@@ -221,6 +217,12 @@ impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
+}
+
+fn refused(write: &Write, refusal: Refusal) -> WriteFailure {
+    let Refusal { code, request_id, error_id, .. } = &refusal;
+    tracing::info!(okta.request = %write, okta.request_id = request_id, okta.error_id = error_id, code, "Okta refused a write");
+    WriteFailure::Refused(refusal)
 }
 
 /// A text that came from elsewhere, without the secret, should it repeat it.

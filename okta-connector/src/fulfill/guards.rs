@@ -81,7 +81,7 @@ impl Guards {
 
 /// The account behind the API token; none for an OAuth app, which is no user.
 async fn own_account(client: &Client) -> Result<Option<String>> {
-    if !client.settings().auth.is_a_users() {
+    if client.settings().auth.app().is_some() {
         return Ok(None);
     }
     let me = get(client, bucket::ME, "/api/v1/users/me".to_owned(), Noun::User, "me").await?;

@@ -110,7 +110,7 @@ mod tests {
             claims[name] = bad.clone();
             assert!(signed(&header, &claims).unwrap_err().contains(&format!("'{name}'")), "{name} {bad}");
         }
-        let mut private = header.clone();
+        let mut private = header;
         private["jwk"]["d"] = "AA".into();
         assert!(signed(&private, &claims()).unwrap_err().contains("'jwk'"));
         let foreign = json!({"typ": "dpop+jwt", "jwk": KeyPair::ec("").jwk()});

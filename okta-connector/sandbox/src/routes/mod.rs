@@ -98,7 +98,7 @@ pub(crate) fn user_row(call: &Call, org: &Org, id: &str) -> Option<u32> {
     users::row(call, org, id).ok()
 }
 
-/// The user a `GET /users/{id}` is about.
+/// The user a single read is about.
 pub(crate) fn single_user(call: &Call, org: &Org) -> Option<u32> {
     match call.segments.as_slice() {
         [_, _, users, id] if users == "users" && call.method == Method::GET => user_row(call, org, id),

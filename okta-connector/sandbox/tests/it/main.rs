@@ -18,6 +18,7 @@ mod restored;
 mod scenarios;
 mod shape;
 mod signer;
+mod signin;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -184,6 +184,8 @@ async fn deactivation_and_deletion_can_take_their_time() {
     assert_eq!(get(&sandbox, &two).status, 200, "204 is no proof");
     clock.advance(Duration::from_secs(5));
     assert_eq!(get(&sandbox, &two).status, 404);
+    let deactivate = format!("POST {two}/lifecycle/deactivate");
+    assert_eq!(effects(&sandbox), [format!("DELETE {one}"), deactivate, format!("DELETE {two}")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
