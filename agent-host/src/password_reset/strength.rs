@@ -11,7 +11,7 @@ const MAX_BACKTRACKS: usize = 200_000;
 /// The expressions of one setting.
 #[derive(Debug, Clone, Default)]
 pub struct Strength {
-    expressions: Vec<Regex>,
+    expressions: Vec<(Regex, Demand)>,
 }
 
 /// What an expression asks for, as far as it has a common form.
@@ -30,22 +30,25 @@ impl Strength {
     /// # Errors
     /// The expression that cannot be used and why.
     pub(crate) fn parse(expressions: &[String]) -> Result<Self, (String, String)> {
-        let parse = |text: &String| {
-            let built = RegexBuilder::new(text).backtrack_limit(MAX_BACKTRACKS).build();
-            built.map_err(|error| (text.clone(), in_words(text, &error)))
+        let parse = |text: &String| -> Result<(Regex, Demand), (String, String)> {
+            let translated = translated(text).map_err(|why| (text.clone(), why.to_owned()))?;
+            let built = RegexBuilder::new(&translated).backtrack_limit(MAX_BACKTRACKS).build();
+            let one_line = |why: String| why.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let built = built.map_err(|error| (text.clone(), one_line(error.to_string())))?;
+            Ok((built, demand(text)))
         };
         Ok(Self { expressions: expressions.iter().map(parse).collect::<Result<_, _>>()? })
     }
 
     /// The first expression that the password does not match.
     pub(crate) fn broken_by(&self, password: &str) -> Option<Demand> {
-        let broken = self.expressions.iter().find(|expression| !expression.is_match(password).unwrap_or(false));
-        broken.map(|expression| demand(expression.as_str()))
+        let broken = self.expressions.iter().find(|(expression, _)| !expression.is_match(password).unwrap_or(false));
+        broken.map(|(_, demand)| *demand)
     }
 
     /// What all expressions ask for together.
     pub(crate) fn demands(&self) -> Vec<Demand> {
-        let mut demands: Vec<Demand> = self.expressions.iter().map(|expression| demand(expression.as_str())).collect();
+        let mut demands: Vec<Demand> = self.expressions.iter().map(|(_, demand)| *demand).collect();
         demands.sort_unstable();
         demands.dedup();
         demands
@@ -63,7 +66,10 @@ fn demand(expression: &str) -> Demand {
     if let Some(dots) = inner.strip_suffix(".*").filter(|dots| !dots.is_empty() && dots.chars().all(|c| c == '.')) {
         return Demand::Length(dots.len());
     }
-    match inner.strip_prefix(".*").unwrap_or(inner).strip_suffix(".*").unwrap_or(inner) {
+    // Anchored, a class speaks of the first or the last character alone, unless anything may stand around it.
+    let opened = if expression.starts_with('^') { inner.strip_prefix(".*") } else { Some(inner) };
+    let closed = opened.and_then(|rest| if expression.ends_with('$') { rest.strip_suffix(".*") } else { Some(rest) });
+    match closed.unwrap_or_default() {
         "[0-9]" | "\\d" => Demand::Digit,
         "[a-z]" => Demand::Lower,
         "[A-Z]" => Demand::Upper,
@@ -78,14 +84,55 @@ fn is_class_of_symbols(class: &str) -> bool {
     !inner.is_empty() && !inner.starts_with('^') && inner.chars().all(|c| c.is_ascii_punctuation())
 }
 
-fn in_words(text: &str, error: &fancy_regex::Error) -> String {
-    let dotnet = [
-        ("(?<-", "balancing groups are .NET's alone"),
-        ("\\p{Is", "Unicode blocks (`\\p{Is…}`) are .NET's alone; name a script such as `\\p{Greek}`"),
-        ("-[", "subtracting a class from a class is .NET's alone"),
-    ];
-    let known = dotnet.iter().find(|(mark, _)| text.contains(mark)).map(|(_, why)| (*why).to_owned());
-    known.unwrap_or_else(|| error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
+/// The expression as it is written here. In a class of .NET's `[`, `&`, `~` and `-` are mostly themselves, where ours
+/// would begin another class or join two.
+///
+/// # Errors
+/// What only .NET knows.
+fn translated(text: &str) -> Result<String, &'static str> {
+    let mut translated = String::with_capacity(text.len() + 8);
+    let (mut in_class, mut at_start) = (false, false);
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied();
+        match c {
+            '\\' => {
+                translated.push(c);
+                let escaped = characters.next();
+                if matches!(escaped, Some('p' | 'P')) && characters.clone().take(3).eq("{Is".chars()) {
+                    return Err("Unicode blocks (`\\p{Is…}`) are .NET's alone; name a script such as `\\p{Greek}`");
+                }
+                translated.extend(escaped);
+                at_start = false;
+                continue;
+            }
+            '[' if !in_class => (in_class, at_start) = (true, true),
+            '^' if at_start => {
+                translated.push(c);
+                continue;
+            }
+            ']' if in_class && at_start => translated.push('\\'),
+            ']' if in_class => in_class = false,
+            '-' if in_class && next == Some('[') => return Err("taking a class out of a class is .NET's alone"),
+            '[' | '&' | '~' => translated.push_str(if in_class { "\\" } else { "" }),
+            '-' if in_class && translated.ends_with('-') => translated.push('\\'),
+            '(' if characters.clone().take(3).eq("?<-".chars()) => return Err("balancing groups are .NET's alone"),
+            '(' if is_balancing(characters.clone()) => return Err("balancing groups are .NET's alone"),
+            _ => {}
+        }
+        at_start = in_class && c == '[' && translated.chars().next_back() != Some('\\') && at_start;
+        translated.push(c);
+    }
+    Ok(translated)
+}
+
+/// Whether what follows an opening bracket is `?<a-b>`.
+fn is_balancing(mut rest: impl Iterator<Item = char>) -> bool {
+    if rest.next() != Some('?') || rest.next() != Some('<') {
+        return false;
+    }
+    let name: String = rest.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).collect();
+    name.contains('-')
 }
 
 #[cfg(test)]
@@ -122,11 +169,28 @@ mod tests {
     fn what_only_dotnet_knows_is_refused_with_the_reason() {
         for (text, why) in [
             ("(?<open>\\()(?<-open>\\))", "balancing groups"),
+            ("(?<open-close>\\))", "balancing groups"),
+            ("[a-z-[aeiou]]", "taking a class out"),
             ("\\p{IsGreek}", "Unicode blocks"),
             ("[a-z", "Parsing error"),
         ] {
             let (expression, reason) = Strength::parse(&[text.to_owned()]).unwrap_err();
             assert!(expression == text && reason.contains(why), "{reason}");
+        }
+    }
+
+    #[test]
+    fn classes_hold_what_they_hold_in_dotnet() {
+        for (text, good, bad) in [
+            ("[[]", "a[", "a]"),
+            ("[&&a]", "&", "b"),
+            ("[]a]", "]", "b"),
+            ("[^]a]", "b", "]"),
+            ("[!@#$%^&*()_+\\-=\\[\\]{};':\"\\\\|,.<>\\/?~`]", "x~", "abc1"),
+            ("(?<=a)b", "ab", "b"),
+        ] {
+            let strength = Strength::parse(&[text.to_owned()]).unwrap();
+            assert_eq!((strength.broken_by(good), strength.broken_by(bad).is_some()), (None, true), "{text}");
         }
     }
 
