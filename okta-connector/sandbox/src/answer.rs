@@ -47,7 +47,9 @@ const FIXED: [(&str, &str); 13] = [
 
 /// An error as an answer with an id of its own.
 pub(crate) fn error(error: &ApiError, number: u64) -> Answer {
-    Answer::json(error.status, error.body(&Dice::new(number).word(22)))
+    let mut answer = Answer::json(error.status, error.body(&Dice::new(number).word(22)));
+    answer.headers.clone_from(&error.headers);
+    answer
 }
 
 /// The outcome of a fault that keeps the request from its endpoint.

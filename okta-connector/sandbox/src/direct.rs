@@ -10,49 +10,6 @@ use crate::template;
 use crate::user::{Status, User};
 
 impl Org {
-    /// Refuses a path prefix or a bucket to all tokens: 403 `E0000006`, as a missing role does.
-    pub fn deny(&mut self, prefix_or_bucket: &str) {
-        self.tokens.all.iter_mut().for_each(|token| token.denied.push(prefix_or_bucket.to_owned()));
-    }
-
-    /// Refuses a path prefix or a bucket to one token.
-    pub fn deny_token(&mut self, token: &str, prefix_or_bucket: &str) {
-        let secret = self.hash(token);
-        let known = self.tokens.all.iter_mut().filter(|token| token.secret == secret);
-        known.for_each(|token| token.denied.push(prefix_or_bucket.to_owned()));
-    }
-
-    /// Takes back every refusal.
-    pub fn allow_all(&mut self) {
-        self.tokens.all.iter_mut().for_each(|token| token.denied.clear());
-    }
-
-    /// Adds a token that acts as a user (the first one when `user` is unknown).
-    pub fn add_token(&mut self, secret: &str, name: &str, user: &str) {
-        let user =
-            self.users.get(self.user_row(user).unwrap_or(0)).map_or_else(String::new, |user| user.id.to_string());
-        let now = self.groups.get(self.everyone).map_or(0, |everyone| everyone.created);
-        let token = crate::tokens::Token {
-            id: self.ids.next("00T"),
-            name: name.to_owned(),
-            user,
-            secret: self.hash(secret),
-            created: now,
-            expires: None,
-            denied: Vec::new(),
-            limit_id: self.ids.next("prl"),
-            percentages: (50, 50),
-            limit_updated: now,
-        };
-        self.tokens.all.push(token);
-    }
-
-    /// Ends a token: 401 `E0000011` from now on.
-    pub fn revoke_token(&mut self, secret: &str) {
-        let secret = self.hash(secret);
-        self.tokens.all.retain(|token| token.secret != secret);
-    }
-
     pub fn user_ids(&self) -> Vec<String> {
         self.users.iter().map(|user| user.id.to_string()).collect()
     }
@@ -68,6 +25,10 @@ impl Org {
     /// The user as a list shows it.
     pub fn user(&self, user: &str) -> Option<Value> {
         serde_json::from_str(self.users.get(self.user_row(user)?)?.item()).ok()
+    }
+
+    pub fn user_id(&self, login: &str) -> Option<String> {
+        Some(self.users.get(self.user_row(login)?)?.id.to_string())
     }
 
     pub fn user_status(&self, user: &str) -> Option<Status> {
@@ -108,6 +69,18 @@ impl Org {
         complete(&mut profile);
         self.change_user(row, now, Some(&Value::from(profile).to_string()), |_| {});
         true
+    }
+
+    /// Makes another system the master of a user's profile: `ACTIVE_DIRECTORY`, `LDAP`, …; an unknown one is Okta.
+    pub fn set_provider(&mut self, user: &str, provider: &str) -> bool {
+        let (row, now) = (self.user_row(user), self.now());
+        let provider = crate::user::provider(provider);
+        row.map(|row| self.change_user(row, now, None, |user| user.provider = provider)).is_some()
+    }
+
+    /// Adds a custom attribute of users; `property` is a schema property, such as `{"type": "string", "required": true}`.
+    pub fn add_user_attribute(&mut self, name: &str, property: Value) {
+        self.schemas.types[0].custom.insert(name.to_owned(), property);
     }
 
     /// Sets the password whatever the policy says.

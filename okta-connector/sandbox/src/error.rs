@@ -10,9 +10,11 @@ pub(crate) struct ApiError {
     pub code: String,
     summary: String,
     causes: Vec<String>,
+    /// Headers of its own, as challenges have them.
+    pub headers: Vec<(&'static str, String)>,
 }
 
-const CATALOGUE: [(&str, u16, &str); 32] = [
+const CATALOGUE: [(&str, u16, &str); 37] = [
     ("E0000001", 400, "Api validation failed"),
     ("E0000003", 400, "The request body was not well-formed."),
     ("E0000006", 403, "You do not have permission to perform the requested action"),
@@ -25,16 +27,21 @@ const CATALOGUE: [(&str, u16, &str); 32] = [
     ("E0000015", 401, "You do not have permission to access the feature you are requesting"),
     ("E0000016", 403, "Activation failed because the user is already active"),
     ("E0000022", 405, "The endpoint does not support the provided HTTP method"),
+    ("E0000023", 403, "Operation failed because user profile is mastered under another system"),
     ("E0000024", 400, "Bad request. This operation on app metadata is not yet supported."),
     ("E0000029", 400, "Invalid paging request."),
     ("E0000031", 400, "Invalid search criteria."),
     ("E0000032", 403, "Unlock is not allowed for this user."),
     ("E0000034", 403, "Forgot password not allowed on specified user."),
     ("E0000038", 403, "This operation is not allowed in the user's current status."),
+    ("E0000040", 400, "Application label must not be the same as another existing application label."),
+    ("E0000041", 400, "Credentials should not be set on this resource based on the scheme."),
     ("E0000047", 429, "API call exceeded rate limit due to too many requests."),
     ("E0000053", 400, "Invalid filter"),
     ("E0000056", 403, "Delete application forbidden."),
     ("E0000060", 501, "Unsupported operation."),
+    ("E0000077", 403, "Cannot modify the attribute because it is read-only."),
+    ("E0000078", 403, "Cannot modify the attribute because it is immutable."),
     ("E0000090", 409, "Duplicate role assignment exception."),
     ("E0000100", 503, "Search is currently unavailable; try again later"),
     ("E0000112", 409, "Unable to update the user's status while the user is being activated; try again later"),
@@ -56,11 +63,16 @@ impl ApiError {
     pub(crate) fn coded(code: &str) -> Self {
         let known = CATALOGUE.iter().find(|(known, ..)| *known == code);
         let (_, status, summary) = known.copied().unwrap_or(("", 500, "Internal Server Error"));
-        Self { status, code: code.to_owned(), summary: summary.to_owned(), causes: Vec::new() }
+        Self { status, code: code.to_owned(), summary: summary.to_owned(), causes: Vec::new(), headers: Vec::new() }
     }
 
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -76,6 +88,12 @@ impl ApiError {
 
     pub(crate) fn invalid(field: &str) -> Self {
         Self { summary: format!("Api validation failed: {field}"), ..Self::coded("E0000001") }
+    }
+
+    /// An error whose summary names the attribute it is about.
+    pub(crate) fn about(code: &str, attribute: &str) -> Self {
+        let error = Self::coded(code);
+        Self { summary: error.summary.replacen("the attribute", &format!("the {attribute} attribute"), 1), ..error }
     }
 
     pub(crate) fn duplicate(field: &str) -> Self {

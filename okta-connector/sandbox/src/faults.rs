@@ -37,6 +37,10 @@ pub enum FaultAction {
     ResetConnection,
     /// The request is carried out, then the connection closes: the caller cannot know.
     LoseAnswer,
+    /// The request is carried out, then this Okta error is the answer: 500 `E0000009`, 503 `E0000010`, …
+    ErrorAfter { status: u16, code: String },
+    /// The request waits this long before anything is done; a caller that leaves meanwhile leaves no trace.
+    SlowRequest(Duration),
     /// The full length is promised, the connection closes after so many bytes.
     CutBody { after_bytes: usize },
     /// A chunked body whose last chunk never comes.
@@ -45,7 +49,7 @@ pub enum FaultAction {
     TruncatedGzip,
     /// A gateway's page.
     Html(u16),
-    /// The answer waits this long.
+    /// The request is carried out at once, the answer waits this long.
     SlowFirstByte(Duration),
     /// An Okta error by code: 500 `E0000009`, 503 `E0000010`, `E0000100`, 409 `E0000145`, 401 `E0000011`, …
     Error { status: u16, code: String },
@@ -131,11 +135,24 @@ impl Faults {
         self.scripted.clear();
     }
 
+    /// How long this request has to wait before anything is done.
+    pub(crate) fn delay(&mut self, method: &str, target: &str) -> Option<Duration> {
+        match self.strike(method, target, true) {
+            Some(FaultAction::SlowRequest(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
     /// The action for this request, if one is due.
     pub(crate) fn due(&mut self, method: &str, target: &str) -> Option<FaultAction> {
+        self.strike(method, target, false)
+    }
+
+    fn strike(&mut self, method: &str, target: &str, delays: bool) -> Option<FaultAction> {
         let mut due = None;
         for (fault, seen) in &mut self.scripted {
-            if !fault.strikes(method, target) {
+            let is_delay = matches!(fault.then, FaultAction::SlowRequest(_));
+            if is_delay != delays || !fault.strikes(method, target) {
                 continue;
             }
             *seen = seen.saturating_add(1);

@@ -22,6 +22,8 @@ pub struct Exchange {
     /// As sent, without the question mark.
     pub query: String,
     pub bucket: &'static str,
+    /// The id of the API token or of the OAuth client; empty when there was none.
+    pub principal: String,
     /// 0 when the connection was closed instead.
     pub status: u16,
     /// Requests in flight when this one arrived, itself included.
@@ -31,6 +33,10 @@ pub struct Exchange {
     pub bytes: usize,
     /// Whether a scripted fault struck.
     pub faulted: bool,
+    /// Whether a write changed anything but dates; a membership that was there already does not.
+    pub changed: bool,
+    /// The id of what a POST created.
+    pub created: Option<String>,
 }
 
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod answer;
 mod app;
 mod clock;
 mod cursor;
 mod direct;
+mod effect;
 mod error;
 mod faults;
 mod group;
@@ -12,8 +14,11 @@ mod ids;
 mod journal;
 mod limits;
 mod log;
+mod login;
+mod oauth;
 mod org;
 mod payload;
+mod principal;
 mod profile;
 mod raw;
 mod roles;
@@ -49,6 +54,7 @@ pub use clock::Clock;
 pub use faults::{Fault, FaultAction, FaultMatch};
 pub use journal::Exchange;
 pub use limits::Limits;
+pub use oauth::{KeyPair, ServiceApp, WebApp};
 pub use org::{Counts, Org};
 pub use seed::{Members, Seed};
 pub use user::Status;
@@ -125,6 +131,8 @@ impl Sandbox {
         let mut org = Org::new(&base, lag, config.seed.random, config.clock.clone());
         config.seed.plant(&mut org).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
         org.add_token(&config.token, "Sandbox token", "");
+        let share = u32::from(config.share_percent);
+        org.set_share(&config.token, share);
         let window = clock::millis(config.window);
         let shared = Arc::new(Shared {
             base,
@@ -132,9 +140,10 @@ impl Sandbox {
             skew: config.skew_seconds * 1000,
             latency: config.latency,
             gzip: config.gzip,
+            share,
             concurrent: config.concurrent.or(config.limits.concurrent(config.share_percent)),
             org: RwLock::new(org),
-            buckets: Mutex::new(Buckets::new(config.limits, config.share_percent, config.bucket_limits, window)),
+            buckets: Mutex::new(Buckets::new(config.limits, config.bucket_limits, window)),
             faults: Mutex::default(),
             journal: Journal::new(config.journal_file.as_deref())?,
             in_flight: AtomicUsize::new(0),
@@ -158,6 +167,11 @@ impl Sandbox {
     /// What was asked and answered so far.
     pub fn journal(&self) -> Vec<Exchange> {
         self.shared.journal.all()
+    }
+
+    /// The writes that changed something, in the order they did, whether or not their answer arrived.
+    pub fn effects(&self) -> Vec<Exchange> {
+        self.shared.journal.all().into_iter().filter(|exchange| exchange.changed).collect()
     }
 
     pub fn clear_journal(&self) {

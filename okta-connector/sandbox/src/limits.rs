@@ -30,10 +30,9 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) struct Buckets {
     plan: Limits,
-    share_percent: u8,
     exact: BTreeMap<String, u32>,
     window: i64,
-    open: HashMap<&'static str, Window>,
+    open: HashMap<(Box<str>, &'static str), Window>,
 }
 
 #[derive(Debug)]
@@ -69,6 +68,7 @@ impl Limits {
             "/api/v1/users" | "/api/v1/users/{id}" => (100, 600),
             "/api/v1/users/{id:.+}" | "/api/v1/users/me" => (100, 2000),
             "/api/v1/logs" => (20, 120),
+            "/oauth2/v1/token" | "/oauth2/v1" => (300, 1200),
             _ => (100, 1200),
         };
         match self {
@@ -90,40 +90,51 @@ impl Limits {
 }
 
 impl Buckets {
-    pub(crate) fn new(plan: Limits, share_percent: u8, exact: BTreeMap<String, u32>, window: i64) -> Self {
-        Self { plan, share_percent, exact, window: window.max(1), open: HashMap::new() }
+    pub(crate) fn new(plan: Limits, exact: BTreeMap<String, u32>, window: i64) -> Self {
+        Self { plan, exact, window: window.max(1), open: HashMap::new() }
     }
 
-    /// Counts one call at `now`, or says why not.
-    pub(crate) fn take(&mut self, bucket: &'static str, now: i64) -> Standing {
-        let limit = self.limit(bucket);
-        let window = self.open.entry(bucket).or_insert(Window { ends: now + self.window, used: 0 });
-        if now >= window.ends {
-            *window = Window { ends: now + self.window, used: 0 };
+    /// Counts one call of a principal that has `share` percent, or says why not. All principals together have the
+    /// whole of the bucket.
+    pub(crate) fn take(&mut self, bucket: &'static str, principal: &str, share: u32, now: i64) -> Standing {
+        let whole = self.limit(bucket, 100);
+        let limit = self.limit(bucket, share);
+        let all_used = limit < whole && self.window("", bucket, now).used >= whole;
+        let own = self.window(principal, bucket, now);
+        let refused = all_used || own.used >= limit;
+        own.used += u32::from(!refused);
+        let (used, reset) = (own.used, own.ends);
+        if limit < whole && !refused {
+            self.window("", bucket, now).used += 1;
         }
-        let refused = window.used >= limit;
-        window.used += u32::from(!refused);
-        Standing { limit, remaining: limit - window.used, reset: window.ends, refused }
+        let remaining = if all_used { 0 } else { limit.saturating_sub(used) };
+        Standing { limit, remaining, reset, refused }
     }
 
     /// The standing of a call that is not counted.
-    pub(crate) fn peek(&self, bucket: &'static str, now: i64) -> Standing {
-        let limit = self.limit(bucket);
-        match self.open.get(bucket).filter(|window| now < window.ends) {
-            Some(window) => {
-                Standing { limit, remaining: limit.saturating_sub(window.used), reset: window.ends, refused: false }
-            }
-            None => Standing { limit, remaining: limit, reset: now + self.window, refused: false },
-        }
+    pub(crate) fn peek(&self, bucket: &'static str, principal: &str, share: u32, now: i64) -> Standing {
+        let limit = self.limit(bucket, share);
+        let open = self.open.get(&(principal.into(), bucket)).filter(|window| now < window.ends);
+        let (used, reset) = open.map_or((0, now + self.window), |window| (window.used, window.ends));
+        Standing { limit, remaining: limit.saturating_sub(used), reset, refused: false }
     }
 
-    fn limit(&self, bucket: &str) -> u32 {
+    fn window(&mut self, principal: &str, bucket: &'static str, now: i64) -> &mut Window {
+        let ends = now + self.window;
+        let window = self.open.entry((principal.into(), bucket)).or_insert(Window { ends, used: 0 });
+        if now >= window.ends {
+            *window = Window { ends, used: 0 };
+        }
+        window
+    }
+
+    fn limit(&self, bucket: &str, share: u32) -> u32 {
         if let Some(exact) = self.exact.get(bucket) {
             return *exact;
         }
         match self.plan {
             Limits::Unlimited => NO_LIMIT,
-            plan => (plan.per_minute(bucket) * u32::from(self.share_percent) / 100).max(1),
+            plan => (plan.per_minute(bucket) * share / 100).max(1),
         }
     }
 }
@@ -142,6 +153,8 @@ pub(crate) fn bucket(method: &Method, segments: &[String]) -> &'static str {
         ["api", "v1", "users", _] => "/api/v1/users/{id}",
         ["api", "v1", "users", ..] => "/api/v1/users",
         ["api", "v1", "logs", ..] => "/api/v1/logs",
+        ["oauth2", "v1", "token"] => "/oauth2/v1/token",
+        ["oauth2", "v1", ..] => "/oauth2/v1",
         ["api", "v1", "principal-rate-limits", ..] => "/api/v1/principal-rate-limits",
         _ => "/api/v1",
     }
@@ -175,24 +188,32 @@ mod tests {
 
     #[test]
     fn the_first_call_opens_a_fixed_window() {
-        let mut buckets = Buckets::new(Limits::Integrator, 50, BTreeMap::new(), 60_000);
+        let mut buckets = Buckets::new(Limits::Integrator, BTreeMap::new(), 60_000);
         for used in 1..=10 {
-            let standing = buckets.take("/api/v1/apps", 5_000 + used);
+            let standing = buckets.take("/api/v1/apps", "t", 50, 5_000 + used);
             assert_eq!((standing.limit, standing.remaining, standing.refused), (10, 10 - used as u32, false));
             assert_eq!(standing.reset, 65_001);
         }
-        assert!(buckets.take("/api/v1/apps", 65_000).refused);
-        assert!(!buckets.take("/api/v1/users", 65_000).refused, "buckets do not share");
-        let fresh = buckets.take("/api/v1/apps", 65_001);
+        assert!(buckets.take("/api/v1/apps", "t", 50, 65_000).refused);
+        assert!(!buckets.take("/api/v1/users", "t", 50, 65_000).refused, "buckets do not share");
+        assert!(!buckets.take("/api/v1/apps", "other", 50, 65_000).refused, "each principal has its share");
+        let fresh = buckets.take("/api/v1/apps", "t", 50, 65_001);
         assert_eq!((fresh.remaining, fresh.reset, fresh.refused), (9, 125_001, false));
     }
 
     #[test]
+    fn all_principals_together_have_no_more_than_the_whole() {
+        let mut buckets = Buckets::new(Limits::Integrator, BTreeMap::new(), 60_000);
+        let mut taken = |who: &str| (0..20).filter(|_| !buckets.take("/api/v1/apps", who, 60, 0).refused).count();
+        assert_eq!((taken("a"), taken("b"), taken("c")), (12, 8, 0));
+    }
+
+    #[test]
     fn a_limit_can_be_set_exactly() {
-        let mut buckets = Buckets::new(Limits::Workforce, 50, BTreeMap::from([("/api/v1/users".into(), 1)]), 60_000);
-        assert!(!buckets.take("/api/v1/users", 0).refused);
-        assert!(buckets.take("/api/v1/users", 1).refused);
-        assert_eq!(buckets.peek("/api/v1/groups", 0).limit, 250);
+        let mut buckets = Buckets::new(Limits::Workforce, BTreeMap::from([("/api/v1/users".into(), 1)]), 60_000);
+        assert!(!buckets.take("/api/v1/users", "t", 50, 0).refused);
+        assert!(buckets.take("/api/v1/users", "t", 50, 1).refused);
+        assert_eq!(buckets.peek("/api/v1/groups", "t", 50, 0).limit, 250);
         assert_eq!(Limits::Workforce.concurrent(50), Some(37));
     }
 }

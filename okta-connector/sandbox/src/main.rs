@@ -1,12 +1,14 @@
 //! The sandbox as a program: prints where it listens and the token to use, serves until Ctrl-C or SIGTERM.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed};
+use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed, ServiceApp};
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// An Okta organisation on loopback.
@@ -60,6 +62,9 @@ struct Arguments {
     /// API token to accept
     #[arg(long, default_value = "sandbox-token")]
     token: String,
+    /// JSON file with an OAuth service app: clientId, keys (JWK set or PEM), scopes, hasAdminRole, requireDpop
+    #[arg(long, value_name = "FILE")]
+    service_app: Vec<PathBuf>,
     /// File to write requests to, one JSON object a line
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -82,7 +87,11 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> io::Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    let apps: Vec<ServiceApp> = arguments.service_app.iter().map(|file| read_json(file)).collect::<io::Result<_>>()?;
     let sandbox = Sandbox::start(config(arguments)?).await?;
+    for app in apps {
+        sandbox.with_org(|org| org.add_service_app(app)).map_err(io::Error::other)?;
+    }
     let mut out = io::stdout();
     writeln!(out, "okta-sandbox listening on {}\ntoken: {}", sandbox.url(), sandbox.token())?;
     out.flush()?;
@@ -96,11 +105,7 @@ async fn run(arguments: Arguments) -> io::Result<()> {
 
 fn config(arguments: Arguments) -> io::Result<SandboxConfig> {
     let mut seed = match &arguments.seed {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|problem| io::Error::new(problem.kind(), format!("{}: {problem}", file.display())))?;
-            Seed::from_json(&text).map_err(|problem| io::Error::other(format!("{}: {problem}", file.display())))?
-        }
+        Some(file) => Seed { file: Some(Arc::new(read_json(file)?)), ..Seed::empty() },
         None => Seed::default(),
     };
     seed.users = arguments.users.unwrap_or(seed.users);
@@ -123,4 +128,10 @@ fn config(arguments: Arguments) -> io::Result<SandboxConfig> {
         gzip: arguments.gzip,
         ..SandboxConfig::default()
     })
+}
+
+fn read_json<T: DeserializeOwned>(file: &Path) -> io::Result<T> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|problem| io::Error::new(problem.kind(), format!("{}: {problem}", file.display())))?;
+    serde_json::from_str(&text).map_err(|problem| io::Error::other(format!("{}: {problem}", file.display())))
 }

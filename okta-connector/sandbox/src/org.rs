@@ -13,6 +13,8 @@ use crate::clock::Clock;
 use crate::group::{Group, Kind};
 use crate::ids::Ids;
 use crate::log::{Log, Target};
+use crate::login::fold;
+use crate::oauth::OAuth;
 use crate::roles::Role;
 use crate::rules::Rule;
 use crate::schema::Schemas;
@@ -29,6 +31,15 @@ pub struct Org {
     pub max_apps: Option<usize>,
     /// How long an activation takes, in milliseconds; 0 is at once.
     pub activation_millis: i64,
+    /// How long a deactivation or deletion takes, in milliseconds; 0 is at once.
+    pub deactivation_millis: i64,
+    /// How many single reads of a user still find its deactivation or deletion under way, besides the time it takes.
+    /// `Prefer: respond-async` makes it one at least.
+    pub deactivation_reads: u32,
+    /// Whether deactivated users can be updated, as an organisation may allow.
+    pub deactivated_updatable: bool,
+    /// Whether a second application of the same label is refused (400 `E0000040`).
+    pub unique_app_labels: bool,
     pub(crate) base: String,
     pub(crate) clock: Clock,
     pub(crate) id: String,
@@ -43,14 +54,33 @@ pub struct Org {
     /// Owners of groups as they are shown, by the id of the group.
     pub(crate) owners: BTreeMap<String, Vec<Value>>,
     pub(crate) tokens: Tokens,
+    pub(crate) oauth: Arc<OAuth>,
     /// (user, relationship) to the ids it points at.
     pub(crate) links: BTreeMap<(String, String), BTreeSet<String>>,
     pub(crate) log: Log,
     pub(crate) ids: Ids,
     pub(crate) default_type: Arc<str>,
     logins: HashMap<Box<str>, u32>,
-    activating: Vec<(i64, u32, Status)>,
+    under_way: Vec<Transition>,
     hasher: RandomState,
+}
+
+/// A step of a user that takes its time.
+#[derive(Debug)]
+struct Transition {
+    row: u32,
+    to: Goal,
+    due: i64,
+    /// How many single reads it outlives.
+    reads: u32,
+}
+
+/// Where such a step leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    Status(Status),
+    /// Deleted.
+    Gone,
 }
 
 /// How many of each there are. `memberships` counts Everyone's too, `assignments` the groups assigned to applications.
@@ -76,6 +106,11 @@ impl Org {
             inactive_apps_listed: false,
             max_apps: None,
             activation_millis: 0,
+            deactivation_millis: 0,
+            deactivation_reads: 0,
+            deactivated_updatable: false,
+            unique_app_labels: false,
+            oauth: Arc::new(OAuth::new(random)),
             base: base.to_owned(),
             clock,
             schemas: Schemas::new(base, &user_type, now),
@@ -94,7 +129,7 @@ impl Org {
             log: Log::default(),
             ids,
             logins: HashMap::new(),
-            activating: Vec::new(),
+            under_way: Vec::new(),
             hasher: RandomState::new(),
         }
     }
@@ -108,6 +143,13 @@ impl Org {
             memberships: self.users.len() + self.groups.iter().map(|group| group.members.len()).sum::<usize>(),
             assignments: self.apps.iter().map(|app| app.groups.len()).sum(),
         }
+    }
+
+    /// How many records of every kind there are: what is created or deleted shows here.
+    pub(crate) fn counts_of_all(&self) -> [usize; 8] {
+        let (users, groups, apps) = (self.users.len(), self.groups.len(), self.apps.len());
+        let schemas = (self.schemas.types.len(), self.schemas.linked.len());
+        [users, groups, apps, self.rules.len(), self.tokens.all.len(), self.links.len(), schemas.0, schemas.1]
     }
 
     /// Makes room before a large seed.
@@ -126,15 +168,16 @@ impl Org {
         self.users.row(id_or_login).or_else(|| self.login_row(id_or_login))
     }
 
+    /// Okta: logins are looked up, and unique, whatever their case and accents.
     pub(crate) fn login_row(&self, login: &str) -> Option<u32> {
-        self.logins.get(login.to_lowercase().as_str()).copied()
+        self.logins.get(fold(login).as_str()).copied()
     }
 
     pub(crate) fn insert_user(&mut self, mut user: User, now: i64) -> u32 {
         if self.lag > 0 {
             user.earlier = Some(Box::new(Earlier { until: now + self.lag, user: None }));
         }
-        let (id, login) = (user.id.clone(), user.attribute("login").to_lowercase());
+        let (id, login) = (user.id.clone(), fold(&user.attribute("login")));
         let row = self.users.insert(&id, user);
         self.logins.insert(login.into(), row);
         if let Some(everyone) = self.groups.get_mut(self.everyone) {
@@ -153,14 +196,14 @@ impl Org {
             };
             user.earlier = Some(Box::new(Earlier { until: now + self.lag, user: before }));
         }
-        let old_login = user.attribute("login").to_lowercase();
+        let old_login = fold(&user.attribute("login"));
         user.last_updated = now;
         edit(user);
         match profile {
             Some(profile) => user.write(&self.base, profile),
             None => user.rewrite(&self.base),
         }
-        let login = user.attribute("login").to_lowercase();
+        let login = fold(&user.attribute("login"));
         if login != old_login {
             self.logins.remove(old_login.as_str());
             self.logins.insert(login.into(), row);
@@ -168,7 +211,7 @@ impl Org {
     }
 
     pub(crate) fn set_status(&mut self, row: u32, status: Status, now: i64) {
-        self.activating.retain(|(_, activating, _)| *activating != row);
+        self.under_way.retain(|step| step.row != row);
         self.change_user(row, now, None, |user| {
             user.status = status;
             user.becoming = None;
@@ -180,32 +223,77 @@ impl Org {
     pub(crate) fn activate(&mut self, row: u32, status: Status, now: i64) {
         if self.activation_millis > 0 {
             self.change_user(row, now, None, |user| user.becoming = Some(status));
-            self.activating.push((now + self.activation_millis, row, status));
+            self.under_way.push(Transition {
+                row,
+                to: Goal::Status(status),
+                due: now + self.activation_millis,
+                reads: 0,
+            });
             return;
         }
         self.set_status(row, status, now);
         self.change_user(row, now, None, |user| user.activated = Some(now));
     }
 
-    /// Whether [`Org::settle`] has something to do.
-    pub(crate) fn unsettled(&self, now: i64) -> bool {
-        self.activating.iter().any(|(due, ..)| *due <= now)
+    /// Deactivation, or the deletion of a deactivated user: at once, or under way.
+    pub(crate) fn end_user(&mut self, row: u32, to: Goal, in_background: bool, now: i64) {
+        let reads = self.deactivation_reads.max(u32::from(in_background));
+        let step = Transition { row, to, due: now + self.deactivation_millis, reads };
+        if reads == 0 && self.deactivation_millis <= 0 {
+            self.arrive(&step, now);
+            return;
+        }
+        if to != Goal::Gone {
+            self.change_user(row, now, None, |user| user.becoming = Some(Status::Deprovisioned));
+        }
+        self.under_way.push(step);
     }
 
-    /// Ends activations that are due.
-    pub(crate) fn settle(&mut self, now: i64) {
-        let (due, rest) = std::mem::take(&mut self.activating).into_iter().partition(|(due, ..)| *due <= now);
-        self.activating = rest;
-        let due: Vec<(i64, u32, Status)> = due;
-        for (at, row, status) in due {
-            self.set_status(row, status, at);
-            self.change_user(row, at, None, |user| user.activated = Some(at));
+    pub(crate) fn is_under_way(&self, row: u32) -> bool {
+        self.under_way.iter().any(|step| step.row == row)
+    }
+
+    /// Whether [`Org::settle`] has something to do.
+    pub(crate) fn unsettled(&self, now: i64) -> bool {
+        self.under_way.iter().any(|step| step.due <= now || step.reads > 0)
+    }
+
+    /// Ends what is due; `read` is the user a single read is about, which brings its step nearer to the end.
+    pub(crate) fn settle(&mut self, read: Option<u32>, now: i64) {
+        let under_way = std::mem::take(&mut self.under_way);
+        let (due, rest) = under_way.into_iter().partition(|step| step.due <= now && step.reads == 0);
+        self.under_way = rest;
+        let due: Vec<Transition> = due;
+        due.iter().for_each(|step| self.arrive(step, step.due));
+        for step in self.under_way.iter_mut().filter(|step| Some(step.row) == read) {
+            step.reads = step.reads.saturating_sub(1);
+        }
+    }
+
+    fn arrive(&mut self, step: &Transition, at: i64) {
+        match step.to {
+            Goal::Gone => {
+                if let Some(id) = self.users.get(step.row).map(|user| user.id.clone()) {
+                    self.delete_user(&id, at);
+                }
+            }
+            Goal::Status(Status::Deprovisioned) => {
+                self.set_status(step.row, Status::Deprovisioned, at);
+                for app in self.apps.iter_mut() {
+                    app.users.remove(&step.row);
+                }
+            }
+            Goal::Status(status) => {
+                self.set_status(step.row, status, at);
+                self.change_user(step.row, at, None, |user| user.activated = Some(at));
+            }
         }
     }
 
     pub(crate) fn delete_user(&mut self, id: &str, now: i64) {
         let Some((row, user)) = self.users.remove(id) else { return };
-        self.logins.remove(user.attribute("login").to_lowercase().as_str());
+        self.logins.remove(fold(&user.attribute("login")).as_str());
+        self.under_way.retain(|step| step.row != row);
         self.groups.iter_mut().for_each(|group| group.forget(row, now));
         for app in self.apps.iter_mut() {
             app.users.remove(&row);
@@ -276,7 +364,10 @@ impl Org {
     pub(crate) fn note(&mut self, now: i64, actor: &str, event_type: &str, targets: &[Target]) {
         let actor = match self.user_row(actor).and_then(|row| self.users.get(row)) {
             Some(user) => user_target(user),
-            None => Target::new("SystemPrincipal", actor, "system@okta.com", "Okta System"),
+            None => match self.oauth.state().client(actor) {
+                Some(client) => Target::new("PublicClientApp", actor, actor, &client.app.name),
+                None => Target::new("SystemPrincipal", actor, "system@okta.com", "Okta System"),
+            },
         };
         self.log.note(&mut self.ids, now, event_type, &actor, targets);
     }

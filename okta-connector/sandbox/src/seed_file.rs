@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::clock;
 use crate::group::{Group, Kind};
+use crate::oauth::ServiceApp;
 use crate::org::{Org, complete};
 use crate::template;
 use crate::user::{Status, User};
@@ -20,6 +21,7 @@ pub struct SeedFile {
     users: Vec<UserSeed>,
     groups: Vec<GroupSeed>,
     apps: Vec<AppSeed>,
+    service_apps: Vec<ServiceApp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +70,8 @@ impl SeedFile {
         }
         self.users.iter().try_for_each(|user| user.plant(org, now))?;
         self.groups.iter().try_for_each(|group| group.plant(org, now))?;
-        self.apps.iter().try_for_each(|app| app.plant(org, now))
+        self.apps.iter().try_for_each(|app| app.plant(org, now))?;
+        self.service_apps.iter().try_for_each(|app| org.add_service_app(app.clone()))
     }
 }
 

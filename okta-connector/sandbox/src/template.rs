@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::ids::Ids;
+use crate::profile;
 
 /// The stored body of a request; `old` is the application being replaced.
 pub(crate) fn body(
@@ -19,6 +20,11 @@ pub(crate) fn body(
     let name = kept("name").or_else(|| text("name"));
     let mode = text("signOnMode").or_else(|| name.as_deref().and_then(mode_of).map(str::to_owned));
     let mode = mode.ok_or_else(|| ApiError::validation("signOnMode", "signOnMode: The field cannot be left blank"))?;
+    let required = name.as_deref().and_then(mode_of);
+    if !MODES.contains(&mode.as_str()) || required.is_some_and(|required| required != mode) {
+        return Err(ApiError::validation("signOnMode", "signOnMode: The value is not one of the allowed ones"));
+    }
+    profile::check_value("label", &label.as_str().into(), &json!({"type": "string", "maxLength": 100}))?;
     let name = name.unwrap_or_else(|| {
         format!("sandbox_{}_1", label.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), ""))
     });
@@ -41,6 +47,18 @@ pub(crate) fn body(
     ordered.extend(rest.into_iter().filter(|(key, value)| key != "profile" || !value.is_null()));
     Ok(ordered)
 }
+
+const MODES: [&str; 9] = [
+    "AUTO_LOGIN",
+    "BASIC_AUTH",
+    "BOOKMARK",
+    "BROWSER_PLUGIN",
+    "OPENID_CONNECT",
+    "SAML_1_1",
+    "SAML_2_0",
+    "SECURE_PASSWORD_STORE",
+    "WS_FEDERATION",
+];
 
 fn mode_of(name: &str) -> Option<&'static str> {
     Some(match name {

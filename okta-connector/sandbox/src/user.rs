@@ -79,6 +79,12 @@ impl Status {
     }
 }
 
+/// The provider of this name; an unknown one counts as Okta.
+pub(crate) fn provider(named: &str) -> &'static str {
+    const KNOWN: [&str; 6] = ["OKTA", "ACTIVE_DIRECTORY", "LDAP", "FEDERATION", "SOCIAL", "IMPORT"];
+    KNOWN.into_iter().find(|known| *known == named).unwrap_or("OKTA")
+}
+
 impl FromStr for Status {
     type Err = String;
 

@@ -23,6 +23,8 @@ pub(crate) struct Call {
     /// The user the token belongs to.
     pub caller: String,
     pub if_match: Option<String>,
+    /// `Prefer: respond-async`.
+    pub respond_async: bool,
     /// `okta-response` asks for users without credentials.
     pub omit_credentials: bool,
 }
@@ -228,6 +230,7 @@ mod tests {
             now: 0,
             caller: String::new(),
             if_match: None,
+            respond_async: false,
             omit_credentials: false,
         }
     }

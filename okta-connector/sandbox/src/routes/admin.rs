@@ -30,14 +30,22 @@ pub(crate) fn read(call: &Call, org: &Org, rest: &[&str]) -> Outcome {
                     "The provided filter parameter did not contain the required attrbute filter \"principalType\"";
                 return Err(ApiError::validation("principalRateLimitMediated", cause));
             }
-            let ours = tokens.all.iter().filter(|_| filter.contains("SSWS_TOKEN"));
-            let values: Value = ours.map(|token| tokens.limit_value(token)).collect();
+            let of_tokens = tokens.all.iter().filter(|_| filter.contains("SSWS_TOKEN"));
+            let state = org.oauth.state();
+            let of_clients = state.clients.iter().filter(|_| filter.contains("OAUTH_CLIENT"));
+            let values: Value = of_tokens
+                .map(|token| tokens.limit_of_token(token))
+                .chain(of_clients.map(|client| tokens.limit_of_client(client)))
+                .collect();
             Ok(Answer::value(200, &values))
         }
         ["principal-rate-limits", id] => {
-            let token = tokens.all.iter().find(|token| token.limit_id == *id);
-            let token = token.ok_or_else(|| ApiError::not_found(id, "PrincipalRateLimit"))?;
-            Ok(Answer::value(200, &tokens.limit_value(token)))
+            let of_token = tokens.all.iter().find(|token| token.limit_id == *id);
+            let state = org.oauth.state();
+            let of_client = || state.clients.iter().find(|client| client.limit_id == *id);
+            let shown = of_token.map(|token| tokens.limit_of_token(token));
+            let shown = shown.or_else(|| Some(tokens.limit_of_client(of_client()?)));
+            Ok(Answer::value(200, &shown.ok_or_else(|| ApiError::not_found(id, "PrincipalRateLimit"))?))
         }
         ["iam", "assignees", "users"] => {
             let admins = org.roles.keys().filter(|id| org.users.row(id).is_some());
@@ -81,14 +89,20 @@ pub(crate) fn write(call: &Call, org: &mut Org, rest: &[&str]) -> Outcome {
         }
         (&Method::PUT, ["principal-rate-limits", id]) => {
             let request = call.object()?;
-            let token = org.tokens.all.iter_mut().find(|token| token.limit_id == *id);
-            let token = token.ok_or_else(|| ApiError::not_found(id, "PrincipalRateLimit"))?;
             let percent = |name: &str, old: u64| request.get(name).and_then(Value::as_u64).unwrap_or(old);
-            token.percentages = (
-                percent("defaultPercentage", token.percentages.0),
-                percent("defaultConcurrencyPercentage", token.percentages.1),
-            );
-            token.limit_updated = call.now;
+            let changed =
+                |old: (u64, u64)| (percent("defaultPercentage", old.0), percent("defaultConcurrencyPercentage", old.1));
+            if let Some(token) = org.tokens.all.iter_mut().find(|token| token.limit_id == *id) {
+                token.percentages = changed(token.percentages);
+                token.limit_updated = call.now;
+            }
+            let of_client = org.oauth.state().clients.iter().find(|client| client.limit_id == *id).cloned();
+            if let Some(client_id) = of_client.map(|client| client.app.client_id.clone()) {
+                org.change_client(&client_id, |client| {
+                    client.percentages = changed(client.percentages);
+                    client.limit_updated = call.now;
+                });
+            }
             read(call, org, rest)
         }
         _ => Err(unknown(call)),

@@ -3,7 +3,7 @@
 //! auto-login application is 400 `E0000024`; integrator plans cap the number of applications.
 
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -59,6 +59,7 @@ pub(crate) fn create(call: &Call, org: &mut Org) -> Outcome {
         return Err(ApiError::validation("generalSettings", cause));
     }
     let body = template::body(&call.object()?, None, &mut org.ids)?;
+    check_label(org, &body, None)?;
     let id = org.ids.next("0oa");
     let mut app = App::new(&id, body, call.flag("activate", true), call.now);
     app.write(&org.base, &org.id);
@@ -79,7 +80,10 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, step: Option<&str>) ->
                 let error = ApiError::coded("E0000024");
                 return Err(error.cause("This operation on app metadata is not yet supported.: No active instances."));
             }
-            app.body = template::body(&call.object()?, Some(&app.body), &mut org.ids)?;
+            let body = template::body(&call.object()?, Some(&app.body), &mut org.ids)?;
+            check_label(org, &body, Some(id))?;
+            let Some(app) = org.apps.get_mut(row) else { return Err(ApiError::not_found(id, "AppInstance")) };
+            app.body = body;
             app.last_updated = call.now;
             app.hide_secret();
             app.write(&org.base, &org.id);
@@ -109,6 +113,12 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, step: Option<&str>) ->
 
 pub(crate) fn row(org: &Org, id: &str) -> Result<u32, ApiError> {
     org.apps.row(id).ok_or_else(|| ApiError::not_found(id, "AppInstance"))
+}
+
+fn check_label(org: &Org, body: &Map<String, Value>, of: Option<&str>) -> Result<(), ApiError> {
+    let label = body.get("label").and_then(Value::as_str).unwrap_or_default();
+    let taken = |app: &App| app.label() == label && Some(&*app.id) != of;
+    if org.unique_app_labels && org.apps.iter().any(taken) { Err(ApiError::coded("E0000040")) } else { Ok(()) }
 }
 
 fn fits(org: &Org, app: &App, property: &str, value: &str) -> bool {

@@ -61,6 +61,9 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             let (priority, profile) = wanted(call)?;
             let Some(app) = org.apps.get_mut(row) else { return Err(ApiError::not_found(id, "AppInstance")) };
             let event = if app.assignment(group_row).is_some() { "update" } else { "add" };
+            if call.method == Method::PATCH && event == "add" {
+                return Err(ApiError::not_found(group, "ApplicationGroupAssignment"));
+            }
             app.assign(group_row, priority, profile, call.now);
             if let Some(record) = org.groups.get_mut(group_row).filter(|record| !record.apps.contains(&row)) {
                 record.apps.push(row);
@@ -80,7 +83,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             note_group(call, org, row, group_row, "remove");
             Ok(Answer::empty(204))
         }
-        (&Method::POST | &Method::PUT, ["users", ..]) => assign_user(call, org, row, rest.get(1).copied()),
+        (&Method::POST, ["users", ..]) => assign_user(call, org, row, rest.get(1).copied()),
         (&Method::DELETE, ["users", user]) => {
             let user_row = users::row(call, org, user)?;
             if org.apps.get_mut(row).and_then(|app| app.users.remove(&user_row)).is_none() {
@@ -89,6 +92,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             note_user(call, org, row, user_row, "remove");
             Ok(Answer::empty(204))
         }
+        (_, ["groups", _] | ["users", ..]) => Err(ApiError::coded("E0000022")),
         _ => Err(unknown(call)),
     }
 }
@@ -110,6 +114,9 @@ fn assign_user(call: &Call, org: &mut Org, row: u32, in_path: Option<&str>) -> O
     let profile = request.get("profile").filter(|profile| profile.is_object()).map(Value::to_string);
     let Some(app) = org.apps.get_mut(row) else { return Err(ApiError::not_found(&id, "AppInstance")) };
     let event = if app.users.contains_key(&user_row) { "update" } else { "add" };
+    if in_path.is_some() && event == "add" {
+        return Err(ApiError::not_found(&id, "AppUser"));
+    }
     let known = app.users.entry(user_row).or_insert_with(|| AppUser {
         created: call.now,
         last_updated: call.now,

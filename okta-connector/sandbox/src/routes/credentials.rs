@@ -40,11 +40,10 @@ pub(crate) fn given(org: &Org, request: &Map<String, Value>, login: &str, staged
     Ok(Given { password: hash, question: question(org, &credentials["recovery_question"])? })
 }
 
-/// The provider a create request names; an unknown one counts as Okta.
+/// The provider a create request names.
 pub(crate) fn provider(request: &Map<String, Value>) -> &'static str {
-    const KNOWN: [&str; 6] = ["OKTA", "ACTIVE_DIRECTORY", "LDAP", "FEDERATION", "SOCIAL", "IMPORT"];
     let named = request.get("credentials").and_then(|credentials| credentials["provider"]["type"].as_str());
-    KNOWN.into_iter().find(|known| Some(*known) == named).unwrap_or("OKTA")
+    crate::user::provider(named.unwrap_or_default())
 }
 
 pub(crate) fn write(call: &Call, org: &mut Org, id: &str, action: &str) -> Outcome {

@@ -11,8 +11,10 @@ use crate::clock::seconds;
 use crate::error::ApiError;
 use crate::group::{Group, GroupAt, Kind};
 use crate::org::{Org, group_target, user_target};
+use crate::profile;
 use crate::routes::{unknown, user_parts, users};
 use crate::search::{self, Grammar, Operator};
+use crate::user::Status;
 use crate::wire::{Answer, Call, Limit, Outcome};
 
 const LIMIT: Limit = Limit { default: 10_000, min: 1, max: 10_000 };
@@ -118,9 +120,15 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str, rest: &[&str]) -> Outc
             writable(kind)?;
             let user = users::row(call, org, user)?;
             let added = call.method == Method::PUT;
+            let is_gone = org.users.get(user).is_some_and(|user| user.status == Status::Deprovisioned);
+            if added && is_gone && !org.is_member(row, user) {
+                return Err(ApiError::coded("E0000038"));
+            }
             if org.change_member(row, user, added, call.now) {
                 note_member(call, org, row, user, added);
             }
+            // Whom a rule placed it places again.
+            org.apply_rules(user, call.now);
             Ok(Answer::empty(204))
         }
         (&Method::POST, ["owners"]) => add_owner(call, org, id),
@@ -137,7 +145,7 @@ pub(crate) fn row(org: &Org, id: &str) -> Result<u32, ApiError> {
 }
 
 /// Imported and built-in groups answer as a missing permission does (Everyone was 501 until 2026.04).
-fn writable(kind: Kind) -> Result<(), ApiError> {
+pub(crate) fn writable(kind: Kind) -> Result<(), ApiError> {
     if kind == Kind::Okta { Ok(()) } else { Err(ApiError::coded("E0000006")) }
 }
 
@@ -186,9 +194,13 @@ fn checked_profile(call: &Call, org: &Org, of: Option<u32>) -> Result<Map<String
     }
     let mut profile = json!({"name": name, "description": null});
     for (key, value) in &given {
-        if !["name", "description"].contains(&key.as_str()) && !org.schemas.group_custom.contains_key(key) {
-            return Err(ApiError::validation(key, format!("Property name '{key}' is not defined in profile")));
-        }
+        let base = match key.as_str() {
+            "name" => Some(json!({"type": "string", "maxLength": 255})),
+            "description" => Some(json!({"type": "string", "maxLength": 1024})),
+            _ => None,
+        };
+        let attribute = base.as_ref().or_else(|| org.schemas.group_custom.get(key));
+        profile::check_value(key, value, attribute.ok_or_else(|| profile::undefined(key))?)?;
         profile[key] = value.clone();
     }
     let Value::Object(mut profile) = profile else { return Ok(Map::new()) };

@@ -13,7 +13,7 @@ mod meta;
 mod roles;
 mod rules;
 mod user_parts;
-mod users;
+pub(crate) mod users;
 
 use hyper::Method;
 use serde_json::json;
@@ -91,6 +91,19 @@ pub(crate) fn write(call: &Call, org: &mut Org) -> Outcome {
 fn unknown(call: &Call) -> ApiError {
     let known = call.segments.get(2).is_some_and(|resource| RESOURCES.contains(&resource.as_str()));
     ApiError::coded(if known && call.segments.len() < 5 { "E0000022" } else { "E0000008" })
+}
+
+/// The row of the user a segment names, if there is one.
+pub(crate) fn user_row(call: &Call, org: &Org, id: &str) -> Option<u32> {
+    users::row(call, org, id).ok()
+}
+
+/// The user a single read is about.
+pub(crate) fn single_user(call: &Call, org: &Org) -> Option<u32> {
+    match call.segments.as_slice() {
+        [_, _, users, id] if users == "users" && call.method == Method::GET => user_row(call, org, id),
+        _ => None,
+    }
 }
 
 fn well_known(org: &Org) -> Answer {

@@ -6,16 +6,18 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::org::{Org, complete, user_target};
+use crate::group::Kind;
+use crate::org::{Goal, Org, complete, user_target};
 use crate::profile;
 use crate::raw::Fields;
 use crate::routes::credentials::{self, Given};
-use crate::routes::unknown;
+use crate::routes::{groups, unknown};
+use crate::schema::UserType;
 use crate::search::{self, Atom, Expression, Grammar, Operator, Record};
 use crate::user::{Status, User};
 use crate::wire::{Answer, Call, Limit, Outcome, Page};
 
-const LIMIT: Limit = Limit { default: 200, min: 1, max: 200 };
+pub(crate) const LIMIT: Limit = Limit { default: 200, min: 1, max: 200 };
 const Q_LIMIT: Limit = Limit { default: 10, min: 1, max: 200 };
 
 /// `search` knows everything but the last login and the last password change; `co` only names, email and login.
@@ -90,8 +92,9 @@ pub(crate) fn create(call: &Call, org: &mut Org) -> Outcome {
     let (activate, next_login) = (call.flag("activate", true), call.parameter("nextLogin") == Some("changePassword"));
     let mut profile = object(&request, "profile");
     let type_id = request.get("type").and_then(|given| given["id"].as_str()).unwrap_or(&org.default_type).to_owned();
-    check_profile(org, &profile, &type_id, None)?;
-    profile::check_required(&profile)?;
+    let user_type = check_profile(org, &profile, &type_id, None)?;
+    profile::check_change(&Map::new(), &profile, user_type, "OKTA")?;
+    profile::check_required(&profile, user_type)?;
     let login = profile["login"].as_str().unwrap_or_default().to_owned();
     let given = credentials::given(org, &request, &login, true)?;
     match (next_login, given.password, activate) {
@@ -141,7 +144,7 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str) -> Outcome {
     if call.if_match.as_ref().is_some_and(|wanted| *wanted != etag(org, user)) {
         return Err(ApiError::coded("E0000231"));
     }
-    if user.status == Status::Deprovisioned {
+    if user.status == Status::Deprovisioned && !org.deactivated_updatable {
         return Err(ApiError::coded("E0000038"));
     }
     let (login, mut type_id) = (user.attribute("login").into_owned(), user.type_id.to_string());
@@ -150,13 +153,16 @@ pub(crate) fn write(call: &Call, org: &mut Org, id: &str) -> Outcome {
         given.clone_into(&mut type_id);
     }
     let changes = object(&request, "profile");
-    check_profile(org, &changes, &type_id, Some(row))?;
+    let user_type = check_profile(org, &changes, &type_id, Some(row))?;
+    let old = profile.clone();
     if replace && request.contains_key("profile") {
         profile = changes;
+        keep_read_only(&old, &mut profile, user_type);
     } else {
         profile.extend(changes);
     }
-    profile::check_required(&profile)?;
+    profile::check_change(&old, &profile, user_type, user.provider)?;
+    profile::check_required(&profile, user_type)?;
     let given = credentials::given(org, &request, &login, user.status == Status::Staged)?;
     if call.flag("strict", false) && given.password.is_some() && given.password == user.password {
         return Err(ApiError::validation("password", "password: Password has been used too recently"));
@@ -209,12 +215,9 @@ pub(crate) fn note(call: &Call, org: &mut Org, row: u32, events: &[&str]) {
     }
 }
 
-/// Deactivates: direct assignments to applications go, memberships stay.
+/// Deactivates: direct assignments to applications go, memberships stay. It may take its time.
 pub(crate) fn deactivate(call: &Call, org: &mut Org, row: u32) {
-    org.set_status(row, Status::Deprovisioned, call.now);
-    for app in org.apps.iter_mut() {
-        app.users.remove(&row);
-    }
+    org.end_user(row, Goal::Status(Status::Deprovisioned), call.respond_async, call.now);
     note(call, org, row, &["user.lifecycle.deactivate"]);
 }
 
@@ -227,10 +230,14 @@ pub(crate) fn push(user: &User, fields: Option<&Fields>, omit_credentials: bool,
 
 fn delete(call: &Call, org: &mut Org, row: u32) -> Outcome {
     let Some(user) = org.users.get(row) else { return Ok(Answer::empty(204)) };
-    if user.status == Status::Deprovisioned {
-        let id = user.id.clone();
+    if user.becoming.is_some_and(|status| status != Status::Deprovisioned) {
+        return Err(ApiError::coded("E0000112"));
+    }
+    if org.is_under_way(row) {
+        // Okta promises nothing here: 204, and the step before goes on.
+    } else if user.status == Status::Deprovisioned {
         note(call, org, row, &["user.lifecycle.delete.initiated", "user.lifecycle.delete.completed"]);
-        org.delete_user(&id, call.now);
+        org.end_user(row, Goal::Gone, call.respond_async, call.now);
     } else {
         deactivate(call, org, row);
     }
@@ -292,14 +299,29 @@ fn sort_key(user: &User, property: &str) -> (i64, String) {
     key
 }
 
-fn check_profile(org: &Org, profile: &Map<String, Value>, type_id: &str, row: Option<u32>) -> Result<(), ApiError> {
+/// What a caller may not write it need not send back.
+fn keep_read_only(old: &Map<String, Value>, new: &mut Map<String, Value>, user_type: &UserType) {
+    for (name, value) in old {
+        let read_only = || user_type.custom.get(name).is_some_and(|attribute| attribute["mutability"] == "READ_ONLY");
+        if !new.contains_key(name) && read_only() {
+            new.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn check_profile<'a>(
+    org: &'a Org,
+    profile: &Map<String, Value>,
+    type_id: &str,
+    row: Option<u32>,
+) -> Result<&'a UserType, ApiError> {
     let user_type = org.schemas.of_type(type_id).ok_or_else(|| ApiError::not_found(type_id, "UserType"))?;
     profile::check(profile, user_type)?;
     let taken = profile.get("login").and_then(Value::as_str).and_then(|login| org.login_row(login));
     if taken.is_some() && taken != row {
         return Err(ApiError::duplicate("login"));
     }
-    Ok(())
+    Ok(user_type)
 }
 
 fn take_credentials(user: &mut User, given: Given, now: i64) {
@@ -314,7 +336,11 @@ fn take_credentials(user: &mut User, given: Given, now: i64) {
 
 fn group_rows(org: &Org, request: &Map<String, Value>) -> Result<Vec<u32>, ApiError> {
     let ids = request.get("groupIds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    ids.map(|id| org.groups.row(id).ok_or_else(|| ApiError::not_found(id, "UserGroup"))).collect()
+    let writable = |id: &str| {
+        let row = groups::row(org, id)?;
+        groups::writable(org.groups.get(row).map_or(Kind::BuiltIn, |group| group.kind)).map(|()| row)
+    };
+    ids.map(writable).collect()
 }
 
 pub(crate) fn object(request: &Map<String, Value>, name: &str) -> Map<String, Value> {

@@ -12,12 +12,18 @@ pub(crate) struct Answer {
     pub(crate) headers: BTreeSet<String>,
     pub(crate) links: Links,
     pub(crate) body: Option<Value>,
+    /// The `dpop-nonce` header.
+    pub(crate) nonce: Option<String>,
 }
 
 impl Answer {
     pub(crate) fn headers<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-        let acted_on =
-            |name: &String| name.starts_with("x-rate-limit-") || name == "x-okta-request-id" || name == "retry-after";
+        let acted_on = |name: &String| {
+            name.starts_with("x-rate-limit-")
+                || name == "x-okta-request-id"
+                || name == "retry-after"
+                || name == "dpop-nonce"
+        };
         names.map(str::to_ascii_lowercase).filter(acted_on).collect()
     }
 

@@ -6,8 +6,10 @@
 #![cfg(test)]
 
 mod answer;
+mod client;
 mod comparison;
 mod differences;
+mod oauth;
 mod openapi;
 mod presupposed;
 mod recordings;
@@ -15,6 +17,9 @@ mod replay;
 mod restored;
 mod scenarios;
 mod shape;
+mod signer;
+mod signin;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -13,13 +13,20 @@ use crate::restored;
 
 pub(crate) async fn create(recording: &Recording, caller: &Caller) -> Ids {
     attributes(recording, caller).await;
+    if let [only] = recording.exchanges.as_slice()
+        && only.answer.links.next.is_some()
+    {
+        // The page that is not recorded holds somebody.
+        let body = json!({"profile": {"login": "next@example.com", "email": "next@example.com", "firstName": "N", "lastName": "N"}});
+        caller.call("POST", "/api/v1/users", Some(body.to_string())).await;
+    }
     let created: BTreeSet<&str> = recording
         .exchanges
         .iter()
         .filter(|exchange| exchange.method == "POST")
         .filter_map(|exchange| exchange.answer.body.as_ref()?["id"].as_str())
         .collect();
-    let mut ids = Ids::default();
+    let (mut ids, mut has_principal) = (Ids::default(), false);
     for exchange in recording.exchanges.iter().filter(|exchange| exchange.answer.succeeded()) {
         for (kind, shown) in shown(exchange) {
             let Some(id) = shown["id"].as_str().filter(|id| !created.contains(id) && ids.get(id).is_none()) else {
@@ -27,6 +34,13 @@ pub(crate) async fn create(recording: &Recording, caller: &Caller) -> Ids {
             };
             if let Some(ours) = like(kind, shown, caller).await {
                 ids.insert(id, &ours);
+            }
+            // The sandbox has one token: it stands for the first, the others are gone as they are there.
+            if let Some(principal) = shown["principalId"].as_str()
+                && !std::mem::replace(&mut has_principal, true)
+                && let Some(ours) = like("api-tokens", shown, caller).await
+            {
+                ids.insert(principal, &ours);
             }
         }
     }
@@ -36,8 +50,11 @@ pub(crate) async fn create(recording: &Recording, caller: &Caller) -> Ids {
 /// The entities an answer shows, each with the collection it belongs to.
 fn shown(exchange: &Exchange) -> Vec<(&str, &Value)> {
     let kind = match exchange.segments()[..] {
-        [kind @ ("users" | "groups" | "apps" | "api-tokens")]
-        | [kind @ ("users" | "groups" | "apps" | "api-tokens"), _] => kind,
+        [kind @ ("users" | "groups" | "apps" | "api-tokens" | "principal-rate-limits"), ..]
+            if exchange.segments().len() < 3 =>
+        {
+            kind.split('?').next().unwrap_or(kind)
+        }
         ["users", _, "groups"] => "groups",
         _ => return Vec::new(),
     };
@@ -53,6 +70,9 @@ async fn like(kind: &str, shown: &Value, caller: &Caller) -> Option<String> {
     let activate = shown["status"] != "STAGED";
     let (method, target, body) = match kind {
         "api-tokens" => ("GET", "/api/v1/api-tokens".to_owned(), None),
+        "principal-rate-limits" => {
+            ("GET", "/api/v1/principal-rate-limits?filter=principalType+eq+%22SSWS_TOKEN%22".to_owned(), None)
+        }
         "groups" if shown["type"] == "BUILT_IN" => {
             ("GET", format!("/api/v1/groups?q={}", shown["profile"]["name"].as_str()?), None)
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::answer::{Answer, Links};
 
 /// The folders which the sandbox answers for; the other folders hold parts of Okta which no connector touches.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 9] = [
     "test_users_it",
     "test_groups_it",
     "test_applications_it",
@@ -20,6 +20,8 @@ const FOLDERS: [&str; 7] = [
     "test_user_schema_it",
     "test_group_schema_it",
     "test_api_token_it",
+    "test_principal_rate_limits_it",
+    "test_dpop_it",
 ];
 
 /// Recordings which their own README calls edited by hand: they say nothing about Okta.
@@ -42,11 +44,17 @@ pub(crate) struct Exchange {
     /// Path and query, as they were sent.
     pub(crate) target: String,
     pub(crate) body: Option<Value>,
+    /// A DPoP proof came along.
+    pub(crate) has_proof: bool,
     pub(crate) answer: Answer,
     pub(crate) era: Era,
 }
 
 impl Exchange {
+    pub(crate) fn is_token_request(&self) -> bool {
+        self.target == "/oauth2/v1/token"
+    }
+
     /// The segments of the path below `/api/v1`.
     pub(crate) fn segments(&self) -> Vec<&str> {
         let path = self.target.split('?').next().unwrap_or_default();
@@ -112,6 +120,8 @@ struct RecordedRequest {
     method: String,
     uri: String,
     body: Option<Value>,
+    #[serde(default)]
+    headers: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -166,11 +176,13 @@ impl From<Interaction> for Exchange {
             method: request.method,
             target: rest[rest.find('/').unwrap_or(rest.len())..].to_owned(),
             body: body.filter(|body| !body.is_null()),
+            has_proof: request.headers.keys().any(|name| name.eq_ignore_ascii_case("dpop")),
             answer: Answer {
                 status: response.status.code,
                 headers: Answer::headers(response.headers.keys().map(String::as_str)),
                 links,
                 body: Answer::json(&response.body.string),
+                nonce: None,
             },
             era,
         }

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use okta_sandbox::{Limits, Sandbox, SandboxConfig, Seed};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK};
+use reqwest::header::{ACCEPT, LINK};
 use serde_json::Value;
 
 use crate::answer::{Answer, Links};
 use crate::recordings::{Exchange, Recording};
+use crate::signer::Signer;
 use crate::{presupposed, restored};
 
 pub(crate) struct Replay {
@@ -28,6 +29,7 @@ pub(crate) async fn play(recording: Recording) -> Replay {
     let seed = Seed::exact(1, 1, 0, 0);
     let sandbox = Sandbox::start(SandboxConfig { seed, ..SandboxConfig::default() }).await.unwrap();
     let caller = Caller::new(&sandbox);
+    let mut signer = Signer::register(&sandbox, &recording.exchanges);
     let mut ids = presupposed::create(&recording, &caller).await;
     let mut answers = Vec::new();
     for (index, exchange) in recording.exchanges.iter().enumerate() {
@@ -37,7 +39,22 @@ pub(crate) async fn play(recording: Recording) -> Replay {
         }
         let target = ids.rewrite(&restored::target(&recording.name, index, exchange));
         let body = restored::body(exchange).map(|body| ids.rewrite(&body.to_string()));
-        let answer = caller.call(&exchange.method, &target, body).await;
+        let answer = match &mut signer {
+            Some(signer) => {
+                let (body, headers) = match exchange.is_token_request() {
+                    true => {
+                        let (form, headers) = signer.token_request(exchange);
+                        (Some(form), headers)
+                    }
+                    false if exchange.has_proof => (body, signer.call(exchange, &target)),
+                    false => (body, caller.headers()),
+                };
+                let answer = caller.send(&exchange.method, &target, body, &headers).await;
+                signer.learn(&answer);
+                answer
+            }
+            None => caller.call(&exchange.method, &target, body).await,
+        };
         ids.learn(exchange, &answer);
         answers.push(Some(answer));
     }
@@ -71,25 +88,39 @@ impl Caller {
         Self { client: reqwest::Client::new(), origin, token: format!("SSWS {}", sandbox.token()) }
     }
 
+    /// With the API token, and JSON.
     pub(crate) async fn call(&self, method: &str, target: &str, body: Option<String>) -> Answer {
-        let mut request = self
-            .client
-            .request(method.parse().unwrap(), format!("{}{target}", self.origin))
-            .header(AUTHORIZATION, &self.token)
-            .header(ACCEPT, "application/json");
+        self.send(method, target, body, &self.headers()).await
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        vec![("authorization", self.token.clone()), ("content-type", "application/json".to_owned())]
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<String>,
+        headers: &[(&'static str, String)],
+    ) -> Answer {
+        let address = format!("{}{target}", self.origin);
+        let request = self.client.request(method.parse().unwrap(), address).header(ACCEPT, "application/json");
+        let mut request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.body(body);
         }
         let mut response = request.send().await.unwrap_or_else(|e| panic!("{method} {target}: {e}"));
         let lines: Vec<_> = response.headers().get_all(LINK).iter().map(|line| line.to_str().unwrap()).collect();
         let links = Links::of(&lines);
         let headers = Answer::headers(response.headers().keys().map(|name| name.as_str()));
+        let nonce = response.headers().get("dpop-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
         let mut text = Vec::new();
         while let Some(chunk) = response.chunk().await.unwrap() {
             text.extend_from_slice(&chunk);
         }
         let body = Answer::json(&String::from_utf8(text).unwrap());
-        Answer { status: response.status().as_u16(), headers, links, body }
+        Answer { status: response.status().as_u16(), headers, links, body, nonce }
     }
 }
 
@@ -132,7 +163,7 @@ impl Ids {
                 for (key, recorded) in recorded {
                     match (recorded, ours.get(key)) {
                         (Value::String(recorded), Some(Value::String(ours)))
-                            if matches!(key.as_str(), "id" | "kid") =>
+                            if matches!(key.as_str(), "id" | "kid" | "principalId") =>
                         {
                             self.insert(recorded, ours);
                         }

@@ -1,96 +1,12 @@
-//! The sandbox from outside: real connections, whole exchanges. A few lines of HTTP client keep bytes visible
-//! that a library would hide (broken bodies, separate Link lines).
+//! The sandbox from outside: real connections, whole exchanges.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use okta_sandbox::{Clock, Fault, FaultAction, Limits, Members, Sandbox, SandboxConfig, Seed, Status};
 
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
-    }
-
-    fn one(&self, name: &str) -> Option<&str> {
-        self.all(name).first().copied()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.json().as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Path and query of the next link.
-    fn next(&self) -> Option<String> {
-        let links = self.all("link");
-        let next = links.iter().find(|link| link.ends_with("rel=\"next\""))?;
-        let url = next.split('>').next()?.trim_start_matches('<');
-        Some(url[url.find("/api").unwrap()..].to_owned())
-    }
-}
-
-fn send(sandbox: &Sandbox, method: &str, target: &str, headers: &str, body: &str) -> Option<Reply> {
-    let mut stream = TcpStream::connect(sandbox.url().trim_start_matches("http://")).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {target} HTTP/1.1\r\nHost: o\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    )
-    .unwrap();
-    let mut bytes = Vec::new();
-    // A broken connection leaves what came before it.
-    let _ = stream.read_to_end(&mut bytes);
-    let split = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
-    let mut lines = head.lines();
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    Some(Reply { status, headers, body: bytes[split + 4..].to_vec() })
-}
-
-fn ask(sandbox: &Sandbox, method: &str, target: &str, body: &Value) -> Reply {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    send(sandbox, method, target, "Authorization: SSWS sandbox-token\r\n", &body).unwrap()
-}
-
-fn get(sandbox: &Sandbox, target: &str) -> Reply {
-    ask(sandbox, "GET", target, &Value::Null)
-}
-
-fn post(sandbox: &Sandbox, target: &str) -> Reply {
-    ask(sandbox, "POST", target, &Value::Null)
-}
-
-fn walk(sandbox: &Sandbox, first: &str) -> Vec<String> {
-    let (mut ids, mut target) = (Vec::new(), Some(first.to_owned()));
-    while let Some(at) = target {
-        let reply = get(sandbox, &at);
-        ids.extend(reply.ids());
-        target = reply.next();
-    }
-    ids
-}
-
-async fn started(seed: Seed) -> Sandbox {
-    Sandbox::start(SandboxConfig { seed, ..SandboxConfig::default() }).await.unwrap()
-}
-
-fn person(login: &str) -> Value {
-    json!({"profile": {"login": login, "email": login, "firstName": "Ada", "lastName": "L"},
-        "credentials": {"password": {"value": "Password150kta"}}})
-}
+use crate::client::{ask, get, person, post, send, started, walk};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_page_to_the_end_and_plain_ones_hide_the_deactivated() {
