@@ -2,6 +2,8 @@
 //!
 //! Opening it makes no request. The mapping's files are read in the order of their paths.
 
+mod key_file;
+
 use std::{
     fs::{self, File},
     io::BufReader,
@@ -71,12 +73,17 @@ impl Agent {
         let settings = self.settings.connection(name)?;
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
-        let located = |error: Error| match error.setting_key().and_then(|key| self.settings.locate(settings.id(), key))
-        {
-            Some(place) => error.within(&format!("{place}: connection `{name}`")),
-            None => error.within(&format!("connection `{name}`")),
+        let located = |error: Error| {
+            let key = error.setting_key().map(str::to_owned);
+            // A key that came from a file is at fault where the file is named.
+            let places = key.iter().flat_map(|key| [key.clone(), format!("{key}File")]);
+            match places.into_iter().find_map(|key| self.settings.locate(settings.id(), &key)) {
+                Some(place) => error.within(&format!("{place}: connection `{name}`")),
+                None => error.within(&format!("connection `{name}`")),
+            }
         };
-        let connector = connections::open(package, settings).map_err(located)?;
+        let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
+        let connector = connections::open(package, with_key.as_ref().unwrap_or(settings)).map_err(located)?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
         Ok(Opened { settings, connector, capabilities, tables })

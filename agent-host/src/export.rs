@@ -65,8 +65,10 @@ pub fn choose_tables(opened: &Opened<'_>, named: &[String]) -> Result<Vec<Table>
     let from_settings: Vec<String> =
         opened.settings.list("Tables").unwrap_or_default().into_iter().map(str::to_owned).collect();
     let names = if named.is_empty() { &from_settings } else { named };
-    if let Some(unknown) = names.iter().find(|name| opened.capabilities.table(name).is_none()) {
-        let known: Vec<&str> = opened.capabilities.tables.iter().map(|table| table.name).collect();
+    if let Some(unknown) =
+        names.iter().find(|name| !opened.capabilities.table(name).is_some_and(|table| table.exported))
+    {
+        let known: Vec<&str> = opened.capabilities.exported().map(|table| table.name).collect();
         let error = Error::new(ErrorKind::Settings, format!("there is no table `{unknown}`"));
         return Err(error.with_hint(format!("name one of {}", known.join(", "))));
     }

@@ -3,7 +3,7 @@
 /// What a connector offers.
 #[derive(Debug, Clone)]
 pub struct Capabilities {
-    /// The tables it can export, in the order in which people list them.
+    /// The tables it knows, in the order in which people list them.
     pub tables: Vec<TableCapability>,
 }
 
@@ -12,9 +12,14 @@ impl Capabilities {
     pub fn table(&self, name: &str) -> Option<&TableCapability> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
+
+    /// The tables that exports hold.
+    pub fn exported(&self) -> impl Iterator<Item = &TableCapability> {
+        self.tables.iter().filter(|table| table.exported)
+    }
 }
 
-/// One table a connector can export.
+/// One table a connector knows.
 #[derive(Debug, Clone, Copy)]
 pub struct TableCapability {
     /// The table's name, such as `users`.
@@ -29,6 +34,8 @@ pub struct TableCapability {
     pub sides: &'static [Side],
     /// Whether an export without any of its records is refused even where none was seen before.
     pub never_empty: bool,
+    /// Whether exports hold it; links of the others are written by orders and never read as a whole.
+    pub exported: bool,
 }
 
 impl TableCapability {
@@ -56,11 +63,13 @@ pub struct ConnectionReport {
     pub tables: Vec<(String, bool)>,
     /// What is wrong; empty when all is well.
     pub problems: Vec<Problem>,
+    /// What works and may soon stop, or works worse than it could.
+    pub warnings: Vec<Problem>,
     /// What is worth knowing and no problem, such as the organisation's name.
     pub notes: Vec<String>,
 }
 
-/// One thing that is wrong with a connection.
+/// One thing that is wrong with a connection, or may become so.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// What is wrong.

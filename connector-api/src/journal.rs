@@ -22,7 +22,8 @@ pub trait Journal: Send + Sync {
     async fn begin(&self, step: &str) -> Result<Earlier>;
 
     /// Notes that the write named `step` was carried out. `result` is what later steps need of it, such as the
-    /// identity of a record that was made; never a secret. Not called for a write that the system refused.
+    /// identity of a record that was made; never a secret. Not called for a write that the system refused, unless the
+    /// refusal says that what the step wants is so already, such as that the record exists: it is not sent again either.
     ///
     /// # Errors
     /// Where the note cannot be kept; the connector hands the error on and sends nothing more.

@@ -1,6 +1,11 @@
 //! Trying out a connection: is this an Okta organisation, is the token accepted, may it read what each table needs?
 //!
-//! Takes a request for the organisation and one or two for each table, with the smallest pages.
+//! Takes a request for the organisation and one or two for each table, with the smallest pages, and up to three for what
+//! may go wrong soon.
+
+mod outlook;
+
+use std::fmt;
 
 use connector_api::{ConnectionReport, Error, ErrorKind, Problem, Result, Table};
 use serde::Deserialize;
@@ -40,19 +45,25 @@ struct WithId {
 pub(crate) async fn check(client: &Client, tables: &[Table]) -> Result<ConnectionReport> {
     let mut report = ConnectionReport::default();
     report.notes.push(organisation(client).await?);
+    client.sign_in(tables).await?;
     for table in tables {
-        let message = match try_table(client, &table.name).await {
+        let cannot = |why: &dyn fmt::Display| format!("`{}` cannot be read: {why}", table.name);
+        let right = || right_to_read(&table.name, client.settings().auth.app().is_some());
+        let problem = match try_table(client, &table.name).await {
             Ok(()) => None,
             Err(Failure::Refused(refusal)) if refusal.status == 403 => {
-                Some(format!("`{}` cannot be read: {refusal}", table.name))
+                Some(Problem { message: cannot(&refusal), hint: right() })
             }
-            Err(Failure::Other(error)) if error.kind() == ErrorKind::Credentials => Some(error.to_string()),
+            Err(Failure::Other(error)) if error.kind() == ErrorKind::Credentials => {
+                let hint = error.hint().map_or_else(right, str::to_owned);
+                Some(Problem { message: cannot(&error), hint })
+            }
             Err(failure) => return Err(failure.into_error(&format!("reading `{}`", table.name))),
         };
-        report.tables.push((table.name.clone(), message.is_none()));
-        let hint = right_to_read(&table.name).to_owned();
-        report.problems.extend(message.map(|message| Problem { message, hint }));
+        report.tables.push((table.name.clone(), problem.is_none()));
+        report.problems.extend(problem);
     }
+    report.warnings = outlook::warnings(client).await;
     Ok(report)
 }
 
@@ -76,10 +87,8 @@ async fn organisation(client: &Client) -> Result<String> {
 async fn try_table(client: &Client, table: &str) -> Result<(), Failure> {
     match table {
         USERS => {
-            // The token's own administrator is a user: to see nobody is to lack a role, though nothing is refused.
             let user = first(client, bucket::USERS, "/api/v1/users?limit=1", "listing `users`").await?;
-            let nobody = || Error::new(ErrorKind::Credentials, "`users` cannot be read: the token sees no user at all");
-            user.map(|_| ()).ok_or_else(|| nobody().into())
+            user.map(|_| ()).ok_or_else(|| client.sees_nobody().into())
         }
         GROUPS => first_group(client).await.map(|_| ()),
         APPS => first_app(client).await.map(|_| ()),

@@ -2,29 +2,46 @@
 //!
 //! What is repeated: refusals for frequency (after the wait they ask for), failures of the gateway and of the network,
 //! answers that are cut or no JSON. What is not: everything Okta refuses for its content. One line is logged for each
-//! repetition; a failure is the caller's to report. The token is sent to the configured origin alone.
+//! repetition; a failure is the caller's to report. What writes need beyond that is in `write`. Each attempt is signed for itself, and credentials are sent to the
+//! configured origin alone.
+
+mod wire;
+mod answer;
+mod flight;
+mod sign_in;
+mod write;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
+use bytes::Bytes;
 use connector_api::{BucketTraffic, Error, ErrorKind, TableProgress, Traffic};
 use reqwest::{
-    Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
-    redirect::Policy,
+    Method, Response,
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
 };
+use secrecy::SecretString;
 use tokio::sync::Notify;
+use zeroize::Zeroize;
 
+pub(crate) use self::write::{Body, Write, WriteFailure};
+use self::{
+    answer::{in_words, limit_headers, read_body, text_of},
+    flight::{Flight, State},
+    write::without,
+};
 use crate::{
-    clock::Clock,
+    auth::{Pass, Tried},
+    clock::{Clock, ServerTime},
     cursor::{next_link, with_half_limit},
     error::{Failure, Refusal},
     governor::{Admission, Ending, Governor, Lane, LimitHeaders},
     patience::Patience,
-    settings::{OktaSettings, is_loopback},
+    settings::OktaSettings,
+    tables::bucket,
 };
 
 /// The largest answer that is read, after decompression.
@@ -65,22 +82,25 @@ pub(crate) struct Answer<T> {
 pub(crate) struct Client {
     http: reqwest::Client,
     settings: OktaSettings,
-    authorization: HeaderValue,
     clock: Arc<dyn Clock>,
+    server_time: ServerTime,
     state: Mutex<State>,
     /// Signalled whenever a request has ended.
     ended: Notify,
     idle_buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-struct State {
-    governor: Governor,
-    traffic: BTreeMap<&'static str, BucketTraffic>,
-    /// Since when the bucket is used up and something waits for it, and until when.
-    waits: BTreeMap<&'static str, (Duration, Duration)>,
-    tables: BTreeMap<String, TableProgress>,
-    throttled: u64,
-    has_succeeded: bool,
+/// What one try sends, whether it reads or writes.
+struct Sending<'a> {
+    method: Method,
+    bucket: &'static str,
+    lane: Lane,
+    target: &'a str,
+    what: &'a str,
+    light: bool,
+    body: Option<Bytes>,
+    /// What must not be shown should Okta repeat it.
+    secret: Option<&'a SecretString>,
 }
 
 /// What came of one try.
@@ -88,9 +108,17 @@ enum Outcome<T> {
     Success(Answer<T>),
     Throttled(LimitHeaders),
     Refused(Refusal),
-    /// Something between us and Okta failed: in words.
-    Fault(String),
+    /// Something between us and Okta failed.
+    Fault(Fault),
     Final(Error),
+}
+
+/// A failure between us and Okta.
+struct Fault {
+    /// In words.
+    why: String,
+    /// Whether Okta may have got the request.
+    sent: bool,
 }
 
 impl<T> Outcome<T> {
@@ -107,27 +135,7 @@ impl<T> Outcome<T> {
 
 impl Client {
     pub(crate) fn new(settings: OktaSettings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let origin = settings.server.origin();
-        let same_origin = Policy::custom(move |attempt| {
-            if attempt.url().origin() == origin && attempt.previous().len() < 5 {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        });
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("agent-host/", env!("CARGO_PKG_VERSION")))
-            .redirect(same_origin)
-            .connect_timeout(Duration::from_secs(20))
-            .timeout(settings.request_timeout)
-            .referer(false)
-            .tcp_nodelay(true);
-        if settings.server.host().is_some_and(|host| is_loopback(&host)) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| {
-            Error::new(ErrorKind::Settings, "the HTTP client cannot be set up").with_source(error.without_url())
-        })?;
+        let http = wire::http_client(&settings)?;
         let state = State {
             governor: Governor::new(settings.rate_limit_share, settings.max_concurrency),
             traffic: BTreeMap::new(),
@@ -137,10 +145,10 @@ impl Client {
             has_succeeded: false,
         };
         Ok(Self {
-            authorization: settings.auth.header_value()?,
             http,
             settings,
             clock,
+            server_time: ServerTime::unknown(),
             state: Mutex::new(state),
             ended: Notify::new(),
             idle_buffers: Mutex::default(),
@@ -157,11 +165,26 @@ impl Client {
         request: &mut Request,
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Result<Answer<T>, Failure> {
-        let mut patience = Patience::new(self.settings.retry_budget);
+        self.exchange(request, None, read).await
+    }
+
+    /// The same with a pass that is given; otherwise each attempt has the one it needs.
+    async fn exchange<T>(
+        &self,
+        request: &mut Request,
+        given: Option<Pass>,
+        read: impl Fn(&str) -> serde_json::Result<T>,
+    ) -> Result<Answer<T>, Failure> {
+        let (mut patience, mut tried) = (Patience::new(self.settings.retry_budget), Tried::default());
         loop {
-            let flight = self.admitted(request).await;
+            let pass = match &given {
+                Some(pass) => pass.clone(),
+                None => self.pass_for(request.bucket, &Method::GET, &request.target).await?,
+            };
+            let sending = request.sending(if let Pass::Key(_) = pass { Method::POST } else { Method::GET });
+            let flight = self.admitted(&sending).await;
             let started = self.clock.now();
-            let (outcome, asked_wait) = self.attempt(request, &read, flight).await;
+            let (outcome, asked_wait) = self.attempt(&sending, &pass, &read, flight).await;
             let took = self.clock.now() - started;
             let has_answered = self.state().has_succeeded;
             let (wait, why) = match outcome {
@@ -170,6 +193,7 @@ impl Client {
                     return Ok(answer);
                 }
                 Outcome::Final(error) => return Err(error.into()),
+                Outcome::Refused(refusal) if self.signs_anew(&pass, &refusal, &mut tried) => continue,
                 // Where Okta has answered before, a page that is not found by others is nonsense in between.
                 Outcome::Refused(refusal) if !(refusal.is_transient() || has_answered && refusal.is_foreign_404()) => {
                     return Err(Failure::Refused(refusal));
@@ -186,17 +210,17 @@ impl Client {
                     let wait = asked_wait.unwrap_or(Duration::ZERO);
                     (patience.after_throttling(took, wait), "it is asked too often".to_owned())
                 }
-                Outcome::Fault(why) => (patience.after_fault(took, has_answered), why),
+                Outcome::Fault(fault) => (patience.after_fault(took, has_answered), fault.why),
             };
-            let Some(wait) = wait else {
-                let message = format!("{}: gave up after {}: {why}", request.what, patience);
-                let hint = "see whether the organisation is reachable from here and run again later";
-                return Err(Error::new(ErrorKind::Unavailable, message).with_hint(hint).into());
-            };
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(okta.request = request.what, why, wait_ms, "asking Okta again");
-            self.clock.sleep_until(self.clock.now() + wait).await;
+            let Some(wait) = wait else { return Err(given_up(&request.what, &patience, &why).into()) };
+            tracing::info!(okta.request = request.what, why, wait_ms = millis(wait), "asking Okta again");
+            self.pause(wait).await;
         }
+    }
+
+    /// Returns when so much time has passed.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        self.clock.sleep_until(self.clock.now() + wait).await;
     }
 
     pub(crate) fn open_list(&self) {
@@ -247,7 +271,7 @@ impl Client {
     }
 
     /// Waits until the request may go, and counts it as sent.
-    async fn admitted(&self, request: &Request) -> Flight<'_> {
+    async fn admitted(&self, request: &Sending<'_>) -> Flight<'_> {
         loop {
             let ended = self.ended.notified();
             tokio::pin!(ended);
@@ -256,13 +280,7 @@ impl Client {
             let admission = self.state().admit(request, now);
             match admission {
                 Admission::Go => {
-                    return Flight {
-                        client: self,
-                        bucket: request.bucket,
-                        lane: request.lane,
-                        sent: millis(now),
-                        ended: false,
-                    };
+                    return Flight::begun(self, request, now);
                 }
                 Admission::AfterAnswer => ended.await,
                 Admission::At(time) => tokio::select! {
@@ -275,12 +293,13 @@ impl Client {
 
     async fn attempt<T>(
         &self,
-        request: &Request,
+        request: &Sending<'_>,
+        pass: &Pass,
         read: impl Fn(&str) -> serde_json::Result<T>,
         flight: Flight<'_>,
     ) -> (Outcome<T>, Option<Duration>) {
-        let (outcome, headers) = match self.send(request).await {
-            Err(error) => (Outcome::Fault(in_words(&error)), None),
+        let (outcome, headers) = match self.send(request, pass).await {
+            Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
             Ok(response) => {
                 let headers = limit_headers(response.headers());
                 (self.receive(response, headers, request, read).await, Some(headers))
@@ -298,16 +317,23 @@ impl Client {
         (outcome, wait)
     }
 
-    async fn send(&self, request: &Request) -> reqwest::Result<Response> {
+    async fn send(&self, request: &Sending<'_>, pass: &Pass) -> reqwest::Result<Response> {
         // Set apart, path and query cannot change where the request goes, whatever a link holds.
         let mut url = self.settings.server.clone();
-        let (path, query) = request.target.split_once('?').map_or((&*request.target, None), |(p, q)| (p, Some(q)));
+        let (path, query) = request.target.split_once('?').map_or((request.target, None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut builder =
-            self.http.get(url).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
+        let mut builder = self.signed(pass, request.method.clone(), url).header(ACCEPT, "application/json");
         if request.light {
             builder = builder.header(CONTENT_TYPE, LIGHT);
+        }
+        match &request.body {
+            Some(body) => builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone()),
+            // Okta's gateway refuses a write whose length is not told.
+            None if request.method != Method::GET && !matches!(pass, Pass::Key(_)) => {
+                builder = builder.header(CONTENT_LENGTH, 0);
+            }
+            None => {}
         }
         builder.send().await
     }
@@ -316,10 +342,11 @@ impl Client {
         &self,
         response: Response,
         headers: LimitHeaders,
-        request: &Request,
+        request: &Sending<'_>,
         read: impl Fn(&str) -> serde_json::Result<T>,
     ) -> Outcome<T> {
         let status = response.status();
+        let challenge = self.learn(response.headers(), headers);
         if status.as_u16() == 429 {
             return Outcome::Throttled(headers);
         }
@@ -331,26 +358,31 @@ impl Client {
             let mut body = Vec::new();
             // What can be read of the body is enough: the status tells what to do.
             let _ = read_body(response, &mut body, MAX_REFUSAL_BYTES).await;
-            let redact = |text: &str| self.settings.auth.redact(text);
-            return Outcome::Refused(Refusal::read(status.as_u16(), &body, &request_id, redact));
+            let redact = |text: &str| without(request.secret, &self.settings.auth.redact(text));
+            let refusal = Refusal::read(status.as_u16(), &body, &request_id, redact);
+            return Outcome::Refused(Refusal { challenge, of_app: self.settings.auth.app().is_some(), ..refusal });
         }
         let next = match next_link(response.headers()) {
             Ok(next) => next,
-            Err(why) => return Outcome::Fault(why.to_owned()),
+            Err(why) => return Outcome::Fault(Fault::answered(why)),
         };
         let mut body = self.buffers().pop().unwrap_or_default();
         let outcome = match read_body(response, &mut body, MAX_BODY_BYTES).await {
-            Err(why) => Outcome::Fault(why),
+            Err(why) => Outcome::Fault(Fault::answered(why)),
             Ok(()) => match simdutf8::basic::from_utf8(&body).map(read) {
-                Err(_) => Outcome::Fault("the answer is not UTF-8".to_owned()),
-                Ok(Err(error)) => Outcome::Fault(format!(
+                Err(_) => Outcome::Fault(Fault::answered("the answer is not UTF-8")),
+                Ok(Err(error)) => Outcome::Fault(Fault::answered(format!(
                     "the answer is no JSON of the kind expected (line {}, column {})",
                     error.line(),
                     error.column()
-                )),
+                ))),
                 Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
             },
         };
+        // Answers to writes may hold links and tokens that let people in.
+        if request.bucket == bucket::TOKEN || request.method != Method::GET {
+            body.zeroize();
+        }
         body.clear();
         let mut idle = self.buffers();
         if idle.len() < MAX_IDLE_BUFFERS && body.capacity() <= MAX_IDLE_BYTES {
@@ -359,7 +391,7 @@ impl Client {
         outcome
     }
 
-    fn redirected(&self, response: &Response, request: &Request) -> Error {
+    fn redirected(&self, response: &Response, request: &Sending<'_>) -> Error {
         let location = text_of(response.headers(), LOCATION.as_str());
         let host = url::Url::parse(&location).ok().and_then(|url| url.host_str().map(str::to_owned));
         let to = host.map_or_else(|| "elsewhere".to_owned(), |host| format!("`{}`", self.settings.auth.redact(&host)));
@@ -372,87 +404,26 @@ impl Client {
     }
 }
 
-impl State {
-    fn admit(&mut self, request: &Request, now: Duration) -> Admission {
-        let admission = self.governor.admit(request.bucket, request.lane, millis(now));
-        match admission {
-            Admission::Go => {
-                let traffic = self.traffic.entry(request.bucket).or_default();
-                traffic.requests += 1;
-                if let Some((since, _)) = self.waits.remove(request.bucket) {
-                    traffic.waited += now.saturating_sub(since);
-                }
-            }
-            Admission::At(time) => {
-                let until = Duration::from_millis(time);
-                self.waits.entry(request.bucket).or_insert((now, until)).1 = until;
-            }
-            Admission::AfterAnswer => {}
-        }
-        admission
-    }
-}
-
-/// A request under way; dropped without an end, it counts as lost.
-struct Flight<'a> {
-    client: &'a Client,
-    bucket: &'static str,
-    lane: Lane,
-    sent: u64,
-    ended: bool,
-}
-
-impl Flight<'_> {
-    fn end(mut self, ending: Ending) -> Option<Duration> {
-        self.ended = true;
-        self.tell(ending)
-    }
-
-    fn tell(&self, ending: Ending) -> Option<Duration> {
-        let now = millis(self.client.clock.now());
-        let mut state = self.client.state();
-        state.throttled += u64::from(matches!(ending, Ending::Refused(_)));
-        let wait = state.governor.end(self.bucket, self.lane, self.sent, now, ending);
-        drop(state);
-        self.client.ended.notify_waiters();
-        wait
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.tell(Ending::Lost);
+impl Request {
+    fn sending(&self, method: Method) -> Sending<'_> {
+        Sending {
+            method,
+            bucket: self.bucket,
+            lane: self.lane,
+            target: &self.target,
+            what: &self.what,
+            light: self.light,
+            body: None,
+            secret: None,
         }
     }
 }
 
-/// Reads a body into `body`, up to `max_bytes`.
-async fn read_body(mut response: Response, body: &mut Vec<u8>, max_bytes: usize) -> Result<(), String> {
-    let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
-    body.reserve(announced.unwrap_or(0).min(max_bytes));
-    while let Some(chunk) = response.chunk().await.map_err(|error| in_words(&error))? {
-        if body.len() + chunk.len() > max_bytes {
-            return Err(format!("the answer is larger than {max_bytes} bytes"));
-        }
-        body.extend_from_slice(&chunk);
+impl Fault {
+    /// Okta got the request, or what stands before it: the answer is of no use.
+    fn answered(why: impl Into<String>) -> Self {
+        Self { why: why.into(), sent: true }
     }
-    Ok(())
-}
-
-/// A transport error in one line, from the outermost to the innermost cause, without the address.
-fn in_words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        causes.push(inner.to_string());
-        cause = inner.source();
-    }
-    let what = if error.is_connect() { "no connection" } else { "the answer was cut off" };
-    causes.last().map_or_else(|| what.to_owned(), |last| format!("{what}: {last}"))
 }
 
 /// Path and query of a smaller page, if that is what Okta's refusal asks for.
@@ -460,24 +431,12 @@ fn smaller_page(request: &Request, refusal: &Refusal) -> Option<String> {
     refusal.asks_for_smaller_page().then(|| with_half_limit(&request.target, request.smallest_limit)).flatten()
 }
 
-fn limit_headers(headers: &HeaderMap) -> LimitHeaders {
-    fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-        headers.get(name)?.to_str().ok()?.trim().parse().ok()
-    }
-    let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    LimitHeaders {
-        limit: number(headers, "x-rate-limit-limit"),
-        remaining: number(headers, "x-rate-limit-remaining"),
-        reset: number(headers, "x-rate-limit-reset"),
-        date: date.and_then(|date| i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()),
-        retry_after: number(headers, RETRY_AFTER.as_str()),
-    }
-}
-
-fn text_of(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn given_up(what: &str, patience: &Patience, why: &str) -> Error {
+    let message = format!("{what}: gave up after {patience}: {why}");
+    let hint = "see whether the organisation is reachable from here and run again later";
+    Error::new(ErrorKind::Unavailable, message).with_hint(hint)
 }

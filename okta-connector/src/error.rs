@@ -5,6 +5,12 @@
 use connector_api::{Error, ErrorKind};
 use serde::Deserialize;
 
+use crate::auth::Challenge;
+
+/// What to do when a service app is let in and then denied: most often it has scopes, and no role.
+const APP_NEEDS_ROLE: &str = "grant the app an admin role that may do this, such as Read-only Administrator for \
+                                         reading (Admin roles, on the app's page in Okta's admin console)";
+
 /// Why a request came to nothing.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -15,15 +21,21 @@ pub(crate) enum Failure {
 }
 
 /// An answer whose status is no success.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Refusal {
     pub status: u16,
-    /// `E0000006`; empty where the body is not Okta's.
+    /// `E0000006`, of the token endpoint `invalid_scope`; empty where the body is not Okta's.
     pub code: String,
     /// What Okta says, in one line, without secrets.
     pub summary: String,
     /// Okta's id of the request, which its support asks for.
     pub request_id: String,
+    /// Okta's id of the refusal, for the log.
+    pub error_id: String,
+    /// What it says about the credentials.
+    pub challenge: Challenge,
+    /// Whether it was a service app that was refused.
+    pub of_app: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +44,8 @@ struct Body {
     error_code: String,
     #[serde(default)]
     error_summary: String,
+    #[serde(default)]
+    error_id: String,
     #[serde(default)]
     error_causes: Vec<Cause>,
 }
@@ -43,20 +57,40 @@ struct Cause {
     error_summary: String,
 }
 
+/// What OAuth says instead. Source: RFC 6749 §5.2.
+#[derive(Deserialize)]
+struct OAuthBody {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
 impl Refusal {
     /// Reads the body of a refusal, which may be Okta's JSON, HTML of a gateway, or nothing.
     /// Nothing of it is shown before `redact` has taken out what is secret.
     pub(crate) fn read(status: u16, body: &[u8], request_id: &str, redact: impl Fn(&str) -> String) -> Self {
-        let (code, summary) = match serde_json::from_slice::<Body>(body) {
+        let (code, error_id, summary) = match serde_json::from_slice::<Body>(body) {
             Ok(body) => {
                 let causes = body.error_causes.into_iter().map(|cause| cause.error_summary);
                 let texts: Vec<String> = std::iter::once(body.error_summary).chain(causes).collect();
-                (body.error_code, texts.join("; "))
+                (body.error_code, body.error_id, texts.join("; "))
             }
-            Err(_) => (String::new(), String::new()),
+            Err(_) => {
+                let (code, summary) = serde_json::from_slice::<OAuthBody>(body)
+                    .map(|body| (body.error, body.error_description))
+                    .unwrap_or_default();
+                (code, String::new(), summary)
+            }
         };
         let shown = |text: &str, max_chars| one_line(&redact(text), max_chars);
-        Self { status, code: shown(&code, 40), summary: shown(&summary, 300), request_id: shown(request_id, 80) }
+        Self {
+            status,
+            code: shown(&code, 40),
+            summary: shown(&summary, 300),
+            request_id: shown(request_id, 80),
+            error_id: shown(&error_id, 80),
+            ..Self::default()
+        }
     }
 
     /// Whether the same request may succeed in a moment.
@@ -67,6 +101,24 @@ impl Refusal {
             "E0000009" | "E0000010" | "E0000239" => true,
             _ => matches!(self.status, 408 | 423 | 425 | 500 | 502..=599),
         }
+    }
+
+    /// Whether Okta has something else to finish first, and did not begin with this.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "E0000010" | "E0000112" | "E0000239" | "E0000249" | "E0000253" | "E0000254" | "E0000268"
+        ) || self.status == 423
+    }
+
+    /// Whether what is to be created is there already.
+    pub(crate) fn says_it_exists(&self) -> bool {
+        self.code == "E0000040" || self.code == "E0000001" && self.summary.contains("already exists")
+    }
+
+    /// Whether the app lacks a scope.
+    pub(crate) fn is_missing_scope(&self) -> bool {
+        self.code == "invalid_scope"
     }
 
     /// Whether something other than Okta says that there is no such page.
@@ -115,6 +167,10 @@ impl Refusal {
     fn into_error(self, what: &str) -> Error {
         let (kind, hint) = match (self.status, self.code.as_str()) {
             (401, "E0000015") => (ErrorKind::Rejected, "the organisation lacks this feature; ask Okta to enable it"),
+            (401, _) if self.of_app => {
+                (ErrorKind::Credentials, "check that the app is active, and the network zone it may be used from")
+            }
+            (403, _) if self.of_app => (ErrorKind::Credentials, APP_NEEDS_ROLE),
             (401, _) => (
                 ErrorKind::Credentials,
                 "create a new API token, set it as `ApiKey`, and check the network zone the token may be used from",

@@ -71,6 +71,8 @@ struct Export<'a> {
     groups_running: usize,
     apps_running: usize,
     open_lists: u32,
+    /// Whether any user was listed.
+    sees_users: bool,
     users_done: bool,
     groups_done: bool,
     apps_done: bool,
@@ -124,6 +126,7 @@ impl<'a> Export<'a> {
             groups_running: 0,
             apps_running: 0,
             open_lists: 0,
+            sees_users: false,
             users_done: true,
             groups_done: true,
             apps_done: true,
@@ -192,7 +195,7 @@ impl<'a> Export<'a> {
                 *running -= 1;
             }
             let batch = match result {
-                Ok(page) => self.take(reading, page),
+                Ok(page) => self.take(reading, page)?,
                 Err(failure) => {
                     self.list_users_otherwise(&reading, failure)?;
                     None
@@ -253,12 +256,12 @@ impl<'a> Export<'a> {
     }
 
     /// Takes in a page; its records go to the table they belong to.
-    fn take(&mut self, reading: Reading, page: Page) -> Option<RecordBatch> {
+    fn take(&mut self, reading: Reading, page: Page) -> Result<Option<RecordBatch>> {
         let Page { records, found } = page;
         let done = reading.list.is_done();
         let (name, table) = match &reading.listed {
             Listed::Users(list) => {
-                self.take_users(found, *list, done);
+                self.take_users(found, *list, done)?;
                 (USERS, self.wanted.users)
             }
             Listed::Groups => {
@@ -286,25 +289,32 @@ impl<'a> Export<'a> {
         if !done {
             self.read_on(reading);
         }
-        table.filter(|_| !records.is_empty()).map(|table| RecordBatch { table, records })
+        Ok(table.filter(|_| !records.is_empty()).map(|table| RecordBatch { table, records }))
     }
 
-    fn take_users(&mut self, found: Vec<Found>, list: UserList, done: bool) {
+    fn take_users(&mut self, found: Vec<Found>, list: UserList, done: bool) -> Result<()> {
+        self.sees_users |= !found.is_empty();
         if self.checks_users() {
             self.user_ids.extend(found.into_iter().map(|user| user.id));
         }
         if !done {
-            return;
+            return Ok(());
         }
         self.close();
         if let Some(next) = list.then(self.client.settings()) {
             self.open(Listed::Users(next), next.request(self.client.settings(), &self.user_columns));
-            return;
+            return Ok(());
         }
         self.users_done = true;
+        let settings = self.client.settings();
+        // A token that sees nobody is for the host's guard, whom one can overrule; an app without a role is no such case.
+        if !self.sees_users && settings.user_filter.is_none() && settings.auth.app().is_some() {
+            return Err(self.client.sees_nobody().within("listing `users`"));
+        }
         if self.checks_users() {
             self.known_users = Some(Arc::new(std::mem::take(&mut self.user_ids)));
         }
+        Ok(())
     }
 
     fn take_groups(&mut self, found: Vec<Found>, done: bool) {
@@ -426,8 +436,9 @@ impl<'a> Export<'a> {
             (Failure::Refused(refusal), Some("UserFilter")) if refusal.rules_out_search() => failure
                 .into_error(reading.list.what())
                 .with_hint("remove `UserFilter`, so that users can be listed without `search`, or run again later"),
-            (Failure::Refused(Refusal { status: 403, .. }), _) => {
-                failure.into_error(reading.list.what()).with_hint(right_to_read(table))
+            (Failure::Refused(Refusal { status: 403, of_app, .. }), _) => {
+                let hint = right_to_read(table, *of_app);
+                failure.into_error(reading.list.what()).with_hint(hint)
             }
             _ => failure.into_error(reading.list.what()),
         }

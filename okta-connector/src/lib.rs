@@ -3,13 +3,13 @@
 mod clock;
 mod governor;
 mod patience;
+mod tables;
 mod auth;
 mod settings;
 mod error;
 mod cursor;
 mod client;
 mod paging;
-mod tables;
 mod cells;
 mod lists;
 mod pages;
@@ -17,20 +17,22 @@ mod schema;
 mod check;
 mod plan;
 mod export;
+mod fulfill;
 
 use std::sync::Arc;
 
 use connector_api::{
-    Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Result, Table,
-    TableSchema, Traffic, async_trait,
+    Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment, Journal,
+    Outlook, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic, async_trait,
 };
 
 pub use crate::clock::Clock;
-use crate::{client::Client, clock::SystemClock, settings::OktaSettings};
+use crate::{client::Client, clock::SystemClock, fulfill::Known, settings::OktaSettings};
 
 /// A connection to one Okta organisation.
 pub struct OktaConnector {
     client: Client,
+    known: Known,
 }
 
 impl OktaConnector {
@@ -47,7 +49,7 @@ impl OktaConnector {
     /// # Errors
     /// As [`OktaConnector::open`].
     pub fn open_with_clock(settings: &ConnectionSettings, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { client: Client::new(OktaSettings::read(settings)?, clock)? })
+        Ok(Self { client: Client::new(OktaSettings::read(settings)?, clock)?, known: Known::default() })
     }
 
     /// What any connection to Okta offers.
@@ -73,12 +75,26 @@ impl Connector for OktaConnector {
     }
 
     fn export<'a>(&'a self, tables: &'a [Table]) -> ExportStream<'a> {
+        self.client.will_read(tables);
         export::stream(&self.client, tables)
     }
 
     async fn plan(&self, tables: &[Table]) -> Result<ExportPlan> {
+        self.client.will_read(tables);
         schema::resolve(&self.client, tables).await?;
         plan::plan(&self.client, tables).await
+    }
+
+    fn outlook(&self, order: &ProvisioningOrder) -> Outlook {
+        fulfill::outlook(self.client.settings(), order)
+    }
+
+    async fn preview(&self, order: &ProvisioningOrder) -> Result<Preview> {
+        fulfill::preview(&self.client, &self.known, order).await
+    }
+
+    async fn fulfill(&self, order: &ProvisioningOrder, journal: &dyn Journal) -> Result<Fulfillment> {
+        fulfill::fulfill(&self.client, &self.known, order, journal).await
     }
 
     fn traffic(&self) -> Traffic {

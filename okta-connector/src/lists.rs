@@ -190,7 +190,7 @@ fn push_parameter(target: &mut String, name: &str, value: &str) {
 }
 
 /// Percent-encoded for a path segment or a parameter.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -5,12 +5,18 @@ use std::{net::IpAddr, time::Duration};
 use connector_api::{ConnectionSettings, Error, Result};
 use url::{Host, Url};
 
-use crate::auth::Auth;
+use crate::auth::{App, Auth, DPoP, TOKEN_PATH};
 
 /// All keys that mean something in a connection to Okta; others are probably misspelt.
 const KEYS: &[&str] = &[
     "Server",
     "ApiKey",
+    "ClientId",
+    "PrivateKey",
+    "PrivateKeyFile",
+    "KeyId",
+    "Scopes",
+    "DPoP",
     "RateLimitShare",
     "MaxConcurrency",
     "RequestTimeoutSeconds",
@@ -21,6 +27,15 @@ const KEYS: &[&str] = &[
     "GroupFilter",
     "AppFilter",
     "Tables",
+    "OnDelete",
+    "ActivateUsers",
+    "SendEmail",
+    "ProtectedUserFilter",
+    "ProtectedGroupFilter",
+    // The host's: how much one run may take away.
+    "MaxDeletes",
+    "MaxDeactivations",
+    "MaxLinkRemovals",
 ];
 
 /// From which side the table `groupsapps` is read.
@@ -32,6 +47,14 @@ pub(crate) enum GroupsAppsBy {
     Group,
     /// By group where that takes fewer requests and can be proved exact.
     Auto,
+}
+
+/// What becomes of an account that an order deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDelete {
+    Delete,
+    Deactivate,
+    Suspend,
 }
 
 /// The settings of one connection to Okta.
@@ -49,22 +72,31 @@ pub(crate) struct OktaSettings {
     pub user_filter: Option<String>,
     pub group_filter: Option<String>,
     pub app_filter: Option<String>,
+    pub on_delete: OnDelete,
+    pub activate_users: bool,
+    /// Whether Okta may write to people when accounts change their state.
+    pub send_email: bool,
+    pub protected_user_filter: Option<String>,
+    pub protected_group_filter: Option<String>,
 }
 
 impl OktaSettings {
     pub(crate) fn read(settings: &ConnectionSettings) -> Result<Self> {
         for key in settings.keys() {
             let name = key.split(':').next().unwrap_or(key);
-            if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(name)) && !name.eq_ignore_ascii_case("ClientId") {
+            if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 tracing::warn!(connection.id = %settings.id(), key, "this setting means nothing to a connection to Okta");
             }
         }
         let owned = |key| settings.text(key).map(str::to_owned);
         let seconds = |key, default| settings.number(key, default, 1..=86_400).map(|s| Duration::from_secs(s.into()));
         let by = [("app", GroupsAppsBy::App), ("group", GroupsAppsBy::Group), ("auto", GroupsAppsBy::Auto)];
+        let server = server(settings)?;
+        let on_delete =
+            [("Delete", OnDelete::Delete), ("Deactivate", OnDelete::Deactivate), ("Suspend", OnDelete::Suspend)];
         Ok(Self {
-            server: server(settings)?,
-            auth: auth(settings)?,
+            auth: auth(settings, &server)?,
+            server,
             rate_limit_share: settings.number("RateLimitShare", 90, 1..=100)?,
             max_concurrency: settings.number("MaxConcurrency", 12, 1..=75)?,
             request_timeout: seconds("RequestTimeoutSeconds", 60)?,
@@ -74,22 +106,78 @@ impl OktaSettings {
             user_filter: owned("UserFilter"),
             group_filter: owned("GroupFilter"),
             app_filter: owned("AppFilter"),
+            on_delete: settings.choice("OnDelete", OnDelete::Delete, &on_delete)?,
+            activate_users: settings.flag("ActivateUsers", true)?,
+            send_email: settings.flag("SendEmail", false)?,
+            protected_user_filter: owned("ProtectedUserFilter"),
+            protected_group_filter: owned("ProtectedGroupFilter"),
         })
     }
 }
 
-fn auth(settings: &ConnectionSettings) -> Result<Auth> {
+/// Settings that mean something beside `ClientId` alone.
+const OF_AN_APP: [&str; 5] = ["PrivateKey", "PrivateKeyFile", "KeyId", "Scopes", "DPoP"];
+
+fn auth(settings: &ConnectionSettings, server: &Url) -> Result<Auth> {
     let create = "create one in Okta's admin console under Security > API > Tokens";
     match (settings.secret("ApiKey"), settings.text("ClientId")) {
         (Some(_), Some(_)) => Err(Error::setting("ClientId", "`ApiKey` and `ClientId` are both given")
-            .with_hint("keep `ApiKey` and remove `ClientId`")),
-        (None, Some(_)) => Err(Error::setting("ClientId", "signing in with `ClientId` is not offered by this version")
-            .with_hint(format!("set `ApiKey` to an API token; {create}"))),
-        (None, None) => {
-            Err(Error::setting("ApiKey", "`ApiKey` is missing").with_hint(format!("set it to an API token; {create}")))
+            .with_hint("keep `ClientId` with its key, or `ApiKey`, and remove the other")),
+        (None, Some(client_id)) => app(settings, client_id, server).map(Auth::with_app),
+        (api_key, None) => {
+            // What is given for an app is refused without one: it would look as if it were obeyed.
+            if let Some(key) = OF_AN_APP.into_iter().find(|key| settings.list(key).is_some()) {
+                let hint = "add `ClientId`, the id of the service app, or remove what belongs to it";
+                return Err(Error::setting(key, format!("`{key}` is given without `ClientId`")).with_hint(hint));
+            }
+            let api_key = api_key.ok_or_else(|| {
+                let hint = format!(
+                    "set it to an API token; {create}; or set `ClientId` and `PrivateKey` to those of a service app"
+                );
+                Error::setting("ApiKey", "`ApiKey` is missing").with_hint(hint)
+            })?;
+            Auth::with_api_key(api_key.clone())
         }
-        (Some(api_key), None) => Auth::with_api_key(api_key.clone()),
     }
+}
+
+fn app(settings: &ConnectionSettings, client_id: &str, server: &Url) -> Result<App> {
+    if client_id.starts_with('<') || !client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::setting("ClientId", "`ClientId` is no client id")
+            .with_hint("copy it from the app's page in Okta's admin console; it begins with 0oa"));
+    }
+    if settings.secret("PrivateKey").is_some() && settings.text("PrivateKeyFile").is_some() {
+        return Err(Error::setting("PrivateKeyFile", "`PrivateKey` and `PrivateKeyFile` are both given")
+            .with_hint("keep one of them"));
+    }
+    let private_key = settings.secret("PrivateKey").ok_or_else(|| {
+        if settings.text("PrivateKeyFile").is_some() {
+            // The host reads files; this one did not.
+            return Error::setting("PrivateKeyFile", "`PrivateKeyFile` was not read")
+                .with_hint("put the key itself into `PrivateKey`");
+        }
+        if settings.text("PrivateKey:kty").is_some() {
+            return Error::setting("PrivateKey:kty", "`PrivateKey` is a section where a text belongs")
+                .with_hint("write the JWK as one text, or into a file that `PrivateKeyFile` names");
+        }
+        Error::setting("PrivateKey", "`PrivateKey` is missing: `ClientId` signs in with a key").with_hint(
+            "set `PrivateKey` or `PrivateKeyFile` to the private half of a key that is registered with the app",
+        )
+    })?;
+    let scopes = settings.list("Scopes").map(|scopes| {
+        let scopes = scopes.iter().flat_map(|scope| scope.split_whitespace());
+        scopes.collect::<Vec<_>>().join(" ")
+    });
+    let wrong = |scopes: &String| !scopes.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if scopes.as_ref().is_some_and(wrong) {
+        return Err(Error::setting("Scopes", "`Scopes` holds a character that no scope has")
+            .with_hint("write scopes such as okta.users.read, or remove `Scopes`: they follow from what is done"));
+    }
+    let key_id = settings.text("KeyId").map(str::to_owned);
+    let dpop = settings.choice("DPoP", DPoP::Auto, &[("auto", DPoP::Auto), ("on", DPoP::On), ("off", DPoP::Off)])?;
+    let mut token_url = server.clone();
+    token_url.set_path(TOKEN_PATH);
+    App::new(client_id.to_owned(), private_key, key_id, scopes, dpop, token_url)
 }
 
 fn server(settings: &ConnectionSettings) -> Result<Url> {
@@ -190,10 +278,22 @@ mod tests {
         let settings = || ConnectionSettings::new("Okta".parse().unwrap()).with("Server", "https://example.okta.com");
         let key_at_fault = |settings| OktaSettings::read(&settings).unwrap_err().setting_key().map(str::to_owned);
         assert_eq!(key_at_fault(settings()).as_deref(), Some("ApiKey"));
-        assert_eq!(key_at_fault(settings().with("ClientId", "0oa1")).as_deref(), Some("ClientId"));
-        assert_eq!(
-            key_at_fault(settings().with("ClientId", "0oa1").with("ApiKey", "00x")).as_deref(),
-            Some("ClientId")
-        );
+        for (given, at_fault) in [
+            (&[("ClientId", "0oa1"), ("ApiKey", "00x")][..], "ClientId"),
+            (&[("ClientId", "0oa1")], "PrivateKey"),
+            (&[("ClientId", "0oa1"), ("PrivateKeyFile", "key.pem")], "PrivateKeyFile"),
+            (&[("ClientId", "0oa1"), ("PrivateKeyFile", "key.pem"), ("PrivateKey", "x")], "PrivateKeyFile"),
+            (&[("ClientId", "<ClientId>"), ("PrivateKey", "x")], "ClientId"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x")], "PrivateKey"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("DPoP", "maybe")], "DPoP"),
+            (&[("ClientId", "0oa1"), ("PrivateKey", "x"), ("Scopes", "okta.üsers.read")], "Scopes"),
+            (&[("ClientId", "0oa1"), ("PrivateKey:kty", "RSA")], "PrivateKey:kty"),
+            (&[("ApiKey", "00x"), ("PrivateKey", "x")], "PrivateKey"),
+            (&[("ApiKey", "00x"), ("DPoP", "on")], "DPoP"),
+            (&[("KeyId", "k")], "KeyId"),
+        ] {
+            let settings = given.iter().fold(settings(), |settings, (key, value)| settings.with(*key, *value));
+            assert_eq!(key_at_fault(settings).as_deref(), Some(at_fault), "{given:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The five tables as data: names, columns, budgets. Source: Okta's API reference and the vendor's page on Okta.
+//! The tables as data: names, columns, budgets. Source: Okta's API reference and the vendor's page on Okta.
 
 use connector_api::{Side, TableCapability};
 
@@ -7,15 +7,26 @@ pub(crate) const GROUPS: &str = "groups";
 pub(crate) const APPS: &str = "apps";
 pub(crate) const GROUPS_USERS: &str = "groupsusers";
 pub(crate) const GROUPS_APPS: &str = "groupsapps";
+/// Apps assigned to users one by one: written by orders, never exported.
+pub(crate) const APPS_USERS: &str = "appsusers";
 
-/// The budgets that reading draws on, by Okta's own names; each is counted for itself.
+/// The budgets that requests draw on, by Okta's own names; each is counted for itself.
 pub(crate) mod bucket {
+    /// Lists and creations of users, and everything below a user.
     pub(crate) const USERS: &str = "/api/v1/users";
+    /// Changes and deletions of one user.
+    pub(crate) const USER: &str = "/api/v1/users/{id}";
+    /// Reading one user.
+    pub(crate) const READ_USER: &str = "/api/v1/users/{id:.+}";
     pub(crate) const GROUPS: &str = "/api/v1/groups";
     pub(crate) const GROUP: &str = "/api/v1/groups/{id}";
     pub(crate) const APPS: &str = "/api/v1/apps";
     pub(crate) const APP: &str = "/api/v1/apps/{id}";
+    pub(crate) const ME: &str = "/api/v1/users/me";
+    pub(crate) const PRINCIPAL_LIMITS: &str = "/api/v1/principal-rate-limits";
     pub(crate) const REST: &str = "/api/v1";
+    /// Access tokens of service apps.
+    pub(crate) const TOKEN: &str = "/oauth2/v1/token";
     /// `/.well-known` is not charged.
     pub(crate) const FREE: &str = "/.well-known";
 }
@@ -25,7 +36,7 @@ const USER: Side = Side { table: USERS, column: "userId", aliases: &["user.id", 
 const APP: Side = Side { table: APPS, column: "appId", aliases: &["app.id", "app"] };
 
 /// The tables in the order in which people list them.
-pub(crate) const TABLES: [TableCapability; 5] = [
+pub(crate) const TABLES: [TableCapability; 6] = [
     TableCapability {
         name: USERS,
         fields: &[
@@ -43,6 +54,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: true,
+        exported: true,
     },
     TableCapability {
         name: GROUPS,
@@ -51,6 +63,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: APPS,
@@ -59,6 +72,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: GROUPS_USERS,
@@ -67,6 +81,7 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["groupId", "userId"],
         sides: &[GROUP, USER],
         never_empty: false,
+        exported: true,
     },
     TableCapability {
         name: GROUPS_APPS,
@@ -75,6 +90,16 @@ pub(crate) const TABLES: [TableCapability; 5] = [
         identity: &["groupId", "appId"],
         sides: &[GROUP, APP],
         never_empty: false,
+        exported: true,
+    },
+    TableCapability {
+        name: APPS_USERS,
+        fields: &["appId", "userId"],
+        default_attributes: &[],
+        identity: &["appId", "userId"],
+        sides: &[APP, USER],
+        never_empty: false,
+        exported: false,
     },
 ];
 
@@ -83,24 +108,22 @@ pub(crate) fn table(name: &str) -> Option<&'static TableCapability> {
     TABLES.iter().find(|table| table.name == name)
 }
 
-/// What to do when the right to read the table is missing.
-pub(crate) fn right_to_read(table: &str) -> &'static str {
-    match table {
-        USERS => {
-            "give the token's administrator the right to see all users (okta.users.read), as Read-only Administrator has it"
-        }
-        GROUPS => {
-            "give the token's administrator the right to see all groups (okta.groups.read), as Read-only Administrator has it"
-        }
-        APPS => {
-            "give the token's administrator the right to see all apps (okta.apps.read), as Read-only Administrator has it"
-        }
-        GROUPS_USERS => {
-            "give the token's administrator the rights to see groups and users (okta.groups.read, okta.users.read), as Read-only Administrator has them"
-        }
-        _ => {
-            "give the token's administrator the rights to see groups and apps (okta.groups.read, okta.apps.read), as Read-only Administrator has them"
-        }
+/// What to do when the right to read the table is missing to a token's administrator, or to a service app.
+pub(crate) fn right_to_read(table: &str, of_app: bool) -> String {
+    let (what, rights) = match table {
+        USERS => ("all users", "okta.users.read"),
+        GROUPS => ("all groups", "okta.groups.read"),
+        APPS => ("all apps", "okta.apps.read"),
+        GROUPS_USERS => ("groups and users", "okta.groups.read, okta.users.read"),
+        _ => ("groups and apps", "okta.groups.read, okta.apps.read"),
+    };
+    if of_app {
+        format!(
+            "grant the app an admin role that sees {what} ({rights}), such as Read-only Administrator: Admin roles, on \
+             the app's page in Okta's admin console"
+        )
+    } else {
+        format!("give the token's administrator a role that sees {what} ({rights}), such as Read-only Administrator")
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fs;
 
 use acceptance::{CONNECTION, Run, TestAgent, program};
-use serde_json::json;
+use okta_sandbox::{KeyPair, ServiceApp};
+use serde_json::{Value, json};
 
 #[test]
 fn the_token_may_come_from_the_environment() {
@@ -82,4 +83,79 @@ fn init_writes_once_and_never_over_what_is_there() {
     let run = init().must_exit(3);
     assert!(run.failure().contains("`appsettings.agent.json`") && run.failure().contains("nothing was written"));
     assert_eq!(fs::read_to_string(settings).unwrap(), "mine");
+}
+
+/// An agent whose connection is one of a service app, and that connection.
+fn agent_of_an_app() -> (TestAgent, Value) {
+    let agent = TestAgent::new();
+    let key = KeyPair::rsa("key-1");
+    agent.org(|org| org.add_service_app(ServiceApp::new("0oa1agent", key.jwk())).expect("the app is good"));
+    agent.write("Keys/okta.pem", &key.private_pem());
+    let server = agent.sandbox.url();
+    let connection = json!({ "Server": server, "ClientId": "0oa1agent", "PrivateKeyFile": "Keys/okta.pem" });
+    connect(&agent, &connection);
+    (agent, connection)
+}
+
+fn connect(agent: &TestAgent, connection: &Value) {
+    agent.write("appsettings.agent.json", &json!({ "Connections": { CONNECTION: connection } }).to_string());
+}
+
+#[test]
+fn a_service_app_signs_in_with_a_key_from_a_file() {
+    let (agent, connection) = agent_of_an_app();
+    agent.run(&["check"]).must_exit(0);
+    let report = agent.run(&["export", CONNECTION, "--format", "json"]).must_exit(0).json();
+    assert_eq!(report["requests"]["by_bucket"]["/oauth2/v1/token"], 2, "{report}");
+
+    let mut both = connection.clone();
+    both["PrivateKey"] = "x".into();
+    let mut lost = connection.clone();
+    lost["PrivateKeyFile"] = "Keys/none.pem".into();
+    agent.write("Keys/public.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
+    let mut public = connection;
+    public["PrivateKeyFile"] = "Keys/public.pem".into();
+    for (wrong, named) in
+        [(lost, "`Keys/none.pem`"), (both, "`PrivateKey` and `PrivateKeyFile`"), (public, "other than a private key")]
+    {
+        connect(&agent, &wrong);
+        let run = agent.run(&["check"]).must_exit(3);
+        assert!(run.stdout.contains("appsettings.agent.json:1:") && run.stdout.contains(named), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn what_a_service_app_lacks_is_named() {
+    let (agent, _) = agent_of_an_app();
+    agent.org(|org| assert!(org.set_admin_role("0oa1agent", false)));
+    for command in [&["check"][..], &["export", CONNECTION]] {
+        let run = agent.run(command).must_exit(4);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(told.contains("grant the app an admin role"), "{told}");
+    }
+    agent.org(|org| {
+        assert!(org.set_admin_role("0oa1agent", true) && org.set_share("0oa1agent", 10));
+        assert!(org.grant_scopes("0oa1agent", &["okta.users.read", "okta.groups.read", "okta.apps.read"]));
+    });
+    let run = agent.run(&["check"]).must_exit(0);
+    assert!(!run.stdout.contains("warning"), "the app may not know its share: {}", run.stdout);
+    agent.org(|org| assert!(org.grant_scopes("0oa1agent", &["okta.apps.read"])));
+    for command in [&["check"][..], &["export", CONNECTION]] {
+        let run = agent.run(command).must_exit(4);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(told.contains("asked for okta.") && told.contains("Okta API Scopes"), "{told}");
+    }
+}
+
+#[test]
+fn a_small_share_of_the_limits_is_a_warning_and_no_problem() {
+    let agent = TestAgent::new();
+    agent.org(|org| assert!(org.set_share("sandbox-token", 10)));
+    let report = agent.run(&["check", "--format", "json"]).must_exit(0).json();
+    let connection = &report["connections"][0];
+    assert_eq!(connection["ok"], true, "{report}");
+    let message = connection["warnings"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("10 %"), "{report}");
+    let run = agent.run(&["check"]).must_exit(0);
+    assert!(run.stdout.contains("  warning: "), "{}", run.stdout);
 }

@@ -20,6 +20,7 @@ struct ConnectionReport {
     #[serde(serialize_with = "by_name")]
     tables: Vec<(String, bool)>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
     notes: Vec<String>,
     #[serde(skip)]
     exit_code: u8,
@@ -59,6 +60,9 @@ pub(super) async fn run(agent: &Agent, format: Format, names: &[String]) -> anyh
             for problem in &connection.problems {
                 writeln!(out, "  problem: {}; {}", problem.message, problem.hint)?;
             }
+            for warning in &connection.warnings {
+                writeln!(out, "  warning: {}; {}", warning.message, warning.hint)?;
+            }
         }
         if report.connections.is_empty() {
             writeln!(out, "There is no connection; add one to `Connections` in appsettings.agent.json.")?;
@@ -77,13 +81,15 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
     match outcome.await {
         Ok(found) => {
             let ok = found.problems.is_empty();
-            let problems =
-                found.problems.into_iter().map(|problem| Problem { message: problem.message, hint: problem.hint });
+            let said = |list: Vec<connector_api::Problem>| {
+                list.into_iter().map(|one| Problem { message: one.message, hint: one.hint }).collect()
+            };
             ConnectionReport {
                 connection: name.to_owned(),
                 ok,
                 tables: found.tables,
-                problems: problems.collect(),
+                problems: said(found.problems),
+                warnings: said(found.warnings),
                 notes: found.notes,
                 exit_code: if ok { 0 } else { RIGHTS_MISSING },
             }
@@ -95,6 +101,7 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
                 ok: false,
                 tables: Vec::new(),
                 problems: vec![Problem { message: failure.message().to_owned(), hint: failure.hint().to_owned() }],
+                warnings: Vec::new(),
                 notes: Vec::new(),
                 exit_code: failure.code(),
             }

@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl Mapping {
-    /// The tables of `connection`: all of `capabilities`, in their order.
+    /// The tables of `connection` that exports hold, in the order of `capabilities`; what is mapped to the others is
+    /// checked and left out.
     ///
     /// # Errors
     /// Of kind [`Settings`](crate::ErrorKind::Settings), with the position in front: a table that the connector does not
@@ -28,7 +29,11 @@ impl Mapping {
             [] => scope.entity_table(capability),
             _ => scope.link_table(capability),
         };
-        capabilities.tables.iter().map(table).collect()
+        let links_only = capabilities.tables.iter().filter(|capability| !capability.exported);
+        for capability in links_only {
+            table(capability)?;
+        }
+        capabilities.exported().map(table).collect()
     }
 }
 

@@ -39,6 +39,7 @@ fn capabilities() -> Capabilities {
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     };
     const GROUP: Side = Side { table: "groups", column: "groupId", aliases: &["group.id", "group"] };
     const USER: Side = Side { table: "users", column: "userId", aliases: &["user.id", "user"] };

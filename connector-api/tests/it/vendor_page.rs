@@ -48,6 +48,7 @@ fn capabilities() -> Capabilities {
         identity: &["id"],
         sides: &[],
         never_empty: false,
+        exported: true,
     };
     let users = &[
         "id",

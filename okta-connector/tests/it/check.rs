@@ -21,7 +21,8 @@ async fn a_sound_connection_reads_every_table_with_few_requests() {
     assert!(report.notes.iter().any(|note| note.contains(&world.sandbox.url())), "{:?}", report.notes);
     let asked = world.asked();
     assert!(asked[0].starts_with("/.well-known/okta-organization"), "{asked:?}");
-    assert!(asked.len() <= 8, "{asked:?}");
+    // The last two ask what may go wrong soon.
+    assert!(asked.len() <= 10, "{asked:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@ mod conformance;
 mod export;
 mod faults;
 mod filters;
+mod fulfill;
 mod governor;
+mod oauth;
+mod outlook;
 mod recordings;
 mod refusals;
 mod scripted;
@@ -54,6 +57,10 @@ impl Clock for SharedClock {
         since_start(&self.clock)
     }
 
+    fn since_1970(&self) -> Duration {
+        Duration::from_millis(self.clock.now_millis().unsigned_abs())
+    }
+
     async fn sleep_until(&self, deadline: Duration) {
         // What is under way on loopback ends before time moves.
         for _ in 0..50 {
@@ -88,9 +95,12 @@ impl World {
     }
 
     fn connector(&self, more: &[(&str, &str)]) -> OktaConnector {
-        let clock = Arc::new(SharedClock { clock: self.clock.clone(), tick: self.tick });
         let settings = settings(&self.sandbox.url(), self.sandbox.token(), more);
-        OktaConnector::open_with_clock(&settings, clock).expect("the settings are good")
+        OktaConnector::open_with_clock(&settings, self.shared_clock()).expect("the settings are good")
+    }
+
+    fn shared_clock(&self) -> Arc<SharedClock> {
+        Arc::new(SharedClock { clock: self.clock.clone(), tick: self.tick })
     }
 
     /// Makes the requests below the path go wrong: the `nth` and so many after it.

@@ -57,8 +57,12 @@ impl Scripted {
     }
 
     pub(crate) fn connector(&self, token: &str, more: &[(&str, &str)]) -> OktaConnector {
-        let clock = Arc::new(SharedClock { clock: self.clock.clone(), tick: std::time::Duration::ZERO });
-        OktaConnector::open_with_clock(&settings(&self.url, token, more), clock).expect("the settings are good")
+        let settings = settings(&self.url, token, more);
+        OktaConnector::open_with_clock(&settings, self.shared_clock()).expect("the settings are good")
+    }
+
+    pub(crate) fn shared_clock(&self) -> Arc<SharedClock> {
+        Arc::new(SharedClock { clock: self.clock.clone(), tick: std::time::Duration::ZERO })
     }
 
     /// The heads of the requests so far: request line and headers.

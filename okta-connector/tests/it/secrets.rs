@@ -2,10 +2,12 @@
 
 use std::{
     io::{self, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, Once, PoisonError},
 };
 
-use connector_api::{Connector, Error};
+use connector_api::{ConnectionSettings, Connector, Error};
+use okta_connector::OktaConnector;
+use okta_sandbox::KeyPair;
 
 use crate::{
     TABLES, export_all,
@@ -29,6 +31,20 @@ impl Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Takes the log of the whole program: what a subscriber of one thread is told depends on what the others do.
+fn take_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish())
+            .expect("nobody else takes the log");
+    });
+}
+
+fn log() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
 /// All answers with the token in every place that is read.
@@ -60,9 +76,7 @@ fn shown(error: &Error) -> String {
 
 #[tokio::test]
 async fn no_error_report_or_log_shows_the_token() {
-    // For the whole program: what a subscriber of one thread is told depends on what the others do.
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
+    take_log();
     for answer in answers() {
         let script = answer.clone();
         let server = Scripted::start(move |_, _| script.clone()).await;
@@ -81,7 +95,70 @@ async fn no_error_report_or_log_shows_the_token() {
             assert!(!text.to_lowercase().contains(&TOKEN.to_lowercase()), "{answer:?}: {text}");
         }
     }
-    let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    let log = log();
     assert!(log.contains("asking Okta again"), "the log was taken");
     assert!(!log.to_lowercase().contains(&TOKEN.to_lowercase()), "{log}");
+}
+
+/// Everything that a request sent: its head, which holds token and proof, and what a proof or a token is made of.
+fn secrets_of(head: &str) -> Vec<String> {
+    let sent = head.lines().filter_map(|line| line.split_once(": "));
+    let secret = sent.filter(|(name, _)| matches!(*name, "authorization" | "dpop"));
+    secret.filter_map(|(_, value)| value.split(' ').next_back().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn no_error_report_or_log_shows_what_an_app_signs_in_with() {
+    take_log();
+    let key = KeyPair::rsa("key-1");
+    for answer in answers() {
+        let script = answer.clone();
+        let server = Scripted::start(move |target, _| {
+            if target == "/oauth2/v1/token" {
+                let token = format!(r#"{{"token_type":"DPoP","expires_in":3600,"access_token":"{TOKEN}"}}"#);
+                Answer::json(200, token).with("dpop-nonce", "nonce-1")
+            } else {
+                script.clone()
+            }
+        })
+        .await;
+        let settings = ConnectionSettings::new("OktaExport".parse().unwrap())
+            .with("Server", server.url.as_str())
+            .with("ClientId", "0oa1agent")
+            .with("PrivateKey", key.private_pem())
+            .with("RetryBudgetSeconds", "5");
+        let connector = OktaConnector::open_with_clock(&settings, server.shared_clock()).unwrap();
+        let tables = tables(&TABLES);
+        let mut told = vec![format!("{settings:?}")];
+        // First what signs in, so that there is a token to be repeated.
+        told.extend(export_all(&connector, &tables).await.err().as_ref().map(shown));
+        told.push(match connector.test_connection(&tables).await {
+            Ok(report) => format!("{report:?}"),
+            Err(error) => shown(&error),
+        });
+        told.push(format!("{:?}", connector.traffic()));
+        let mut secrets: Vec<String> = server.heads().iter().flat_map(|head| secrets_of(head)).collect();
+        assert!(secrets.iter().any(|secret| secret == TOKEN) && secrets.len() > 2, "{secrets:?}");
+        secrets.extend(key.private_pem().lines().filter(|line| !line.contains("---")).map(str::to_owned));
+        for text in &told {
+            let found = secrets.iter().find(|secret| text.to_lowercase().contains(&secret.to_lowercase()));
+            assert_eq!(found, None, "{answer:?}: {text}");
+        }
+        let log = log();
+        assert!(log.contains("Okta issued an access token"), "the log was taken");
+        assert_eq!(secrets.iter().find(|secret| log.contains(*secret)), None, "{answer:?}: {log}");
+    }
+    // A token endpoint that repeats the assertion and the proof.
+    let server = Scripted::start(|_, _| {
+        let jwt = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiIwb2ExIn0.c2lnbmF0dXJl";
+        Answer::json(400, format!(r#"{{"error":"invalid_client","error_description":"bad assertion {jwt}"}}"#))
+    })
+    .await;
+    let settings = ConnectionSettings::new("OktaExport".parse().unwrap())
+        .with("Server", server.url.as_str())
+        .with("ClientId", "0oa1agent")
+        .with("PrivateKey", key.private_pem());
+    let connector = OktaConnector::open_with_clock(&settings, server.shared_clock()).unwrap();
+    let error = export_all(&connector, &tables(&TABLES)).await.unwrap_err();
+    assert!(error.to_string().contains("bad assertion ***") && !shown(&error).contains("eyJ"), "{}", shown(&error));
 }

@@ -162,7 +162,11 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
             "connector-api/src/settings.rs",
             "settings that are no secrets are kept like secrets; asks whether one is blank",
         ),
-        ("okta-connector/src/auth.rs", "sends the token, and removes it from texts that repeat it"),
+        (
+            "okta-connector/src/auth",
+            "signs and sends what the credentials give, and removes them from texts that repeat them",
+        ),
+        ("okta-connector/src/client/write.rs", "sends new passwords, and removes them from texts that repeat them"),
         ("agent-host/src/settings/values.rs", "settings that are no secrets are kept like secrets"),
     ],
     ..EVERYWHERE
@@ -185,7 +189,11 @@ pub(super) const WALL_CLOCK: Rule = Rule {
 pub(super) const CHANCE: Rule = Rule {
     says: "chance is an argument, so that tests are exact",
     forbidden: &["rand::", "fastrand::", "getrandom::"],
-    except: &[("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess")],
+    except: &[
+        ("okta-connector/src/auth/key.rs", "signatures and new keys need chance that nobody can foretell"),
+        ("okta-connector/src/auth/jwt.rs", "identifiers that nobody has used"),
+        ("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess"),
+    ],
     ..EVERYWHERE
 };
 
