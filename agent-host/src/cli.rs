@@ -163,10 +163,10 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
             })?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Check { connections } => check::run(&open(common)?, common.format, &connections).await,
-        Command::Export(options) => export::run(&open(common)?, common.format, &options).await,
+        Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
+        Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
         Command::RefreshSchema { connection } => {
-            refresh_schema::run(&open(common)?, common.format, &connection).await?;
+            refresh_schema::run(&open(common).await?, common.format, &connection).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -178,8 +178,8 @@ struct InitReport<'a> {
 }
 
 /// Opens the agent directory, with the log at the level its settings ask for.
-fn open(common: &Common) -> anyhow::Result<Agent> {
-    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment())?;
+async fn open(common: &Common) -> anyhow::Result<Agent> {
+    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment()).await?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

@@ -6,11 +6,13 @@
 mod files;
 mod json;
 mod values;
+mod vaults;
 
 use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
@@ -28,10 +30,8 @@ const LOG_LEVELS: [(&str, Level); 6] = [
 ];
 
 /// Switches that let values come from elsewhere. Refused, because without those values secrets would be missing.
-const UNREADABLE: [(&str, &str); 2] = [
-    ("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json"),
-    ("CyberArk:UseCyberArkSetting", "asks for values from a CyberArk vault"),
-];
+const UNREADABLE: [(&str, &str); 1] =
+    [("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json")];
 
 /// The settings of one agent directory.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub struct Settings {
     /// Names under `Connections` that no connection can have: they are refused when they are asked for, so that a
     /// connection of another agent does not stop ours.
     pub misnamed: Vec<Misnamed>,
+    /// After how long the settings must be read again, because values of a vault may be others then; none without a vault.
+    pub refresh_after: Option<Duration>,
     values: Values,
 }
 
@@ -73,17 +75,19 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 impl Settings {
-    /// Reads and checks the settings of the agent directory, over which `environment` wins.
+    /// Reads and checks the settings of the agent directory, over which `environment` wins. Asks the vaults that the
+    /// settings name, and nobody where they name none.
     ///
     /// # Errors
-    /// All of kind `Settings`: a file that cannot be read or understood, or an unusable value.
-    pub fn load(
+    /// Of kind `Settings`: a file that cannot be read or understood, or an unusable value; of kind `Credentials` or
+    /// `Unavailable` where a vault refuses or cannot be reached.
+    pub async fn load(
         directory: &Path,
         environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<(Self, Vec<Warning>)> {
         let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
-        let values = files::read(directory, &environment, &mut warnings)?;
+        let (values, refresh_after) = files::read(directory, &environment, &mut warnings).await?;
         for (key, asks) in UNREADABLE {
             if flag(&values, key)? {
                 let error = values.error(key, format_args!("{asks}, which this version cannot read"));
@@ -100,6 +104,7 @@ impl Settings {
             log_level: log_level(&values)?,
             connections,
             misnamed,
+            refresh_after,
             values,
         };
         Ok((settings, warnings))
@@ -244,8 +249,13 @@ mod tests {
         directory
     }
 
+    fn load_now(directory: &Path, environment: &[(&str, &str)]) -> Result<(Settings, Vec<Warning>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Settings::load(directory, environment.iter().copied()))
+    }
+
     fn load(text: &str) -> Result<(Settings, Vec<String>)> {
-        let (settings, warnings) = Settings::load(agent(text).path(), NO_VARIABLES)?;
+        let (settings, warnings) = load_now(agent(text).path(), &NO_VARIABLES)?;
         Ok((settings, warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -274,7 +284,7 @@ mod tests {
     fn connections_merge_over_all_sources_and_keep_their_first_spelling() {
         let agent = agent(r#"{ "connections": { "Okta": { "Server": "a", "Max": 8 }, "Empty": {} }, "Other": [] }"#);
         let environment = [("CONNECTIONS__OKTA__APIKEY", "b"), ("Connections__Okta-2.eu__Server", "c")];
-        let (settings, _) = Settings::load(agent.path(), environment).unwrap();
+        let (settings, _) = load_now(agent.path(), &environment).unwrap();
         let names: Vec<&str> = settings.connections.iter().map(|connection| connection.id().as_str()).collect();
         assert_eq!(names, ["Okta", "Empty", "Okta-2.eu"]);
         let okta = settings.connection("Okta").unwrap();
@@ -370,7 +380,7 @@ mod tests {
     #[test]
     fn folders_are_relative_to_the_agent_directory() {
         let agent = agent(r#"{ "TempFolderPath": " ..\\Temp\\one " }"#);
-        let (settings, _) = Settings::load(agent.path(), NO_VARIABLES).unwrap();
+        let (settings, _) = load_now(agent.path(), &NO_VARIABLES).unwrap();
         assert_eq!(settings.temp_folder, agent.path().join("..").join("Temp").join("one"));
         assert_eq!(settings.work_folder, agent.path().join("Work"));
         assert_eq!(settings.conf_folder, agent.path().join("Conf"));

@@ -1,7 +1,7 @@
 //! Which sources the settings come from, and in which order: a later one wins, key by key.
 //!
-//! The files of the agent directory with their overlays for the environment, the file that the dashboard writes into
-//! the work folder, then environment variables (`Connections__OktaExportFulfillment__ApiKey`). File names ignore
+//! The files of the agent directory with their overlays for the environment, vaults, the file that the dashboard writes
+//! into the work folder, then environment variables (`Connections__OktaExportFulfillment__ApiKey`). File names ignore
 //! case. Every file may be absent. Source: the vendor's pages on the agent's configuration.
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind as IoErrorKind, Read},
     path::{MAIN_SEPARATOR, Path, PathBuf},
+    time::Duration,
 };
 
 use connector_api::{Error, ErrorKind, Result};
@@ -16,6 +17,7 @@ use connector_api::{Error, ErrorKind, Result};
 use super::{
     Warning, json,
     values::{Origin, Values},
+    vaults,
 };
 
 /// Far above what people write; below it a wrong file cannot fill the memory.
@@ -25,11 +27,11 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 const TOP_LEVEL: [&str; 2] = ["TempFolderPath", "WorkFolderPath"];
 
 /// Reads all sources of the agent directory.
-pub(super) fn read(
+pub(super) async fn read(
     directory: &Path,
     environment: &[(OsString, OsString)],
     warnings: &mut Vec<Warning>,
-) -> Result<Values> {
+) -> Result<(Values, Option<Duration>)> {
     if !directory.is_dir() {
         let hint = "run `agent-host init` with this name, or name another with --directory";
         let what = format!("there is no agent directory `{}`", directory.display());
@@ -43,10 +45,24 @@ pub(super) fn read(
     values.merge(file(directory, directory, &format!("appsettings.{stage}.json"), warnings)?);
     values.merge(file(directory, directory, "appsettings.agent.json", warnings)?);
     values.merge(file(directory, directory, &format!("appsettings.agent.{stage}.json"), warnings)?);
-    // Variables come twice: they may move the work folder, and they win over the file in it.
+    // Variables come twice: vaults and the place of the work folder may hang on them, and they win over both.
     values.merge(variables.clone());
+    let refresh_after = vaults::merge(directory, environment, &mut values, warnings).await?;
     values.merge(file(directory, &work_folder(directory, &values)?, "appsettings.connection.json", warnings)?);
     values.merge(variables);
+    Ok((values, refresh_after))
+}
+
+/// The settings in the file of this name and in its overlay, such as `a.json` and `a.Production.json`.
+pub(super) fn named(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Values> {
+    let overlay = format!("{}.{}.json", name.trim_end_matches(".json"), stage(environment));
+    let mut values = file(directory, directory, name, warnings)?;
+    values.merge(file(directory, directory, &overlay, warnings)?);
     Ok(values)
 }
 
@@ -182,10 +198,15 @@ mod tests {
         directory
     }
 
+    fn read_now(directory: &Path, environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) -> Result<Values> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Ok(runtime.block_on(read(directory, environment, warnings))?.0)
+    }
+
     fn read_agent(agent: &TempDir, environment: &[(&str, &str)]) -> Result<(Values, Vec<String>)> {
         let environment: Vec<_> = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
-        let values = read(agent.path(), &environment, &mut warnings)?;
+        let values = read_now(agent.path(), &environment, &mut warnings)?;
         Ok((values, warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -294,7 +315,7 @@ mod tests {
         assert_eq!(error.to_string(), "appsettings.json:2:7: the file is not UTF-8 from here on");
 
         let gone = agent(&[]);
-        let error = read(&gone.path().join("gone"), &[], &mut Vec::new()).unwrap_err();
+        let error = read_now(&gone.path().join("gone"), &[], &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("gone") && error.hint().unwrap().contains("agent-host init"), "{error}");
     }
 
@@ -313,7 +334,7 @@ mod tests {
         assert!(error.to_string().starts_with("appsettings.json:2:19: `WorkFolderPath` names a drive"), "{error}");
 
         let variables = [("A__B".into(), OsString::from_vec(vec![0xFC])), ("C".into(), OsString::from_vec(vec![0xFC]))];
-        let error = read(agent(&[]).path(), &variables, &mut Vec::new()).unwrap_err();
+        let error = read_now(agent(&[]).path(), &variables, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "environment variable A__B: the value is not UTF-8");
     }
 }

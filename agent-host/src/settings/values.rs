@@ -27,8 +27,14 @@ pub(super) struct Entry {
 /// Where a setting is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
-    File { file: Arc<str>, line: usize, column: usize },
+    File {
+        file: Arc<str>,
+        line: usize,
+        column: usize,
+    },
     Variable(String),
+    /// What it is in which vault, such as "HashiCorp vault `https://…`, `secret/okta`".
+    Vault(Arc<str>),
 }
 
 impl Values {
@@ -61,13 +67,32 @@ impl Values {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The value of `key` as a secret; none where it is absent or blank.
+    pub(super) fn secret(&self, key: &str) -> Option<&SecretString> {
+        self.text(key)?;
+        self.entry(key)?.text.as_ref()
+    }
+
+    /// The same values, all from `origin` and under other keys.
+    pub(super) fn moved(self, origin: &Origin, key: impl Fn(&str) -> String) -> Self {
+        self.entries.into_iter().fold(Self::default(), |mut moved, entry| {
+            moved.set(&key(&entry.key), entry.text, origin.clone());
+            moved
+        })
+    }
+
     /// What is known of `key`.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.places.get(&key.to_lowercase()).map(|&place| &self.entries[place])
     }
 
+    /// Everything, in the order in which it was first met.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// Everything below `section`, in the order in which it was first met, each with the rest of its key.
-    pub(super) fn below<'a>(&'a self, section: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+    pub(super) fn below<'a>(&'a self, section: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> + use<'a> {
         let start = format!("{}:", section.to_lowercase());
         let depth = start.matches(':').count();
         self.entries.iter().filter(move |entry| entry.key.to_lowercase().starts_with(&start)).map(move |entry| {
@@ -97,6 +122,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Vault(place) => f.write_str(place),
         }
     }
 }
