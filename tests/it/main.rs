@@ -13,3 +13,4 @@ mod refusals;
 mod secrecy;
 mod settings;
 mod tidy;
+mod vaults;
