@@ -129,3 +129,12 @@ fn without_a_vault_in_the_settings_nothing_is_asked() {
     agent.run(&["check"]).must_exit(0);
     assert!(agent.sandbox.journal().len() < 20);
 }
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_build_without_aws_says_so() {
+    let agent = agent("AwsSecretsManager", &json!({ "Secrets": "agent" }));
+    let texts =
+        ["`AwsSecretsManager:Secrets` asks for AWS Secrets Manager, which this build does not have", "--features aws"];
+    assert_refused(&agent, &[], &[], 3, &texts);
+}

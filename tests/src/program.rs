@@ -51,6 +51,9 @@ fn build(folder: &Path) {
     let target = folder.parent().expect("a profile's folder is in the target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "agent-host", "--bin", "agent-host", "--target-dir"]).arg(target);
+    if cfg!(feature = "aws") {
+        cargo.args(["--features", "aws"]);
+    }
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

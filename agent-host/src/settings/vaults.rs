@@ -50,6 +50,11 @@ impl Default for Found {
 }
 
 impl Found {
+    /// Whether the vault failed in between: asking it for the rest would only take longer.
+    fn is_cut_short(&self) -> bool {
+        self.problems.iter().any(|problem| problem.kind() == ErrorKind::Unavailable)
+    }
+
     /// Takes one value, from what `place` names.
     fn take(&mut self, place: &str, key: &str, value: secrecy::SecretString) {
         self.values.set(key, Some(value), Origin::Vault(place.into()));

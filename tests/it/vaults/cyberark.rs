@@ -74,51 +74,56 @@ fn an_account_gives_address_and_token_and_is_asked_once() {
 
 #[test]
 fn accounts_that_cannot_be_used_are_told_all_at_once() {
-    let Rig { agent, .. } = rig(&json!({
-        "ApiKey": "missing", "PrivateKey": "failing", "Server": "no address", "Password": "nonsense", "Tables": "okta token",
+    let rig = rig(&json!({
+        "ApiKey": "missing", "Server": "no address", "Password": "nonsense", "Tables": "okta token",
     }));
+    let agent = &rig.agent;
     let texts = [
         "appsettings.cyberArk.agent.json:1:",
         "`Connections:OktaExportFulfillment:Tables` gets nothing of an account",
         "`Connections:OktaExportFulfillment:Server` wants `Address` of the account `no address`, which has none",
         "reading the account `missing` of the safe `Okta & more` for `Connections:OktaExportFulfillment:ApiKey`",
         "there is no such thing in the vault (404)",
-        "reading the account `failing`",
-        "is unavailable: it answers 500",
         "reading the account `nonsense`",
     ];
-    assert_refused(&agent, &[], &[], 3, &texts);
+    assert_refused(agent, &[], &[], 3, &texts);
 }
 
 #[test]
 fn a_right_that_is_missing_and_a_provider_that_is_down_have_their_exit_codes() {
-    let Rig { agent, .. } = rig(&json!({ "ApiKey": "okta token" }));
-    assert_refused(&agent, &[("CyberArk__SafeName", "Other")], &[], 4, &["the vault refuses it (403)"]);
+    let rig = rig(&json!({ "ApiKey": "okta token" }));
+    let agent = &rig.agent;
+    assert_refused(agent, &[("CyberArk__SafeName", "Other")], &[], 4, &["the vault refuses it (403)"]);
+    rig.agent.write(FILE, &json!({ "Okta": { "ApiKey": "failing" } }).to_string());
+    assert_refused(agent, &[], &[], 5, &["reading the account `failing`", "is unavailable: it answers 500"]);
     let down = [("CyberArk__Server", "http://127.0.0.1:9")];
-    assert_refused(&agent, &down, &[], 5, &["CyberArk `http://127.0.0.1:9`", "unavailable"]);
+    assert_refused(agent, &down, &[], 5, &["CyberArk `http://127.0.0.1:9`", "unavailable"]);
 }
 
 #[test]
 fn certificates_are_checked_on_both_sides() {
-    let Rig { agent, .. } = rig(&json!({ "ApiKey": "okta token" }));
+    let rig = rig(&json!({ "ApiKey": "okta token" }));
+    let agent = &rig.agent;
     let refused = ["the server refuses the connection, most likely our certificate"];
     agent.write("client.pem", &Authority::new("another").issue("the-agent").pem);
-    assert_refused(&agent, &[], &[], 4, &refused);
-    assert_refused(&agent, &[("CyberArk__File", "")], &[], 4, &refused);
+    assert_refused(agent, &[], &[], 4, &refused);
+    assert_refused(agent, &[("CyberArk__File", "")], &[], 4, &refused);
     agent.write("ca.pem", &Authority::new("another").pem());
-    assert_refused(&agent, &[], &[], 3, &["the server's certificate is not trusted", "`CyberArk:CaFile`"]);
+    assert_refused(agent, &[], &[], 3, &["the server's certificate is not trusted", "`CyberArk:CaFile`"]);
 }
 
 #[test]
 fn what_is_not_supported_is_told_with_what_to_do() {
-    let Rig { agent, .. } = rig(&json!({ "ApiKey": "okta token" }));
+    let rig = rig(&json!({ "ApiKey": "okta token" }));
+    let agent = &rig.agent;
     let texts = ["`CyberArk:Server` is missing", "native library", "Central Credential Provider"];
-    assert_refused(&agent, &[("CyberArk__Server", "")], &[], 3, &texts);
+    assert_refused(agent, &[("CyberArk__Server", "")], &[], 3, &texts);
     let store = [("CyberArk__File", ""), ("CyberArk__Thumbprint", "6B")];
-    assert_refused(&agent, &store, &[], 3, &["`CyberArk:Thumbprint` asks for a certificate store"]);
+    assert_refused(agent, &store, &[], 3, &["`CyberArk:Thumbprint` asks for a certificate store"]);
     agent.write("client.pem", "0\u{1}\u{2}");
-    assert_refused(&agent, &[], &[], 3, &["`CyberArk:File` names a PFX file"]);
-    let Rig { agent, .. } = rig(&Value::Null);
+    assert_refused(agent, &[], &[], 3, &["`CyberArk:File` names a PFX file"]);
+    agent.write("client.pem", &Authority::new("authority").issue("the-agent").pem);
+    agent.write(FILE, "{}");
     assert_refused(
         &agent,
         &[],

@@ -260,7 +260,7 @@ fn a_vault_that_fails_is_asked_again_and_then_given_up() {
     vault.change(|store| store.faults = vec![fault(), fault()]);
     super::run(&reader, &[], &["check"], &[TOKEN]).must_exit(0);
     vault.change(|store| store.faults = (0..6).map(|_| fault()).collect());
-    assert_refused(&reader, &[], &[TOKEN], 5, &["is unavailable: it answers 500", "`secret/agent`"]);
+    assert_refused(&reader, &[], &[TOKEN], 5, &["renewing the token: the vault is unavailable: it answers 500"]);
 }
 
 #[test]

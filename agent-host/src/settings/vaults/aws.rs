@@ -77,6 +77,9 @@ mod with_aws {
                 }
             };
             found.problems.extend(taken.err());
+            if found.is_cut_short() {
+                break;
+            }
         }
         Ok(found)
     }

@@ -97,6 +97,9 @@ pub(super) async fn read(sources: Sources<'_>, now: SystemTime, warnings: &mut V
             Ok((name, secret)) => found.take(&format!("{}, `{name}`", vault.client.vault), &full_key(name), secret),
             Err(error) => found.problems.push(error),
         }
+        if found.is_cut_short() {
+            break;
+        }
     }
     drop(secrets);
     Ok(Some(found))

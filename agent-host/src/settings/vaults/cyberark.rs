@@ -90,6 +90,9 @@ pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> R
             Ok(account) => provider.take(name, wanted, &account, &mut found),
             Err(error) => found.problems.push(error),
         }
+        if found.is_cut_short() {
+            break;
+        }
     }
     drop(answers);
     Ok(Some(found))

@@ -99,6 +99,9 @@ pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> R
     let mut found = Found::default();
     for wanted in &wanted {
         refresh = refresh.min(vault.read(&token, wanted, &mut found, warnings).await);
+        if found.is_cut_short() {
+            break;
+        }
     }
     if matches!(credentials, Credentials::AppRole { .. }) {
         vault.give_back(&token).await;
@@ -154,7 +157,7 @@ impl<'a> Vault<'a> {
         match credentials {
             Credentials::Token(token) => {
                 let token = self.header(token, "Token")?;
-                Ok((token.clone(), refresh.min(self.renew(&token).await)))
+                Ok((token.clone(), refresh.min(self.renew(&token).await?)))
             }
             Credentials::AppRole { role_id, secret_id } => {
                 let token = self.log_in(role_id, secret_id.as_ref()).await?;
@@ -192,7 +195,7 @@ impl<'a> Vault<'a> {
     }
 
     /// Renews the token; after how long that is due again. Tokens that cannot be renewed are as good until they end.
-    async fn renew(&self, token: &HeaderValue) -> Duration {
+    async fn renew(&self, token: &HeaderValue) -> Result<Duration> {
         let what = "renewing the token";
         let url = self.url(&["auth", "token", "renew-self"]);
         let request = self.request(Method::POST, url, Some(token)).body("{}");
@@ -201,11 +204,12 @@ impl<'a> Vault<'a> {
             status => Err(self.client.refusal(what, status, "", "")),
         });
         match renewed {
-            Ok(seconds) if seconds > 0 => Duration::from_secs(seconds / 2),
-            Ok(_) => Duration::MAX,
+            Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds / 2)),
+            Ok(_) => Ok(Duration::MAX),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "the token is used as it is");
-                Duration::MAX
+                Ok(Duration::MAX)
             }
         }
     }
