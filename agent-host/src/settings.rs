@@ -3,9 +3,13 @@
 //! Where they come from is `settings/files.rs`; unknown sections are ignored, because the vendor allows them for
 //! human use. An error says where the setting is written, its key and what to do, and never a value that may be secret.
 
-mod files;
-mod json;
 mod values;
+mod json;
+mod problems;
+pub(crate) mod certificate;
+pub(crate) mod protection;
+mod secrets;
+mod files;
 
 use std::{
     ffi::OsString,
@@ -16,6 +20,10 @@ use std::{
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
 use tracing::Level;
 use values::{Entry, Values};
+
+pub use problems::ProblemList;
+
+use crate::redaction;
 
 /// Serilog's levels and ours; `Fatal` has none of its own here.
 const LOG_LEVELS: [(&str, Level); 6] = [
@@ -28,10 +36,7 @@ const LOG_LEVELS: [(&str, Level); 6] = [
 ];
 
 /// Switches that let values come from elsewhere. Refused, because without those values secrets would be missing.
-const UNREADABLE: [(&str, &str); 2] = [
-    ("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json"),
-    ("CyberArk:UseCyberArkSetting", "asks for values from a CyberArk vault"),
-];
+const UNREADABLE: [(&str, &str); 1] = [("CyberArk:UseCyberArkSetting", "asks for values from a CyberArk vault")];
 
 /// The settings of one agent directory.
 #[derive(Debug)]
@@ -85,11 +90,13 @@ impl Settings {
         let mut warnings = Vec::new();
         let values = files::read(directory, &environment, &mut warnings)?;
         for (key, asks) in UNREADABLE {
-            if flag(&values, key)? {
+            if values.flag(key)? {
                 let error = values.error(key, format_args!("{asks}, which this version cannot read"));
                 return Err(error.with_hint("set it to false and give the values in a file or in variables"));
             }
         }
+        let secret = values.entries().iter().filter(|entry| secrets::is_secret(entry));
+        redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
         check_sinks(&values, &mut warnings);
         let (connections, misnamed) = connections(&values)?;
         let settings = Self {
@@ -199,15 +206,6 @@ fn check_sinks(values: &Values, warnings: &mut Vec<Warning>) {
             warnings
                 .push(Warning(format!("{origin}: `{key}` is no sink of this version; logs go to the console alone")));
         }
-    }
-}
-
-fn flag(values: &Values, key: &str) -> Result<bool> {
-    match values.text(key) {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(_) => Err(values.error(key, "is neither true nor false").with_hint("write true or false")),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which sources the settings come from, and in which order: a later one wins, key by key.
 //!
-//! The files of the agent directory with their overlays for the environment, the file that the dashboard writes into
-//! the work folder, then environment variables (`Connections__OktaExportFulfillment__ApiKey`). File names ignore
-//! case. Every file may be absent. Source: the vendor's pages on the agent's configuration.
+//! The files of the agent directory with their overlays for the environment, the encrypted ones after the plain, the
+//! file that the dashboard writes into the work folder, then environment variables
+//! (`Connections__OktaExportFulfillment__ApiKey`). File names ignore case. Every file may be absent. Protected values
+//! are opened here, in whatever file. Source: the vendor's pages on the agent's configuration.
 
 use std::{
     ffi::OsString,
@@ -12,14 +13,22 @@ use std::{
 };
 
 use connector_api::{Error, ErrorKind, Result};
+use secrecy::zeroize::Zeroizing;
 
 use super::{
     Warning, json,
-    values::{Origin, Values},
+    protection::{Keyring, keys, opening::Opening},
+    secrets,
+    values::{Entry, Origin, Values},
 };
 
 /// Far above what people write; below it a wrong file cannot fill the memory.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The plain files, in order, without the ending; the later ones win.
+const PLAIN: [&str; 2] = ["appsettings", "appsettings.agent"];
+/// Those whose values are all protected.
+const ENCRYPTED: [&str; 2] = ["appsettings.encrypted", "appsettings.encrypted.agent"];
 
 /// The settings that stand in no section, so that their variables have no `__` to be known by.
 const TOP_LEVEL: [&str; 2] = ["TempFolderPath", "WorkFolderPath"];
@@ -35,19 +44,65 @@ pub(super) fn read(
         let what = format!("there is no agent directory `{}`", directory.display());
         return Err(Error::new(ErrorKind::Settings, what).with_hint(hint));
     }
-    let stage = stage(environment);
     let variables = variables(environment, warnings)?;
-
-    let mut values = Values::default();
-    values.merge(file(directory, directory, "appsettings.json", warnings)?);
-    values.merge(file(directory, directory, &format!("appsettings.{stage}.json"), warnings)?);
-    values.merge(file(directory, directory, "appsettings.agent.json", warnings)?);
-    values.merge(file(directory, directory, &format!("appsettings.agent.{stage}.json"), warnings)?);
+    let plain = plain(directory, environment, &variables, warnings)?;
+    let mut values = plain.clone();
+    if plain.flag(&format!("{}:UseEncryptedAppsettings", keys::SECTION))? {
+        values.merge(files(directory, &ENCRYPTED, environment, warnings)?.must_be_protected());
+    }
     // Variables come twice: they may move the work folder, and they win over the file in it.
     values.merge(variables.clone());
+    let mut opening = Opening::new(directory, plain, credentials(environment));
+    opening.open(&mut values, warnings);
     values.merge(file(directory, &work_folder(directory, &values)?, "appsettings.connection.json", warnings)?);
     values.merge(variables);
+    opening.open(&mut values, warnings);
+    opening.finish()?;
     Ok(values)
+}
+
+/// The keys of protected values, by the plain settings alone.
+pub(super) fn keyring(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    warnings: &mut Vec<Warning>,
+) -> Result<Keyring> {
+    let variables = variables(environment, warnings)?;
+    let plain = plain(directory, environment, &variables, warnings)?;
+    keys::read(directory, &plain, credentials(environment).as_deref(), warnings)
+}
+
+/// The plain files, and the variables over them.
+fn plain(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    variables: &Values,
+    warnings: &mut Vec<Warning>,
+) -> Result<Values> {
+    let mut values = files(directory, &PLAIN, environment, warnings)?;
+    values.merge(variables.clone());
+    Ok(values)
+}
+
+/// The files of these names, each with the overlay for the environment after it.
+fn files(
+    directory: &Path,
+    names: &[&str],
+    environment: &[(OsString, OsString)],
+    warnings: &mut Vec<Warning>,
+) -> Result<Values> {
+    let stage = stage(environment);
+    let mut values = Values::default();
+    for name in names {
+        values.merge(file(directory, directory, &format!("{name}.json"), warnings)?);
+        values.merge(file(directory, directory, &format!("{name}.{stage}.json"), warnings)?);
+    }
+    Ok(values)
+}
+
+/// The folder in which systemd lays the credentials of this service.
+fn credentials(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
+    environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, folder)| folder.into())
 }
 
 /// The folder that may be deleted at any time: exports and logs of jobs.
@@ -117,7 +172,15 @@ fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>
         let before = String::from_utf8_lossy(&bytes[..valid]);
         json::refuse(&label, &before, valid, "the file is not UTF-8 from here on", "save it as UTF-8")
     })?;
-    json::parse(&label, text, warnings)
+    let values = json::parse(&label, text, warnings)?;
+    if let Some(entry) = values.entries().iter().find(|entry| secrets::is_secret(entry)).filter(|_| is_open_to_all(&path)) {
+        let Entry { key, .. } = entry;
+        warnings.push(Warning(format!(
+            "{label}: everybody on this machine can read this file, and it holds a secret, `{key}`; take that right \
+             away (`chmod o-rwx`), or protect the value (`agent-host protect value`)"
+        )));
+    }
+    Ok(values)
 }
 
 /// The file of this name, whatever its case; the exact spelling goes first.
@@ -144,8 +207,17 @@ fn find(folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Option
     Ok(first)
 }
 
+/// Whether every account of this machine may read the file; not known but on Unix.
+fn is_open_to_all(path: &Path) -> bool {
+    #[cfg(unix)]
+    let open = fs::metadata(path).is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
+    #[cfg(not(unix))]
+    let open = path.as_os_str().is_empty();
+    open
+}
+
 /// The bytes of a settings file, as long as it is one.
-fn contents(path: &Path, label: &str) -> Result<Vec<u8>> {
+fn contents(path: &Path, label: &str) -> Result<Zeroizing<Vec<u8>>> {
     let unreadable =
         |error| refuse(Path::new(label), "the file cannot be read", "let the agent's account read it", error);
     // Asked before opening, because opening a named pipe would wait for a writer.
@@ -153,7 +225,7 @@ fn contents(path: &Path, label: &str) -> Result<Vec<u8>> {
         let error = Error::new(ErrorKind::Settings, format!("{label}: this is no regular file"));
         return Err(error.with_hint("put a file in its place, or remove it"));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let error = Error::new(ErrorKind::Settings, format!("{label}: the file is larger than 16 MiB"));

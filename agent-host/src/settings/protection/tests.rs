@@ -1,0 +1,1 @@
+//! Protected values as they are made, moved, altered and opened.
