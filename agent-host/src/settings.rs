@@ -77,6 +77,24 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
+/// The keys of protected values of the agent directory, without reading what they protect.
+pub(crate) fn keyring(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(protection::Keyring, Vec<Warning>)> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let mut warnings = Vec::new();
+    files::keyring(directory, &environment, &mut warnings).map(|keyring| (keyring, warnings))
+}
+
+/// Every settings file of the agent directory.
+pub(crate) fn settings_files(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<PathBuf>> {
+    files::all(directory, &environment.into_iter().collect::<Vec<_>>())
+}
+
 impl Settings {
     /// Reads and checks the settings of the agent directory, over which `environment` wins.
     ///

@@ -7,6 +7,7 @@
 mod weak;
 mod rsa;
 mod pem;
+pub(crate) mod new;
 
 use der::{
     Decode, Reader, SliceReader,

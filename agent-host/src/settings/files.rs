@@ -165,14 +165,7 @@ fn variables(environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) 
 fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Values> {
     let Some(path) = find(folder, name, warnings)? else { return Ok(Values::default()) };
     let label = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
-    let bytes = contents(&path, &label)?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let text = str::from_utf8(bytes).map_err(|error| {
-        let valid = error.valid_up_to();
-        let before = String::from_utf8_lossy(&bytes[..valid]);
-        json::refuse(&label, &before, valid, "the file is not UTF-8 from here on", "save it as UTF-8")
-    })?;
-    let values = json::parse(&label, text, warnings)?;
+    let values = json::parse(&label, &text(&path, &label)?, warnings)?;
     if let Some(entry) = values.entries().iter().find(|entry| secrets::is_secret(entry)).filter(|_| is_open_to_all(&path)) {
         let Entry { key, .. } = entry;
         warnings.push(Warning(format!(
@@ -181,6 +174,36 @@ fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>
         )));
     }
     Ok(values)
+}
+
+/// The text of a settings file, which is named `label` in errors.
+pub(super) fn text(path: &Path, label: &str) -> Result<Zeroizing<String>> {
+    let bytes = contents(path, label)?;
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let valid = error.valid_up_to();
+        let before = String::from_utf8_lossy(&bytes[..valid]);
+        json::refuse(label, &before, valid, "the file is not UTF-8 from here on", "save it as UTF-8")
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Every settings file there is: those of the agent directory, whatever their environment, and the dashboard's.
+pub(super) fn all(directory: &Path, environment: &[(OsString, OsString)]) -> Result<Vec<PathBuf>> {
+    let mut warnings = Vec::new();
+    let variables = variables(environment, &mut warnings)?;
+    let plain = plain(directory, environment, &variables, &mut warnings)?;
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .map_err(|error| refuse(directory, "the folder cannot be listed", "let the agent's account read it", error))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+            name.starts_with("appsettings.") && name.ends_with(".json") && path.is_file()
+        })
+        .collect();
+    found.sort_unstable();
+    found.extend(find(&work_folder(directory, &plain)?, "appsettings.connection.json", &mut warnings)?);
+    Ok(found)
 }
 
 /// The file of this name, whatever its case; the exact spelling goes first.

@@ -6,7 +6,8 @@
 pub(crate) mod key;
 pub(crate) mod sealed;
 mod foreign;
-pub(super) mod keys;
+pub(crate) mod file;
+pub(crate) mod keys;
 pub(super) mod opening;
 
 use std::{cell::RefCell, collections::HashMap};

@@ -10,6 +10,9 @@ use super::{KeyFile, Unusable, element};
 /// The algorithm of PKCS#8 for RSA, with its version before it.
 const VERSION_AND_RSA: [u8; 18] = [2, 1, 0, 0x30, 13, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1, 5, 0];
 
+/// A label and what stands under it.
+type Block = (String, Zeroizing<Vec<u8>>);
+
 /// Whether a file is PEM rather than PFX.
 pub(super) fn is_pem(file: &[u8]) -> bool {
     file.windows(11).any(|window| window == b"-----BEGIN ")
@@ -46,7 +49,7 @@ pub(super) fn read(file: &[u8], key: &[u8]) -> Result<KeyFile, Unusable> {
 }
 
 /// The labels and contents of all blocks.
-fn blocks(file: &[u8]) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Unusable> {
+fn blocks(file: &[u8]) -> Result<Vec<Block>, Unusable> {
     let damaged = || Unusable::new("is damaged PEM", "copy the file again");
     let text = str::from_utf8(file).map_err(|_| damaged())?;
     let mut blocks = Vec::new();

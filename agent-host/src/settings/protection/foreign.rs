@@ -47,7 +47,7 @@ const MAX_RECIPIENTS: usize = 16;
 
 /// A value that another tool protected.
 pub(super) enum Foreign {
-    Cms(EnvelopedData),
+    Cms(Box<EnvelopedData>),
     Vendor(Vec<u8>),
 }
 
@@ -67,7 +67,7 @@ impl Foreign {
         };
         match info.content_type {
             ENVELOPED_DATA => {
-                info.content.decode_as().map(|data| Some(Self::Cms(data))).map_err(|_| not_opened())
+                info.content.decode_as().map(|data| Some(Self::Cms(Box::new(data)))).map_err(|_| not_opened())
             }
             AUTH_ENVELOPED_DATA => Err(unknown_way()),
             _ => Ok(None),
@@ -81,6 +81,11 @@ impl Foreign {
             Self::Vendor(bytes) => probe(bytes, key).ok_or_else(not_opened_vendor),
         }
     }
+}
+
+/// Whether another tool protected it.
+pub(super) fn is_foreign(value: &str) -> bool {
+    !matches!(Foreign::parse(value), Ok(None))
 }
 
 /// Whether it is the vendor's form of a PFX password: three parts that a key of the vendor's encrypts.

@@ -36,7 +36,7 @@ const MAX_KEY_FILE_BYTES: u64 = 1024 * 1024;
 const STORE: [&str; 5] = ["Thumbprint", "DistinguishedName", "StoreLocation", "StoreName", "CertificateAzureKeyVault"];
 
 /// Reads every key that the settings name. `credentials` is the folder in which systemd lays credentials.
-pub(crate) fn read(
+pub(in super::super) fn read(
     directory: &Path,
     values: &Values,
     credentials: Option<&Path>,

@@ -76,6 +76,11 @@ impl Sealer {
     }
 }
 
+/// Whether a value of ours was made to stand anywhere.
+pub(super) fn is_movable(value: &str) -> bool {
+    Sealed::parse(value).is_ok_and(|sealed| sealed.bytes[1] == 0)
+}
+
 impl Sealed {
     /// Takes a value apart that begins as ours do, in whatever version.
     pub(super) fn parse(value: &str) -> Result<Self, Unusable> {
