@@ -338,9 +338,8 @@ mod tests {
                 "appsettings.agent.json:1:32: `Serilog:MinimumLevel` is no log level",
             ),
             (
-                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "True" } }"#,
-                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` asks for \
-                 appsettings.encrypted.agent.json, which this version cannot read",
+                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "00secret" } }"#,
+                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` is neither true nor false",
             ),
             (
                 r#"{ "CyberArk": { "UseCyberArkSetting": "00secret" } }"#,

@@ -47,8 +47,15 @@ pub(super) fn read(
     let variables = variables(environment, warnings)?;
     let plain = plain(directory, environment, &variables, warnings)?;
     let mut values = plain.clone();
-    if plain.flag(&format!("{}:UseEncryptedAppsettings", keys::SECTION))? {
-        values.merge(files(directory, &ENCRYPTED, environment, warnings)?.must_be_protected());
+    let switch = format!("{}:UseEncryptedAppsettings", keys::SECTION);
+    if plain.flag(&switch)? {
+        let encrypted = files(directory, &ENCRYPTED, environment, warnings)?.must_be_protected();
+        if encrypted.entries().is_empty() {
+            let place = plain.entry(&switch).map_or_else(String::new, |entry| entry.origin.to_string());
+            let what = "asks for encrypted settings, but there are none in appsettings.encrypted.agent.json";
+            warnings.push(Warning(format!("{place}: `{switch}` {what}")));
+        }
+        values.merge(encrypted);
     }
     // Variables come twice: they may move the work folder, and they win over the file in it.
     values.merge(variables.clone());

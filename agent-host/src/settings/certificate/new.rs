@@ -6,9 +6,9 @@ use p12_keystore::{KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-/// How often the password is stirred before it encrypts; what OWASP's page on password storage asks of SHA-256 is more
-/// than this, but not every reader of PFX files accepts that many.
-const ITERATIONS: u32 = 100_000;
+/// How often the password is stirred before it encrypts: ten times what openssl does, and every command that needs the
+/// certificate pays for it, some ten milliseconds.
+const ITERATIONS: u32 = 20_000;
 
 /// The PFX file of a certificate for `name`, valid from the day `begins` to the day `ends`.
 pub(crate) fn new_pfx(
