@@ -3,10 +3,14 @@
 //! Where they come from is `settings/files.rs`; unknown sections are ignored, because the vendor allows them for
 //! human use. An error says where the setting is written, its key and what to do, and never a value that may be secret.
 
-mod files;
-mod json;
 mod values;
+mod json;
+mod problems;
+pub(crate) mod certificate;
+pub(crate) mod protection;
+mod secrets;
 mod vaults;
+mod files;
 
 use std::{
     ffi::OsString,
@@ -19,6 +23,10 @@ use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
 use tracing::Level;
 use values::{Entry, Values};
 
+pub use problems::ProblemList;
+
+use crate::redaction;
+
 /// Serilog's levels and ours; `Fatal` has none of its own here.
 const LOG_LEVELS: [(&str, Level); 6] = [
     ("Verbose", Level::TRACE),
@@ -28,10 +36,6 @@ const LOG_LEVELS: [(&str, Level); 6] = [
     ("Error", Level::ERROR),
     ("Fatal", Level::ERROR),
 ];
-
-/// Switches that let values come from elsewhere. Refused, because without those values secrets would be missing.
-const UNREADABLE: [(&str, &str); 1] =
-    [("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json")];
 
 /// The settings of one agent directory.
 #[derive(Debug)]
@@ -74,6 +78,24 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
+/// The keys of protected values of the agent directory, without reading what they protect.
+pub(crate) fn keyring(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(protection::Keyring, Vec<Warning>)> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let mut warnings = Vec::new();
+    files::keyring(directory, &environment, &mut warnings).map(|keyring| (keyring, warnings))
+}
+
+/// Every settings file of the agent directory.
+pub(crate) fn settings_files(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<PathBuf>> {
+    files::all(directory, &environment.into_iter().collect::<Vec<_>>())
+}
+
 impl Settings {
     /// Reads and checks the settings of the agent directory, over which `environment` wins. Asks the vaults that the
     /// settings name, and nobody where they name none.
@@ -88,12 +110,8 @@ impl Settings {
         let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
         let (values, refresh_after) = files::read(directory, &environment, &mut warnings).await?;
-        for (key, asks) in UNREADABLE {
-            if flag(&values, key)? {
-                let error = values.error(key, format_args!("{asks}, which this version cannot read"));
-                return Err(error.with_hint("set it to false and give the values in a file or in variables"));
-            }
-        }
+        let secret = values.entries().iter().filter(|entry| secrets::is_secret(entry));
+        redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
         check_sinks(&values, &mut warnings);
         let (connections, misnamed) = connections(&values)?;
         let settings = Self {
@@ -204,15 +222,6 @@ fn check_sinks(values: &Values, warnings: &mut Vec<Warning>) {
             warnings
                 .push(Warning(format!("{origin}: `{key}` is no sink of this version; logs go to the console alone")));
         }
-    }
-}
-
-fn flag(values: &Values, key: &str) -> Result<bool> {
-    match values.text(key) {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(_) => Err(values.error(key, "is neither true nor false").with_hint("write true or false")),
     }
 }
 
@@ -332,9 +341,8 @@ mod tests {
                 "appsettings.agent.json:1:32: `Serilog:MinimumLevel` is no log level",
             ),
             (
-                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "True" } }"#,
-                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` asks for \
-                 appsettings.encrypted.agent.json, which this version cannot read",
+                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "00secret" } }"#,
+                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` is neither true nor false",
             ),
             (
                 r#"{ "CyberArk": { "UseCyberArkSetting": "00secret" } }"#,

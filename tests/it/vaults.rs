@@ -64,13 +64,14 @@ fn assert_works(agent: &TestAgent, variables: &[(&str, &str)], secrets: &[&str])
     assert!(agent.published().len() >= 5);
 }
 
-/// The program refuses to work, with this exit code and a line that holds these texts.
+/// The program refuses to work, with this exit code, and says these texts; how it failed is one line.
 #[track_caller]
 fn assert_refused(agent: &TestAgent, variables: &[(&str, &str)], secrets: &[&str], code: i32, texts: &[&str]) {
     let run = run(agent, variables, &["check", "--format", "json"], secrets).must_exit(code);
     for text in texts {
-        assert!(run.failure().contains(text), "`{text}` is missing in: {}", run.failure());
+        assert!(run.stderr.contains(text), "`{text}` is missing in: {}", run.stderr);
     }
+    assert!(!run.failure().is_empty());
     let hint = &run.json()["error"]["hint"];
     assert!(hint.as_str().is_some_and(|hint| !hint.is_empty()), "{hint}");
 }

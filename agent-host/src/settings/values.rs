@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use connector_api::{Error, ErrorKind};
+use connector_api::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 /// All settings of one source or, merged, of several.
@@ -22,6 +22,8 @@ pub(super) struct Entry {
     /// None for a section, which holds other keys.
     pub(super) text: Option<SecretString>,
     pub(super) origin: Origin,
+    /// Whether it stands where every value is protected, and has not been opened yet.
+    pub(super) must_be_protected: bool,
 }
 
 /// Where a setting is written.
@@ -43,12 +45,13 @@ impl Values {
         let place = *self.places.entry(key.to_lowercase()).or_insert(self.entries.len());
         match self.entries.get_mut(place) {
             None => {
-                self.entries.push(Entry { key: key.to_owned(), text, origin });
+                self.entries.push(Entry { key: key.to_owned(), text, origin, must_be_protected: false });
                 None
             }
             Some(_) if text.is_none() => None,
             Some(entry) => {
                 let former = std::mem::replace(&mut entry.origin, origin);
+                entry.must_be_protected = false;
                 entry.text.replace(text?).map(|_| former)
             }
         }
@@ -56,9 +59,19 @@ impl Values {
 
     /// Takes over the values of a later source, which win.
     pub(super) fn merge(&mut self, later: Self) {
-        for entry in later.entries {
-            self.set(&entry.key, entry.text, entry.origin);
+        for Entry { key, text, origin, must_be_protected } in later.entries {
+            let is_value = text.is_some();
+            self.set(&key, text, origin);
+            if let Some(&place) = self.places.get(&key.to_lowercase()).filter(|_| is_value) {
+                self.entries[place].must_be_protected = must_be_protected;
+            }
         }
+    }
+
+    /// The same values, as such of a file in which every value is protected.
+    pub(super) fn must_be_protected(mut self) -> Self {
+        self.entries.iter_mut().for_each(|entry| entry.must_be_protected = entry.text.is_some());
+        self
     }
 
     /// The value of `key`, trimmed; none where it is absent or blank. Not for secrets.
@@ -81,14 +94,29 @@ impl Values {
         })
     }
 
+    /// Whether `key` is true; it is not where it is absent.
+    pub(super) fn flag(&self, key: &str) -> Result<bool> {
+        match self.text(key) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(_) => Err(self.error(key, "is neither true nor false").with_hint("write true or false")),
+        }
+    }
+
+    /// All that is there, in the order in which it was first met.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The same, to be changed in place.
+    pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
     /// What is known of `key`.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.places.get(&key.to_lowercase()).map(|&place| &self.entries[place])
-    }
-
-    /// Everything, in the order in which it was first met.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
     }
 
     /// Everything below `section`, in the order in which it was first met, each with the rest of its key.

@@ -23,15 +23,19 @@ use connector_api::{Error, ErrorKind, Result};
 
 use super::{
     Warning, json,
+    problems::Problems,
+    secrets,
     values::{Origin, Values},
 };
+use crate::redaction;
 
-/// What a vault's own settings are read from.
+/// What a vault may need beside the settings read before it.
 #[derive(Clone, Copy)]
-struct Sources<'a> {
-    directory: &'a Path,
-    environment: &'a [(OsString, OsString)],
-    values: &'a Values,
+pub(super) struct Sources<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) environment: &'a [(OsString, OsString)],
+    /// The file of CyberArk's accounts.
+    pub(super) accounts: &'a Values,
 }
 
 /// What was found in one vault.
@@ -72,35 +76,25 @@ impl Found {
     }
 }
 
-/// Merges the values of all vaults that the settings name into them; after how long that must be done again.
-///
-/// # Errors
-/// Of kind `Settings`, `Credentials` or `Unavailable`, whichever of the problems found asks for a remedy first.
+/// Merges the values of all vaults that the settings name into them and notes every problem; after how long that must
+/// be done again, where there is a vault.
 pub(super) async fn merge(
-    directory: &Path,
-    environment: &[(OsString, OsString)],
+    sources: Sources<'_>,
     values: &mut Values,
+    problems: &mut Problems,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<Duration>> {
-    let mut problems = Vec::new();
-    let mut refresh_after = None;
+) -> Option<Duration> {
+    let mut refresh_after: Option<Duration> = None;
     for vault in [Kind::HashiCorp, Kind::Aws, Kind::Azure, Kind::CyberArk] {
-        let sources = Sources { directory, environment, values };
-        match Box::pin(vault.read(sources, warnings)).await {
-            Ok(None) => {}
-            Ok(Some(found)) => {
-                values.merge(found.values);
-                problems.extend(found.problems);
-                refresh_after =
-                    Some(refresh_after.map_or(found.refresh_after, |after: Duration| after.min(found.refresh_after)));
-            }
-            Err(error) => problems.push(error),
-        }
+        let read = Box::pin(vault.read(sources, values, warnings)).await;
+        let Some(Some(found)) = problems.note(read) else { continue };
+        let secret = found.values.entries().iter().filter(|entry| secrets::is_secret(entry));
+        redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
+        values.merge(found.values);
+        found.problems.into_iter().for_each(|problem| problems.push(problem));
+        refresh_after = Some(refresh_after.map_or(found.refresh_after, |after| after.min(found.refresh_after)));
     }
-    match join(problems) {
-        None => Ok(refresh_after),
-        Some(error) => Err(error),
-    }
+    refresh_after
 }
 
 /// The vaults in the order in which they are asked.
@@ -113,12 +107,12 @@ enum Kind {
 }
 
 impl Kind {
-    async fn read(self, sources: Sources<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
+    async fn read(self, sources: Sources<'_>, values: &Values, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
         match self {
-            Self::HashiCorp => hashicorp::read(sources, warnings).await,
-            Self::Aws => aws::read(sources, warnings).await,
-            Self::Azure => azure::read(sources, SystemTime::now(), warnings).await,
-            Self::CyberArk => cyberark::read(sources, warnings).await,
+            Self::HashiCorp => hashicorp::read(sources, values, warnings).await,
+            Self::Aws => aws::read(sources, values, warnings).await,
+            Self::Azure => azure::read(sources, values, SystemTime::now(), warnings).await,
+            Self::CyberArk => cyberark::read(sources, values).await,
         }
     }
 }
@@ -126,28 +120,6 @@ impl Kind {
 /// The key of a setting, however a vault had to write it: `Connections--Okta--ApiKey`, `Connections__Okta__ApiKey`.
 fn full_key(name: &str) -> String {
     name.replace("--", ":").replace("__", ":")
-}
-
-/// All problems as one. Its kind is that of the remedy to begin with: while a setting is wrong, waiting is useless.
-fn join(mut problems: Vec<Error>) -> Option<Error> {
-    let rank = |error: &Error| match error.kind() {
-        ErrorKind::Settings => 0,
-        ErrorKind::Credentials => 1,
-        ErrorKind::Unavailable => 3,
-        _ => 2,
-    };
-    problems.sort_by_key(rank);
-    if problems.len() < 2 {
-        return problems.pop();
-    }
-    let mut parts = problems.iter().map(|error| match (std::error::Error::source(error), error.hint()) {
-        (Some(source), Some(hint)) => format!("{error}: {source} ({hint})"),
-        (None, Some(hint)) => format!("{error} ({hint})"),
-        _ => error.to_string(),
-    });
-    let first = parts.next()?;
-    let message = parts.fold(first, |all, part| all + "; " + &part);
-    Some(Error::new(problems[0].kind(), message).with_hint("correct each of them and run again"))
 }
 
 #[cfg(test)]
@@ -167,18 +139,5 @@ mod tests {
             assert_eq!(found.values.text(&key), Some(value), "{key}");
             assert_eq!(found.values.entry(&key).unwrap().origin.to_string(), "the vault");
         }
-    }
-
-    #[test]
-    fn of_several_problems_the_one_that_waiting_does_not_cure_decides() {
-        let error = |kind, message: &str| Error::new(kind, message).with_hint("do it");
-        assert!(join(Vec::new()).is_none());
-        let one = join(vec![error(ErrorKind::Unavailable, "a")]).unwrap();
-        assert_eq!((one.kind(), one.to_string().as_str(), one.hint()), (ErrorKind::Unavailable, "a", Some("do it")));
-        let all = [ErrorKind::Unavailable, ErrorKind::Credentials, ErrorKind::Settings];
-        let joined =
-            join(all.into_iter().zip(["a", "b", "c"]).map(|(kind, name)| error(kind, name)).collect()).unwrap();
-        assert_eq!(joined.kind(), ErrorKind::Settings);
-        assert_eq!(joined.to_string(), "c (do it); b (do it); a (do it)");
     }
 }

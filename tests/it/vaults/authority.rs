@@ -1,5 +1,8 @@
 //! An authority of the test's own, and the certificates it gives to servers and clients.
 
+use std::{fs, path::Path};
+
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -52,6 +55,18 @@ impl Authority {
 }
 
 impl Issued {
+    /// Writes both as a PFX file.
+    pub(super) fn write_pfx(&self, path: &Path, password: &str) {
+        let chain = PrivateKeyChain::new(
+            "client",
+            PrivateKey::from_der(&self.key.serialize_der()).expect("it is PKCS#8"),
+            [Certificate::from_der(&self.certificate).expect("it is a certificate")],
+        );
+        let mut store = KeyStore::new();
+        store.add_entry("client", KeyStoreEntry::PrivateKeyChain(chain));
+        fs::write(path, store.writer(password).write().expect("it can be written")).expect("the folder can be written");
+    }
+
     pub(super) fn private(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.serialize_der()).expect("a certificate can be made")
     }

@@ -194,13 +194,25 @@ fn a_certificate_signs_instead_of_a_client_secret() {
     let secret = key.lines().nth(2).unwrap();
     assert_works(&agent, &[], &[ACCESS_TOKEN, secret]);
 
+    // The same as PFX, which is told by its contents, not by its name.
+    agent.write("client.pem", &client.pem);
+    client.write_pfx(&agent.directory().join("client.pem"), "the-password");
+    assert_refused(&agent, &[], &[], 3, &["`KeyVault:ClientCertificate` names a file that cannot be opened"]);
+    assert_works(&agent, &[("KeyVault__ClientCertificatePassword", "the-password")], &[ACCESS_TOKEN, "the-password"]);
+
     let other = Authority::new("authority").issue_rsa("the-client");
     agent.write("client.pem", &other.pem);
     assert_refused(&agent, &[], &[ACCESS_TOKEN], 4, &["asking for a token: it is refused (401)"]);
     agent.write("client.pem", &Authority::new("authority").issue("the-client").pem);
     assert_refused(&agent, &[], &[], 3, &["`KeyVault:ClientCertificate` names a certificate whose key cannot sign"]);
     agent.write("client.pem", "none");
-    assert_refused(&agent, &[], &[], 3, &["`KeyVault:ClientCertificate` names a file without a certificate"]);
+    assert_refused(
+        &agent,
+        &[],
+        &[],
+        3,
+        &["`KeyVault:ClientCertificate` names a file that is neither a PFX nor a PEM file"],
+    );
 }
 
 #[test]

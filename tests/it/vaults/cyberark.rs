@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     API_KEY, agent, assert_refused, assert_works,
-    authority::Authority,
+    authority::{Authority, Issued},
     run,
     server::{Asked, Server, Told},
 };
@@ -45,6 +45,7 @@ fn answer(asked: &Asked, organisation: &str) -> Told {
 struct Rig {
     provider: Server,
     agent: TestAgent,
+    client: Issued,
 }
 
 /// An agent that reads these settings of its connection from accounts.
@@ -59,17 +60,25 @@ fn rig(accounts: &Value) -> Rig {
     agent.write("appsettings.json", &json!({ "CyberArk": section }).to_string());
     agent.write(FILE, &json!({ "Connections": { "OktaExportFulfillment": accounts } }).to_string());
     agent.write("ca.pem", &authority.pem());
-    agent.write("client.pem", &clients.issue("the-agent").pem);
-    Rig { provider, agent }
+    let client = clients.issue("the-agent");
+    agent.write("client.pem", &client.pem);
+    Rig { provider, agent, client }
 }
 
 #[test]
 fn an_account_gives_address_and_token_and_is_asked_once() {
-    let Rig { provider, agent } = rig(&json!({ "Server": "okta token", "ApiKey": "okta token" }));
+    let Rig { provider, agent, .. } = rig(&json!({ "Server": "okta token", "ApiKey": "okta token" }));
     agent.set("Server", Value::Null);
     run(&agent, &[], &["check"], &[]).must_exit(0);
     assert_eq!(provider.asked().len(), 1);
     assert_works(&agent, &[], &[]);
+}
+
+#[test]
+fn the_certificate_may_be_a_pfx_file() {
+    let rig = rig(&json!({ "ApiKey": "okta token" }));
+    rig.client.write_pfx(&rig.agent.directory().join("client.pem"), "the-password");
+    assert_works(&rig.agent, &[("CyberArk__Password", "the-password")], &["the-password"]);
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn what_is_not_supported_is_told_with_what_to_do() {
     let store = [("CyberArk__File", ""), ("CyberArk__Thumbprint", "6B")];
     assert_refused(agent, &store, &[], 3, &["`CyberArk:Thumbprint` asks for a certificate store"]);
     agent.write("client.pem", "0\u{1}\u{2}");
-    assert_refused(agent, &[], &[], 3, &["`CyberArk:File` names a PFX file"]);
+    assert_refused(agent, &[], &[], 3, &["`CyberArk:File` names a file that is neither a PFX nor a PEM file"]);
     agent.write("client.pem", &Authority::new("authority").issue("the-agent").pem);
     agent.write(FILE, "{}");
     assert_refused(

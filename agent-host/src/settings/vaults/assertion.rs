@@ -8,7 +8,6 @@ use aws_lc_rs::{rand, signature};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use connector_api::Result;
 use reqwest::Url;
-use rustls_pki_types::PrivateKeyDer;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -17,11 +16,9 @@ use super::{certificate::ClientCertificate, section::Section};
 /// How long it may be used.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// An assertion by `client_id` for the token endpoint `url`, valid from `now`, the time since 1970. `key` is the
-/// setting that names the certificate.
+/// An assertion by `client_id` for the token endpoint `url`, valid from `now`, the time since 1970.
 pub(super) fn assertion(
     section: &Section<'_>,
-    key: &str,
     certificate: &ClientCertificate,
     client_id: &str,
     url: &Url,
@@ -29,19 +26,14 @@ pub(super) fn assertion(
 ) -> Result<SecretString> {
     let refuse = || {
         let hint = "name a certificate with an RSA key of 2048 bits or more";
-        section.error(key, "names a certificate whose key cannot sign").with_hint(hint)
+        section.error(certificate.named_by(), "names a certificate whose key cannot sign").with_hint(hint)
     };
-    let pair = match &certificate.key {
-        PrivateKeyDer::Pkcs8(key) => signature::RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
-        PrivateKeyDer::Pkcs1(key) => signature::RsaKeyPair::from_der(key.secret_pkcs1_der()),
-        _ => return Err(refuse()),
-    };
-    let pair = pair.map_err(|_| refuse())?;
+    let pair = signature::RsaKeyPair::from_pkcs8(certificate.private()).map_err(|_| refuse())?;
     let random = rand::SystemRandom::new();
     let mut id = [0; 16];
     rand::SecureRandom::fill(&random, &mut id).map_err(|_| refuse())?;
     let header = serde_json::json!({
-        "alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate.certificate)),
+        "alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.der())),
     });
     let claims = serde_json::json!({
         "aud": url.as_str(), "iss": client_id, "sub": client_id, "jti": URL_SAFE_NO_PAD.encode(id),

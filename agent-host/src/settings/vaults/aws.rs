@@ -6,11 +6,11 @@
 use connector_api::Result;
 
 use super::{Found, Sources, section::Section};
-use crate::settings::Warning;
+use crate::settings::{Warning, values::Values};
 
 /// Reads the secrets that the section names; nothing where there is no such section.
-pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
-    let section = Section::new("AwsSecretsManager", sources);
+pub(super) async fn read(sources: Sources<'_>, values: &Values, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
+    let section = Section::new("AwsSecretsManager", sources, values);
     let Some(key) = ["Secrets", "Connections", "Keys"].into_iter().find(|key| section.has(key)) else {
         return Ok(None);
     };

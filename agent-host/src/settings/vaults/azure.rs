@@ -24,7 +24,7 @@ use super::{
     full_key,
     section::{Section, problem},
 };
-use crate::settings::Warning;
+use crate::settings::{Warning, values::Values};
 
 const SECTIONS: [&str; 2] = ["AzureKeyVault", "KeyVault"];
 const API_VERSION: &str = "7.4";
@@ -80,8 +80,13 @@ struct Secret {
 }
 
 /// Reads the vault that the section names; nothing where there is no such section.
-pub(super) async fn read(sources: Sources<'_>, now: SystemTime, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
-    let sections = SECTIONS.map(|name| Section::new(name, sources));
+pub(super) async fn read(
+    sources: Sources<'_>,
+    values: &Values,
+    now: SystemTime,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Found>> {
+    let sections = SECTIONS.map(|name| Section::new(name, sources, values));
     let Some(section) = sections.into_iter().find(|section| section.has("Vault")) else { return Ok(None) };
     let address = section.address("Vault")?;
     let name = format!("Azure key vault `{}`", address.as_str().trim_end_matches('/'));
@@ -155,7 +160,7 @@ impl Vault<'_> {
             None => section.variable("AZURE_CLIENT_SECRET").map(Into::into),
             secret => secret,
         };
-        let certificate = ClientCertificate::read(section, "ClientCertificate")?;
+        let certificate = ClientCertificate::read(section, "ClientCertificate", "ClientCertificatePassword")?;
         let client_id = self.given("ClientId", "AZURE_CLIENT_ID");
         let workload = section.file_of("AZURE_FEDERATED_TOKEN_FILE")?;
         if secret.is_none() && certificate.is_none() && workload.is_none() {
@@ -177,7 +182,7 @@ impl Vault<'_> {
             form.append_pair("client_secret", secret.expose_secret().trim());
         } else {
             let signed = match (&certificate, workload) {
-                (Some(certificate), _) => assertion(section, "ClientCertificate", certificate, client_id, &url, now)?,
+                (Some(certificate), _) => assertion(section, certificate, client_id, &url, now)?,
                 (None, workload) => workload.expect("one of the three was found above"),
             };
             form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")

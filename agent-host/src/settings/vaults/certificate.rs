@@ -1,45 +1,73 @@
-//! The certificate by which the agent shows a vault who it is, with its private key, from a PEM file.
+//! The certificate by which the agent shows a vault who it is, with its private key, from a PFX or PEM file.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use connector_api::Result;
 use reqwest::Identity;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 
 use super::section::Section;
+use crate::settings::certificate::KeyFile;
 
-/// How a PFX file begins: as a sequence in DER.
-const DER_SEQUENCE: u8 = 0x30;
-
-/// A certificate, those between it and its authority, and its private key.
+/// The certificate, and the setting that names its file.
 pub(super) struct ClientCertificate {
-    pem: Zeroizing<Vec<u8>>,
-    /// The certificate itself.
-    pub(super) certificate: CertificateDer<'static>,
-    pub(super) key: PrivateKeyDer<'static>,
+    file: KeyFile,
+    key: &'static str,
 }
 
 impl ClientCertificate {
-    /// Reads the file that the setting `key` names; none where it is absent.
-    pub(super) fn read(section: &Section<'_>, key: &str) -> Result<Option<Self>> {
-        let Some(pem) = section.file(key)? else { return Ok(None) };
-        if pem.first() == Some(&DER_SEQUENCE) {
-            let hint = "turn it into PEM: `openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem`";
-            return Err(section.error(key, "names a PFX file, which a vault cannot be shown").with_hint(hint));
+    /// Reads the file that the setting `key` names, opened with the password of the other; none where it is absent.
+    pub(super) fn read(section: &Section<'_>, key: &'static str, password: &str) -> Result<Option<Self>> {
+        let Some(file) = section.file(key)? else { return Ok(None) };
+        let password = section.secret(password)?.unwrap_or_default();
+        let read = KeyFile::read(&file, None, password.expose_secret(), false);
+        let file = read.map_err(|unusable| {
+            section.error(key, format_args!("names a file that {}", unusable.what)).with_hint(unusable.hint)
+        })?;
+        if file.certificates.is_empty() {
+            let error = section.error(key, "names a file that holds no certificate");
+            return Err(error.with_hint("put the certificate and its private key into it"));
         }
-        let refuse =
-            |what: &str| section.error(key, what).with_hint("name a PEM file with the certificate and its key");
-        let certificate =
-            CertificateDer::from_pem_slice(&pem).map_err(|_| refuse("names a file without a certificate in PEM"))?;
-        let private = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| refuse("names a file without an unencrypted private key in PEM"))?;
-        Ok(Some(Self { pem, certificate, key: private }))
+        Ok(Some(Self { file, key }))
     }
 
-    /// For TLS.
-    pub(super) fn identity(&self, section: &Section<'_>, key: &str) -> Result<Identity> {
-        Identity::from_pem(&self.pem).map_err(|error| {
-            let hint = "name a PEM file with the certificate and its key, and nothing else";
-            section.error(key, "names a file that TLS cannot use").with_hint(hint).with_source(error.without_url())
+    /// The setting that names its file.
+    pub(super) fn named_by(&self) -> &'static str {
+        self.key
+    }
+
+    /// The certificate itself, as DER.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.file.certificates[0]
+    }
+
+    /// Its private key, as PKCS#8.
+    pub(super) fn private(&self) -> &[u8] {
+        &self.file.key
+    }
+
+    /// For TLS, whose library takes PEM.
+    pub(super) fn identity(&self, section: &Section<'_>) -> Result<Identity> {
+        let mut pem = Zeroizing::new(block("PRIVATE KEY", &self.file.key));
+        for certificate in &self.file.certificates {
+            pem.push_str(&block("CERTIFICATE", certificate));
+        }
+        Identity::from_pem(pem.as_bytes()).map_err(|error| {
+            let error =
+                section.error(self.key, "names a certificate that TLS cannot use").with_source(error.without_url());
+            error.with_hint("export it again with its private key")
         })
     }
+}
+
+/// DER as PEM. Source: RFC 7468.
+fn block(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(BASE64_STANDARD.encode(der));
+    let mut pem = String::with_capacity(body.len() + body.len() / 64 + 64);
+    pem.push_str(&format!("-----BEGIN {label}-----\n"));
+    for start in (0..body.len()).step_by(64) {
+        pem.push_str(&body[start..body.len().min(start + 64)]);
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
 }

@@ -18,10 +18,7 @@ use super::{
     client::{Client, MAX_CONCURRENCY},
     section::Section,
 };
-use crate::settings::{
-    Warning, files,
-    values::{Origin, Values},
-};
+use crate::settings::values::{Origin, Values};
 
 const FILE: &str = "appsettings.cyberark.agent.json";
 
@@ -67,15 +64,14 @@ struct Provider<'a> {
 }
 
 /// Reads the accounts that the file names; nothing where the section does not ask for it.
-pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
-    let section = Section::new("CyberArk", sources);
+pub(super) async fn read(sources: Sources<'_>, values: &Values) -> Result<Option<Found>> {
+    let section = Section::new("CyberArk", sources, values);
     if !section.flag("UseCyberArkSetting")? {
         return Ok(None);
     }
     let provider = Provider::open(&section)?;
     let mut found = Found { refresh_after: section.refresh()?, ..Found::default() };
-    let accounts =
-        accounts(&files::named(sources.directory, sources.environment, FILE, warnings)?, &mut found.problems);
+    let accounts = accounts(sources.accounts, &mut found.problems);
     if accounts.is_empty() && found.problems.is_empty() {
         let what = format_args!("asks for the accounts in {FILE}, which names none");
         let hint = "write `{ \"Connections\": { \"<connection>\": { \"ApiKey\": \"<account>\" } } }` into it";
@@ -102,7 +98,7 @@ pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> R
 fn accounts(file: &Values, problems: &mut Vec<Error>) -> BTreeMap<String, Vec<Wanted>> {
     let has_root = file.below("Connections").next().is_some();
     let mut accounts: BTreeMap<String, Vec<Wanted>> = BTreeMap::new();
-    for entry in file.all() {
+    for entry in file.entries() {
         let Some(account) = file.text(&entry.key) else { continue };
         match property(&entry.key) {
             Some(property) => {
@@ -143,12 +139,12 @@ impl<'a> Provider<'a> {
             path => path.trim_end_matches("/api/Accounts").to_owned(),
         };
         service.set_path(&format!("/{root}/api/Accounts"));
-        let certificate = ClientCertificate::read(section, "File")?;
+        let certificate = ClientCertificate::read(section, "File", "Password")?;
         if let Some(key) = STORE.iter().find(|key| certificate.is_none() && section.has(key)) {
             let hint = "export the certificate with its key and name the file in `CyberArk:File`";
             return Err(section.error(key, "asks for a certificate store, which is not supported").with_hint(hint));
         }
-        let identity = certificate.map(|certificate| certificate.identity(section, "File")).transpose()?;
+        let identity = certificate.map(|certificate| certificate.identity(section)).transpose()?;
         let client = Client::new(section, vault, &service, identity)?;
         let application = section.required("ApplicationId")?;
         Ok(Self { client, service, application, safe: section.required("SafeName")? })

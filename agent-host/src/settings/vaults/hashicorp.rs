@@ -16,7 +16,7 @@ use super::{
     client::{self, Client},
     section::{Section, problem},
 };
-use crate::settings::Warning;
+use crate::settings::{Warning, values::Values};
 
 /// A token is renewed when half of its time is over, but not more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(30);
@@ -87,8 +87,8 @@ struct Versioned<'a> {
 }
 
 /// Reads the secrets that the section asks for; nothing where there is no such section.
-pub(super) async fn read(sources: Sources<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
-    let section = Section::new("HashiCorpVault", sources);
+pub(super) async fn read(sources: Sources<'_>, values: &Values, warnings: &mut Vec<Warning>) -> Result<Option<Found>> {
+    let section = Section::new("HashiCorpVault", sources, values);
     if !section.has("Address") {
         return Ok(None);
     }

@@ -18,6 +18,7 @@ use reqwest::{Certificate, Url};
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::Sources;
+use crate::settings::values::Values;
 
 /// Far above any token, key or chain of certificates.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -27,11 +28,12 @@ const MAX_FILE_BYTES: u64 = 256 * 1024;
 pub(super) struct Section<'a> {
     name: &'static str,
     sources: Sources<'a>,
+    values: &'a Values,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(name: &'static str, sources: Sources<'a>) -> Self {
-        Self { name, sources }
+    pub(super) fn new(name: &'static str, sources: Sources<'a>, values: &'a Values) -> Self {
+        Self { name, sources, values }
     }
 
     /// The full key of a setting of this section.
@@ -41,12 +43,12 @@ impl<'a> Section<'a> {
 
     /// An error about a setting of this section. `what` must not repeat a secret.
     pub(super) fn error(&self, key: &str, what: impl fmt::Display) -> Error {
-        self.sources.values.error(&self.key(key), what)
+        self.values.error(&self.key(key), what)
     }
 
     /// The text of a setting that is no secret; none where it is absent or blank.
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {
-        self.sources.values.text(&self.key(key))
+        self.values.text(&self.key(key))
     }
 
     /// The text of a setting that must be there.
@@ -55,7 +57,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<bool> {
-        super::super::flag(self.sources.values, &self.key(key))
+        self.values.flag(&self.key(key))
     }
 
     pub(super) fn seconds(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> Result<Duration> {
@@ -87,7 +89,7 @@ impl<'a> Section<'a> {
 
     /// The texts below a key, each with the rest of its key.
     pub(super) fn below(&self, key: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let values = self.sources.values;
+        let values = self.values;
         values.below(&self.key(key)).filter_map(|(rest, entry)| Some((rest, values.text(&entry.key)?)))
     }
 
@@ -105,7 +107,7 @@ impl<'a> Section<'a> {
     /// A secret, given in place or in a file.
     pub(super) fn secret(&self, key: &str) -> Result<Option<SecretString>> {
         let file_key = format!("{key}File");
-        match (self.sources.values.secret(&self.key(key)), self.text(&file_key)) {
+        match (self.values.secret(&self.key(key)), self.text(&file_key)) {
             (Some(_), Some(_)) => {
                 let hint = format!("keep `{key}` or `{file_key}`");
                 Err(self.error(&file_key, format_args!("and `{key}` are both given")).with_hint(hint))
