@@ -6,11 +6,12 @@
 
 mod program;
 
-pub use program::{Run, program};
+pub use program::{Run, program, python};
 
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -131,6 +132,21 @@ impl TestAgent {
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments))
+    }
+
+    /// Runs the program with this on its stdin.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+        self.with_input(self.command(arguments), input)
+    }
+
+    /// Runs a command with this on its stdin.
+    pub fn with_input(&self, mut command: Command, input: &str) -> Run {
+        let mut running = command.stdin(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdin = running.stdin.take().expect("stdin is a pipe");
+        // A program that refuses its arguments does not read to the end.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        running.wait_with_output().expect("the program ends").into()
     }
 
     /// Exports the connection with further arguments.

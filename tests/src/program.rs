@@ -25,6 +25,14 @@ pub fn program() -> &'static Path {
     })
 }
 
+/// Python with its package `cryptography`, as `cargo xtask test` installs it into the target folder.
+pub fn python() -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    let target = test.ancestors().nth(3)?;
+    let python = target.join("tools").join("python").join("bin").join("python");
+    python.exists().then_some(python)
+}
+
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
