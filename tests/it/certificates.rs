@@ -52,6 +52,7 @@ impl Workshop {
         fs::write(self.folder.join("plain.txt"), text).unwrap();
         let base = ["cms", "-encrypt", "-binary", "-in", "plain.txt", "-outform", "DER", "-out", "value.der"];
         self.openssl(&[&base, further].concat());
+        fs::remove_file(self.folder.join("plain.txt")).unwrap();
         self.openssl(&["base64", "-A", "-in", "value.der", "-out", "value.b64"]);
         fs::read_to_string(self.folder.join("value.b64")).unwrap().trim().to_owned()
     }
@@ -139,6 +140,37 @@ fn pem_files_are_read() {
     ] {
         let run = with_certificate(&agent, &settings, &["protect", "value", "--any-path"], "x\n").must_exit(3);
         assert!(run.failure().contains(expected), "{settings}: {}", run.failure());
+    }
+}
+
+/// What the samples of the vendor's documentation suggest, in both orders and with every padding.
+#[test]
+fn the_vendors_format_is_tried_and_called_unverified() {
+    let agent = TestAgent::new();
+    let workshop = Workshop::new(&agent, 2048);
+    let settings = json!({ "File": "cert.pem", "KeyFile": "key.pem", "UseEncryptedAppsettings": true });
+    agent.write("appsettings.json", &json!({ "EncryptionCertificate": settings }).to_string());
+    let token = agent.sandbox.token().to_owned();
+    agent.set("ApiKey", json!("wrong-and-plain"));
+    agent.write("plain.txt", &token);
+    let (key, iv) = ("00112233445566778899aabbccddeeff", [7; 16]);
+    fs::write(workshop.folder.join("key.bin"), (0..16).map(|n| n * 17).collect::<Vec<u8>>()).unwrap();
+    workshop.openssl(&["enc", "-aes-128-cbc", "-K", key, "-iv", &"07".repeat(16), "-in", "plain.txt", "-out", "text.bin"]);
+    for padding in [&["rsa_padding_mode:oaep", "rsa_oaep_md:sha1"][..], &["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"], &["rsa_padding_mode:pkcs1"]] {
+        let options: Vec<&str> = padding.iter().flat_map(|option| ["-pkeyopt", option]).collect();
+        let wrap = ["pkeyutl", "-encrypt", "-certin", "-inkey", "cert.pem", "-in", "key.bin", "-out", "wrapped.bin"];
+        workshop.openssl(&[&wrap, &options[..]].concat());
+        let [wrapped, text] = ["wrapped.bin", "text.bin"].map(|name| fs::read(workshop.folder.join(name)).unwrap());
+        for parts in [[&wrapped[..], &iv], [&iv, &wrapped]] {
+            let value = [&[0x93, 0x10, 1, 0], parts[0], parts[1], &text].concat();
+            fs::write(workshop.folder.join("value.bin"), value).unwrap();
+            workshop.openssl(&["base64", "-A", "-in", "value.bin", "-out", "value.b64"]);
+            let value = fs::read_to_string(workshop.folder.join("value.b64")).unwrap();
+            assert!(value.starts_with("kxABA"), "{value}");
+            agent.write("appsettings.encrypted.agent.json", &json!({ "Connections": { CONNECTION: { "ApiKey": value } } }).to_string());
+            let run = agent.run(&["check"]).must_exit(0);
+            assert!(run.stderr.contains("unverified"), "{}", run.stderr);
+        }
     }
 }
 

@@ -162,9 +162,9 @@ fn a_whole_file_is_protected_opened_and_rotated() {
 fn the_certificates_password_may_be_protected_with_a_key() {
     let agent = TestAgent::new();
     agent.run(&["protect", "new-key"]).must_exit(0);
-    agent.run_with_input(&["protect", "new-certificate"], "the password\n").must_exit(0);
+    agent.run_with_input(&["protect", "new-certificate"], "00password-of-the-file\n").must_exit(0);
     agent.write("appsettings.json", &settings(json!({})));
-    let password = protect(&agent, "EncryptionCertificate:Password", "the password");
+    let password = protect(&agent, "EncryptionCertificate:Password", "00password-of-the-file");
     agent.write("appsettings.json", &settings(json!({ "File": "agent.pfx", "Password": password })));
     let value = protect(&agent, API_KEY, agent.sandbox.token());
     assert!(value.len() > 500, "it is made with the certificate");
