@@ -79,7 +79,8 @@ fn replace<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
 
 /// The text as it is, as JSON escapes it, and as `Debug` does.
 fn spellings(text: &str) -> [String; 3] {
-    let inner = |quoted: String| quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned();
+    let inner =
+        |quoted: String| quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned();
     let json = serde_json::to_string(text).unwrap_or_default();
     [text.to_owned(), inner(json), inner(format!("{text:?}"))]
 }

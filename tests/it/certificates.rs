@@ -23,8 +23,21 @@ impl Workshop {
     fn new(agent: &TestAgent, bits: u32) -> Self {
         let workshop = Self { folder: agent.directory() };
         let algorithm = format!("rsa:{bits}");
-        workshop.openssl(&["req", "-x509", "-newkey", &algorithm, "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
-            "-days", "30", "-subj", "/CN=agent"]);
+        workshop.openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            &algorithm,
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=agent",
+        ]);
         workshop
     }
 
@@ -68,7 +81,8 @@ fn with_certificate(agent: &TestAgent, settings: &serde_json::Value, arguments: 
 #[track_caller]
 fn assert_usable(agent: &TestAgent, settings: &serde_json::Value) -> Run {
     let path = ["--path", "Connections:A:ApiKey"];
-    let run = with_certificate(agent, settings, &[&["protect", "value"], &path[..]].concat(), "00secret\n").must_exit(0);
+    let run =
+        with_certificate(agent, settings, &[&["protect", "value"], &path[..]].concat(), "00secret\n").must_exit(0);
     let opened = agent.run_with_input(&[&["unprotect", "value"], &path[..]].concat(), &run.stdout).must_exit(0);
     assert_eq!(opened.stdout, "00secret\n", "{settings}");
     run
@@ -96,7 +110,10 @@ fn pfx_files_of_every_shape_are_read() {
             let wrong = json!({ "File": name, "Password": "wrong-password" });
             let run = with_certificate(&agent, &wrong, &["protect", "value", "--any-path"], "x\n").must_exit(3);
             let failure = run.failure();
-            assert!(failure.starts_with("appsettings.json:1:") && failure.contains("`EncryptionCertificate:File`"), "{failure}");
+            assert!(
+                failure.starts_with("appsettings.json:1:") && failure.contains("`EncryptionCertificate:File`"),
+                "{failure}"
+            );
             assert!(failure.contains("cannot be opened with this password") && !failure.contains("wrong-password"));
         }
     }
@@ -132,7 +149,10 @@ fn pem_files_are_read() {
         (json!({ "File": "cert.pem", "KeyFile": "other.pem" }), "do not belong together"),
         (json!({ "File": "cert.pem", "KeyFile": "ec.pem" }), "is no RSA key"),
         (json!({ "File": "cert.pem", "KeyFile": "locked.pem" }), "with a password"),
-        (json!({ "File": "cert.pem", "KeyFile": "gone.pem" }), "`EncryptionCertificate:KeyFile` names a file that is not there"),
+        (
+            json!({ "File": "cert.pem", "KeyFile": "gone.pem" }),
+            "`EncryptionCertificate:KeyFile` names a file that is not there",
+        ),
         (json!({ "File": "gone.pfx" }), "`EncryptionCertificate:File` names a file that is not there"),
         (json!({ "File": "appsettings.agent.json" }), "is neither a PFX nor a PEM file"),
         (json!({ "Thumbprint": "00ff", "StoreLocation": "LocalMachine" }), "names a certificate in a store"),
@@ -155,8 +175,23 @@ fn the_vendors_format_is_tried_and_called_unverified() {
     agent.write("plain.txt", &token);
     let (key, iv) = ("00112233445566778899aabbccddeeff", [7; 16]);
     fs::write(workshop.folder.join("key.bin"), (0..16).map(|n| n * 17).collect::<Vec<u8>>()).unwrap();
-    workshop.openssl(&["enc", "-aes-128-cbc", "-K", key, "-iv", &"07".repeat(16), "-in", "plain.txt", "-out", "text.bin"]);
-    for padding in [&["rsa_padding_mode:oaep", "rsa_oaep_md:sha1"][..], &["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"], &["rsa_padding_mode:pkcs1"]] {
+    workshop.openssl(&[
+        "enc",
+        "-aes-128-cbc",
+        "-K",
+        key,
+        "-iv",
+        &"07".repeat(16),
+        "-in",
+        "plain.txt",
+        "-out",
+        "text.bin",
+    ]);
+    for padding in [
+        &["rsa_padding_mode:oaep", "rsa_oaep_md:sha1"][..],
+        &["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"],
+        &["rsa_padding_mode:pkcs1"],
+    ] {
         let options: Vec<&str> = padding.iter().flat_map(|option| ["-pkeyopt", option]).collect();
         let wrap = ["pkeyutl", "-encrypt", "-certin", "-inkey", "cert.pem", "-in", "key.bin", "-out", "wrapped.bin"];
         workshop.openssl(&[&wrap, &options[..]].concat());
@@ -167,7 +202,10 @@ fn the_vendors_format_is_tried_and_called_unverified() {
             workshop.openssl(&["base64", "-A", "-in", "value.bin", "-out", "value.b64"]);
             let value = fs::read_to_string(workshop.folder.join("value.b64")).unwrap();
             assert!(value.starts_with("kxABA"), "{value}");
-            agent.write("appsettings.encrypted.agent.json", &json!({ "Connections": { CONNECTION: { "ApiKey": value } } }).to_string());
+            agent.write(
+                "appsettings.encrypted.agent.json",
+                &json!({ "Connections": { CONNECTION: { "ApiKey": value } } }).to_string(),
+            );
             let run = agent.run(&["check"]).must_exit(0);
             assert!(run.stderr.contains("unverified"), "{}", run.stderr);
         }
@@ -180,8 +218,26 @@ fn keys_of_keytool_and_python_are_read() {
     let workshop = Workshop { folder: agent.directory() };
     let has_keytool = Command::new("keytool").arg("-help").output().is_ok_and(|output| output.status.success());
     if has_keytool {
-        assert!(workshop.runs("keytool", &["-genkeypair", "-alias", "agent", "-keyalg", "RSA", "-keysize", "2048",
-            "-dname", "CN=agent", "-storetype", "PKCS12", "-keystore", "java.pfx", "-storepass", "abcdef"]));
+        assert!(workshop.runs(
+            "keytool",
+            &[
+                "-genkeypair",
+                "-alias",
+                "agent",
+                "-keyalg",
+                "RSA",
+                "-keysize",
+                "2048",
+                "-dname",
+                "CN=agent",
+                "-storetype",
+                "PKCS12",
+                "-keystore",
+                "java.pfx",
+                "-storepass",
+                "abcdef"
+            ]
+        ));
         assert_usable(&agent, &json!({ "File": "java.pfx", "Password": "abcdef" }));
     } else {
         eprintln!("keytool is not installed: its files are not tested (Debian: apt-get install default-jre-headless)");
@@ -244,7 +300,11 @@ fn values_of_openssl_cms_are_opened_and_altered_ones_are_not_shown() {
         ["-recip", "cert.pem", "-keyopt", "rsa_padding_mode:oaep", "-keyopt", hash].map(str::to_owned)
     };
     for cipher in ["-aes-128-cbc", "-aes-192-cbc", "-aes-256-cbc", "-des3"] {
-        let ways = [vec!["-recip".to_owned(), "cert.pem".to_owned()], oaep("rsa_oaep_md:sha1").to_vec(), oaep("rsa_oaep_md:sha256").to_vec()];
+        let ways = [
+            vec!["-recip".to_owned(), "cert.pem".to_owned()],
+            oaep("rsa_oaep_md:sha1").to_vec(),
+            oaep("rsa_oaep_md:sha256").to_vec(),
+        ];
         for way in ways {
             let further: Vec<&str> = [cipher].into_iter().chain(way.iter().map(String::as_str)).collect();
             let value = workshop.cms(&token, &further);
@@ -254,7 +314,12 @@ fn values_of_openssl_cms_are_opened_and_altered_ones_are_not_shown() {
             agent.run(&["check"]).must_exit(0);
             // Altered within the wrapped key: never opened. CMS itself does not prove more than that.
             let half = value.len() / 2;
-            let altered = format!("{}{}{}", &value[..half], if &value[half..=half] == "A" { "B" } else { "A" }, &value[half + 1..]);
+            let altered = format!(
+                "{}{}{}",
+                &value[..half],
+                if &value[half..=half] == "A" { "B" } else { "A" },
+                &value[half + 1..]
+            );
             agent.write("appsettings.encrypted.agent.json", &encrypted(&altered));
             let run = agent.run(&["check"]).must_exit(3);
             assert!(run.failure().contains("appsettings.encrypted.agent.json:1:"), "{further:?}: {}", run.failure());

@@ -15,3 +15,4 @@ mod refusals;
 mod secrecy;
 mod settings;
 mod tidy;
+mod transport;

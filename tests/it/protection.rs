@@ -106,7 +106,8 @@ fn a_whole_file_is_protected_opened_and_rotated() {
     agent.write(
         "appsettings.json",
         &json!({ "EncryptionCertificate":
-            { "File": "agent.pfx", "Password": "first password", "UseEncryptedAppsettings": true } }).to_string(),
+            { "File": "agent.pfx", "Password": "first password", "UseEncryptedAppsettings": true } })
+        .to_string(),
     );
     agent.set("MaxConcurrency", json!(3));
     agent.set("Tables", json!(["users", "groups"]));
@@ -130,7 +131,8 @@ fn a_whole_file_is_protected_opened_and_rotated() {
     let exported = |agent: &TestAgent| agent.exported(&[])["tables"].as_object().unwrap().len();
     assert_eq!(exported(&agent), 2);
     agent.run(&["unprotect", "file", "--in", ENCRYPTED, "--out", "opened.json"]).must_exit(0);
-    let opened: Value = serde_json::from_str(&fs::read_to_string(agent.directory().join("opened.json")).unwrap()).unwrap();
+    let opened: Value =
+        serde_json::from_str(&fs::read_to_string(agent.directory().join("opened.json")).unwrap()).unwrap();
     assert_eq!(opened["Connections"][CONNECTION]["MaxConcurrency"], "3");
     assert_private(&agent.directory().join("opened.json"));
     fs::remove_file(agent.directory().join("opened.json")).unwrap();
@@ -142,7 +144,8 @@ fn a_whole_file_is_protected_opened_and_rotated() {
     assert!(wrong.failure().contains("new.pfx") && wrong.failure().contains("this password"), "{}", wrong.failure());
     for _ in 0..2 {
         // The second time it finds everything done, as after a rotation that was cut off.
-        let run = agent.run_with_input(&["protect", "rotate", "--to", "new.pfx", "--format", "json"], "second password\n");
+        let run =
+            agent.run_with_input(&["protect", "rotate", "--to", "new.pfx", "--format", "json"], "second password\n");
         assert_eq!(run.must_exit(0).json()["written"][0]["values"], 5);
     }
     let rotated = fs::read_to_string(&encrypted).unwrap();
@@ -216,7 +219,11 @@ fn the_vendors_forms_are_answered_with_what_to_do() {
     agent.write("agent.pfx", "x");
     agent.write("appsettings.json", &settings(json!({ "File": "agent.pfx", "Password": format!("{part}@{part}@AAAAAAAAAAAAAAAAAAAAAA=="), "UseEncryptedAppsettings": true })));
     let run = agent.run(&["check"]).must_exit(3);
-    assert!(run.failure().contains("`EncryptionCertificate:Password`") && run.failure().contains("vendor"), "{}", run.failure());
+    assert!(
+        run.failure().contains("`EncryptionCertificate:Password`") && run.failure().contains("vendor"),
+        "{}",
+        run.failure()
+    );
 }
 
 #[cfg(unix)]

@@ -119,7 +119,9 @@ fn no_output_and_no_file_shows_what_is_protected() {
     let password = agent.run_with_input(&path, PASSWORD).must_exit(0).stdout;
     agent.write("appsettings.json", &settings(password.trim()));
     agent.set("UserFilter", json!("profile.city eq \"00FilterOfTheTest\""));
-    agent.run(&["protect", "file", "--in", "appsettings.agent.json", "--out", "appsettings.encrypted.agent.json"]).must_exit(0);
+    agent
+        .run(&["protect", "file", "--in", "appsettings.agent.json", "--out", "appsettings.encrypted.agent.json"])
+        .must_exit(0);
     agent.write("appsettings.agent.json", "{}");
 
     let echo = format!(r#"{{"errorCode":"E0000001","errorSummary":"{TOKEN} {PASSWORD} 00FilterOfTheTest"}}"#);

@@ -6,9 +6,7 @@
 mod input;
 mod material;
 
-use std::{
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -203,13 +201,12 @@ fn protect_values(common: &Common, wanted: &Values) -> anyhow::Result<()> {
 }
 
 fn print_values(common: &Common, values: &[String]) -> anyhow::Result<()> {
-    print(common.format, &ValuesReport { values }, |out| {
-        values.iter().try_for_each(|value| writeln!(out, "{value}"))
-    })
+    print(common.format, &ValuesReport { values }, |out| values.iter().try_for_each(|value| writeln!(out, "{value}")))
 }
 
 fn rotate(common: &Common, rotation: &Rotation) -> anyhow::Result<()> {
-    let new = keys::read_file(&found(common, &rotation.to), || input::password("The password of the new certificate: "))?;
+    let new =
+        keys::read_file(&found(common, &rotation.to), || input::password("The password of the new certificate: "))?;
     let sealer = Sealer::new(&new);
     // The new key opens too: of a rotation that was cut off, some files are done.
     let keyring = keyring(common)?.with_first(new);
@@ -234,7 +231,11 @@ fn rotate(common: &Common, rotation: &Rotation) -> anyhow::Result<()> {
         if paths.is_empty() {
             writeln!(out, "There is no settings file.")?;
         }
-        writeln!(out, "Next: name `{}` in the settings, in place of the former certificate or key.", rotation.to.display())
+        writeln!(
+            out,
+            "Next: name `{}` in the settings, in place of the former certificate or key.",
+            rotation.to.display()
+        )
     })
 }
 

@@ -69,7 +69,10 @@ impl KeyFile {
             }
         }
         if valid.is_none() && !self.certificates.is_empty() {
-            return Err(Unusable::new("holds a certificate and a private key that do not belong together", "export both again"));
+            return Err(Unusable::new(
+                "holds a certificate and a private key that do not belong together",
+                "export both again",
+            ));
         }
         Ok(Certificate { key, valid })
     }
@@ -96,7 +99,12 @@ impl Certificate {
 }
 
 fn archive(file: &[u8], password: &str, without_mac: bool) -> Result<Pkcs12Archive, Unusable> {
-    let damaged = || Unusable::new("is neither a PFX nor a PEM file, or it is damaged", "name the file that holds the certificate and its private key");
+    let damaged = || {
+        Unusable::new(
+            "is neither a PFX nor a PEM file, or it is damaged",
+            "name the file that holds the certificate and its private key",
+        )
+    };
     let Some(has_mac) = has_mac(file) else { return Err(damaged()) };
     if !has_mac && !without_mac {
         return Err(Unusable::new(

@@ -173,7 +173,9 @@ fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>
     let Some(path) = find(folder, name, warnings)? else { return Ok(Values::default()) };
     let label = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
     let values = json::parse(&label, &text(&path, &label)?, warnings)?;
-    if let Some(entry) = values.entries().iter().find(|entry| secrets::is_secret(entry)).filter(|_| is_open_to_all(&path)) {
+    if let Some(entry) =
+        values.entries().iter().find(|entry| secrets::is_secret(entry)).filter(|_| is_open_to_all(&path))
+    {
         let Entry { key, .. } = entry;
         warnings.push(Warning(format!(
             "{label}: everybody on this machine can read this file, and it holds a secret, `{key}`; take that right \
@@ -240,7 +242,8 @@ fn find(folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Option
 /// Whether every account of this machine may read the file; not known but on Unix.
 fn is_open_to_all(path: &Path) -> bool {
     #[cfg(unix)]
-    let open = fs::metadata(path).is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
+    let open = fs::metadata(path)
+        .is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
     #[cfg(not(unix))]
     let open = path.as_os_str().is_empty();
     open

@@ -1,8 +1,6 @@
 //! `protect new-certificate` and `protect new-key`: what values are protected with, as files for their owner's eyes alone.
 
-use std::{
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -61,7 +59,10 @@ impl NewCertificate {
         let report = Report { written: &path, setting: "EncryptionCertificate:File" };
         print(common.format, &report, |out| {
             writeln!(out, "{}", path.display())?;
-            writeln!(out, "Next: in appsettings.json, with the password by the variable `EncryptionCertificate__Password`:")?;
+            writeln!(
+                out,
+                "Next: in appsettings.json, with the password by the variable `EncryptionCertificate__Password`:"
+            )?;
             let name = serde_json::Value::from(self.output.display().to_string());
             writeln!(out, "  \"EncryptionCertificate\": {{ \"File\": {name}, \"UseEncryptedAppsettings\": true }}")
         })

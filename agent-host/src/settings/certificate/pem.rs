@@ -35,7 +35,10 @@ pub(super) fn read(file: &[u8], key: &[u8]) -> Result<KeyFile, Unusable> {
                 }
                 "ENCRYPTED PRIVATE KEY" => {
                     let hint = "use a PFX file, whose password is asked for (`openssl pkcs12 -export`)";
-                    return Err(Unusable::new("holds a private key with a password, which is not offered for PEM", hint));
+                    return Err(Unusable::new(
+                        "holds a private key with a password, which is not offered for PEM",
+                        hint,
+                    ));
                 }
                 _ => {}
             }

@@ -34,9 +34,9 @@ impl SettingsFile {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = files::text(path, &name)?;
-        let has_protected_alone = path.file_name().is_some_and(|name| {
-            name.to_string_lossy().split('.').any(|part| part.eq_ignore_ascii_case("encrypted"))
-        });
+        let has_protected_alone = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().split('.').any(|part| part.eq_ignore_ascii_case("encrypted")));
         Ok(Self { name, text, has_protected_alone })
     }
 

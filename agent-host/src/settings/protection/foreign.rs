@@ -96,8 +96,7 @@ pub(super) fn is_vendors(value: &str) -> bool {
 /// Whether it is the vendor's form of a PFX password: three parts that a key of the vendor's encrypts.
 pub(super) fn is_vendor_password(password: &str) -> bool {
     let parts: Vec<&str> = password.split('@').collect();
-    let lengths: Vec<usize> =
-        parts.iter().filter_map(|part| Some(BASE64_STANDARD.decode(part).ok()?.len())).collect();
+    let lengths: Vec<usize> = parts.iter().filter_map(|part| Some(BASE64_STANDARD.decode(part).ok()?.len())).collect();
     parts.len() == 3 && lengths.len() == 3 && lengths[0] == 128
 }
 
@@ -189,7 +188,8 @@ fn probe(bytes: &[u8], key: &RsaKey) -> Option<SecretString> {
     let rest = bytes.strip_prefix(&[0x93, 0x10])?;
     let length = rest.first_chunk::<2>().map(|length| usize::from(u16::from_be_bytes(*length)))?;
     let rest = &rest[2..];
-    let orders = [(0, length), (16, 0)].map(|(wrapped, iv)| (rest.get(wrapped..wrapped + length), rest.get(iv..iv + 16)));
+    let orders =
+        [(0, length), (16, 0)].map(|(wrapped, iv)| (rest.get(wrapped..wrapped + length), rest.get(iv..iv + 16)));
     let text = rest.get(length + 16..)?;
     for (wrapped, iv) in orders {
         for padding in [Padding::OaepSha1, Padding::OaepSha256, Padding::Pkcs1] {

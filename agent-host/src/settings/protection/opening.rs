@@ -9,7 +9,11 @@ use connector_api::Result;
 use secrecy::ExposeSecret;
 
 use super::{
-    super::{Warning, problems::Problems, values::{Entry, Values}},
+    super::{
+        Warning,
+        problems::Problems,
+        values::{Entry, Values},
+    },
     Keyring, foreign, is_sealed, keys,
 };
 use crate::redaction;

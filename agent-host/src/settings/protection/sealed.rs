@@ -138,7 +138,10 @@ impl Sealed {
 
 /// What is said of a value that is not as it was made. It does not say which part, so that nobody can learn from it.
 pub(super) fn damaged() -> Unusable {
-    Unusable::new("is a protected value that was altered or cut", "paste it again as it was made, or protect the value anew")
+    Unusable::new(
+        "is a protected value that was altered or cut",
+        "paste it again as it was made, or protect the value anew",
+    )
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> &[u8; N] {

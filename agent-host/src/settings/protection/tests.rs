@@ -52,7 +52,9 @@ fn a_value_opens_where_it_was_made_for() {
         for (value, path) in [(&bound, PATH), (&bound, "connections:OKTA:apikey"), (&movable, PATH), (&movable, "X")] {
             assert_eq!(ring.open(value, Some(path)).unwrap().expose_secret(), "00secret", "{path}");
         }
-        assert!(refusal(&ring, &bound, Some("Connections:Other:ApiKey")).starts_with("was protected for another setting"));
+        assert!(
+            refusal(&ring, &bound, Some("Connections:Other:ApiKey")).starts_with("was protected for another setting")
+        );
         assert_eq!(refusal(&ring, &bound, None), "was protected for one setting alone");
         assert_eq!(ring.open(&movable, None).unwrap().expose_secret(), "00secret");
     }
@@ -112,7 +114,9 @@ fn what_is_no_value_of_ours_is_told_apart() {
     ] {
         assert_eq!(refusal(&ring, value, Some(PATH)), expected, "{value}");
     }
-    for (value, expected) in [("prot1:x", true), ("prot99:x", true), ("prot:x", false), ("protx:x", false), ("x", false)] {
+    for (value, expected) in
+        [("prot1:x", true), ("prot99:x", true), ("prot:x", false), ("protx:x", false), ("x", false)]
+    {
         assert_eq!(is_sealed(value), expected, "{value}");
     }
     let part = "A".repeat(171) + "=";
