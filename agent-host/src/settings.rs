@@ -6,11 +6,13 @@
 mod values;
 mod json;
 mod problems;
+mod named_file;
 pub(crate) mod certificate;
 pub(crate) mod protection;
 mod secrets;
 mod vaults;
 mod files;
+mod proxy;
 
 use std::{
     ffi::OsString,
@@ -24,6 +26,7 @@ use tracing::Level;
 use values::{Entry, Values};
 
 pub use problems::ProblemList;
+use problems::{Problems, Unusable};
 
 use crate::redaction;
 
@@ -109,11 +112,12 @@ impl Settings {
     ) -> Result<(Self, Vec<Warning>)> {
         let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
+        proxy::check(&environment, &mut warnings);
         let (values, refresh_after) = files::read(directory, &environment, &mut warnings).await?;
         let secret = values.entries().iter().filter(|entry| secrets::is_secret(entry));
         redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
         check_sinks(&values, &mut warnings);
-        let (connections, misnamed) = connections(&values)?;
+        let (connections, misnamed) = connections(directory, &values)?;
         let settings = Self {
             directory: directory.to_owned(),
             conf_folder: directory.join("Conf"),
@@ -167,7 +171,7 @@ impl fmt::Display for Warning {
 }
 
 /// Every connection with its settings. Keys that differ in case alone have become one key before.
-fn connections(values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
+fn connections(directory: &Path, values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
     let mut ids: Vec<ConnectionId> = Vec::new();
     let mut misnamed: Vec<Misnamed> = Vec::new();
     for (rest, entry) in values.below("Connections") {
@@ -191,9 +195,27 @@ fn connections(values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed
     let settings = |id: ConnectionId| {
         let section = format!("Connections:{id}");
         let given = values.below(&section).filter_map(|(key, entry)| Some((key, entry.text.clone()?)));
-        given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value))
+        let settings = given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value));
+        with_authorities(directory, values, &section, settings)
     };
-    Ok((ids.into_iter().map(settings).collect(), misnamed))
+    let mut problems = Problems::default();
+    let connections = ids.into_iter().filter_map(|id| problems.note(settings(id))).collect();
+    problems.into_result().map(|()| (connections, misnamed))
+}
+
+/// The settings of a connection with the text of its `CaFile` under `CaCertificates`, for connectors read no files.
+fn with_authorities(
+    directory: &Path,
+    values: &Values,
+    section: &str,
+    settings: ConnectionSettings,
+) -> Result<ConnectionSettings> {
+    let key = format!("{section}:CaFile");
+    let Some(contents) = named_file::read(directory, values, &key)? else { return Ok(settings) };
+    let text = str::from_utf8(&contents).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
+    let problem = || Unusable::new("holds no certificates in PEM", "name the file of your authority's certificates");
+    let text = text.ok_or_else(|| named_file::unusable(values, &key, problem()))?;
+    Ok(settings.with("CaCertificates", text.to_owned()))
 }
 
 /// Serilog's minimum level: the one for the vendor's own namespace, which we stand for, goes before the general one.

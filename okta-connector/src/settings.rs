@@ -21,6 +21,8 @@ const KEYS: &[&str] = &[
     "GroupFilter",
     "AppFilter",
     "Tables",
+    "CaFile",
+    "CaCertificates",
 ];
 
 /// From which side the table `groupsapps` is read.
@@ -49,6 +51,8 @@ pub(crate) struct OktaSettings {
     pub user_filter: Option<String>,
     pub group_filter: Option<String>,
     pub app_filter: Option<String>,
+    /// Certificates in PEM that are trusted beside the system's; the host reads them from `CaFile`.
+    pub ca_certificates: Option<String>,
 }
 
 impl OktaSettings {
@@ -74,6 +78,7 @@ impl OktaSettings {
             user_filter: owned("UserFilter"),
             group_filter: owned("GroupFilter"),
             app_filter: owned("AppFilter"),
+            ca_certificates: owned("CaCertificates"),
         })
     }
 }

@@ -116,12 +116,7 @@ fn archive(file: &[u8], password: &str, without_mac: bool) -> Result<Pkcs12Archi
         let hint = "correct the password; it is `Password` beside the file's name";
         Unusable::new("cannot be opened with this password, or it is damaged", hint)
     };
-    let archive = Pkcs12Archive::from_pkcs12(file, password).or_else(|error| match error {
-        // Of an empty password there are two spellings: some programs count its end, some write nothing at all.
-        PfxError::MacError(_) if password.is_empty() => Pkcs12Archive::from_pkcs12(file, "\0"),
-        error => Err(error),
-    });
-    archive.map_err(|error| match error {
+    Pkcs12Archive::from_pkcs12(file, password).map_err(|error| match error {
         PfxError::MacError(_) => wrong_password(),
         PfxError::UnsupportedEncryptionScheme | PfxError::UnsupportedMacAlgorithm => Unusable::new(
             "is a PFX file in an encryption that is not known here",
@@ -191,4 +186,44 @@ fn element(tag: u8, content: &[u8]) -> Zeroizing<Vec<u8>> {
     }
     der.extend_from_slice(content);
     der
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+
+    #[test]
+    fn what_is_doubtful_about_a_certificate_is_said_by_its_dates() {
+        let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        let pfx = new::new_pfx("test", day(2020), day(2030), &"abc".into()).unwrap();
+        let certificate = KeyFile::read(&pfx, None, "abc", false).unwrap().certificate().unwrap();
+        assert_eq!(certificate.key.bits(), 3072);
+        let at = |year| day(year).and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
+        for (year, expected) in [
+            (2019, &["the certificate is not yet valid; it is used"][..]),
+            (2025, &[]),
+            (2031, &["the certificate has expired; it is used"]),
+        ] {
+            assert_eq!(certificate.doubts(at(year)), expected, "{year}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_written_as_der_wants_them() {
+        for (length, head) in [(0, &[4, 0][..]), (127, &[4, 127]), (128, &[4, 0x81, 128]), (256, &[4, 0x82, 1, 0])] {
+            let der = element(4, &vec![7; length]);
+            assert_eq!((&der[..head.len()], der.len()), (head, head.len() + length));
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        let pfx = new::new_pfx("test", day(2020), day(2030), &"abc".into()).unwrap();
+        for length in (0..pfx.len()).step_by(pfx.len() / 50) {
+            assert!(KeyFile::read(&pfx[..length], None, "abc", false).is_err(), "{length}");
+        }
+    }
 }

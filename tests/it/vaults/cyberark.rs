@@ -134,7 +134,7 @@ fn what_is_not_supported_is_told_with_what_to_do() {
     agent.write("client.pem", &Authority::new("authority").issue("the-agent").pem);
     agent.write(FILE, "{}");
     assert_refused(
-        &agent,
+        agent,
         &[],
         &[],
         3,

@@ -223,7 +223,7 @@ fn the_token_may_come_from_a_variable_a_file_or_the_services_credentials() {
 
     settings["TokenFile"] = json!("vault-token");
     let file = agent("HashiCorpVault", &settings);
-    assert_refused(&file, &[], &[], 3, &["`HashiCorpVault:TokenFile` names `vault-token`, which cannot be read"]);
+    assert_refused(&file, &[], &[], 3, &["`HashiCorpVault:TokenFile` names a file that is not there"]);
     let credentials = file.beside("credentials");
     fs::create_dir(&credentials).unwrap();
     fs::write(credentials.join("vault-token"), format!("{TOKEN}\n")).unwrap();

@@ -88,6 +88,11 @@ pub(super) fn is_foreign(value: &str) -> bool {
     !matches!(Foreign::parse(value), Ok(None))
 }
 
+/// Whether it begins as the vendor's values do.
+pub(super) fn is_vendors(value: &str) -> bool {
+    value.trim_start().starts_with(VENDOR_PREFIX)
+}
+
 /// Whether it is the vendor's form of a PFX password: three parts that a key of the vendor's encrypts.
 pub(super) fn is_vendor_password(password: &str) -> bool {
     let parts: Vec<&str> = password.split('@').collect();

@@ -5,19 +5,18 @@
 //! may itself be protected with such a key. Source: the vendor's page on the agent's settings.
 
 use std::{
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use connector_api::{Error, ErrorKind, Result};
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     super::{
         Warning,
         certificate::{Certificate, KeyFile},
+        named_file,
         problems::Unusable,
         values::{Origin, Values},
     },
@@ -29,8 +28,6 @@ use super::{
 pub(crate) const SECTION: &str = "EncryptionCertificate";
 /// The systemd credential that holds a key.
 pub(crate) const CREDENTIAL: &str = "protection-key";
-/// Far above what certificates and keys need.
-const MAX_KEY_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Keys of the section that name a certificate in a store.
 const STORE: [&str; 5] = ["Thumbprint", "DistinguishedName", "StoreLocation", "StoreName", "CertificateAzureKeyVault"];
@@ -52,15 +49,13 @@ pub(in super::super) fn read(
         let text = values.text(&entry.key).unwrap_or_default();
         shared.push(Key::shared(text.as_bytes()).ok_or_else(|| no_key(&entry.origin.to_string()))?);
     }
-    if let Some(text) = values.text("ProtectionKey:File") {
-        let contents =
-            contents(&at(directory, text)).map_err(|problem| located(values, "ProtectionKey:File", &problem))?;
-        let problem = Unusable::new("holds no key", KEY_FORM);
-        shared.push(Key::shared(&contents).ok_or_else(|| located(values, "ProtectionKey:File", &problem))?);
+    if let Some(contents) = named_file::read(directory, values, "ProtectionKey:File")? {
+        let problem = || named_file::unusable(values, "ProtectionKey:File", Unusable::new("holds no key", KEY_FORM));
+        shared.push(Key::shared(&contents).ok_or_else(problem)?);
     }
     if let Some(path) = credentials.map(|folder| folder.join(CREDENTIAL)).filter(|path| path.exists()) {
         let name = format!("systemd credential `{CREDENTIAL}`");
-        let contents = contents(&path).map_err(|problem| {
+        let contents = named_file::contents(&path).map_err(|problem| {
             Error::new(ErrorKind::Settings, format!("{name} {}", problem.what)).with_hint(problem.hint)
         })?;
         shared.push(Key::shared(&contents).ok_or_else(|| no_key(&name))?);
@@ -77,7 +72,7 @@ pub(crate) fn read_file(path: &Path, password: impl FnOnce() -> std::io::Result<
     let named = |problem: Unusable| {
         Error::new(ErrorKind::Settings, format!("`{}` {}", path.display(), problem.what)).with_hint(problem.hint)
     };
-    let contents = contents(path).map_err(named)?;
+    let contents = named_file::contents(path).map_err(named)?;
     if let Some(key) = Key::shared(&contents) {
         return Ok(key);
     }
@@ -109,7 +104,7 @@ fn certificate(
 ) -> Result<Option<Certificate>> {
     let key = |name: &str| format!("{SECTION}:{name}");
     let file_key = key("File");
-    let Some(name) = values.text(&file_key) else {
+    let Some(file) = named_file::read(directory, values, &file_key)? else {
         let Some(store) = STORE.iter().map(|name| key(name)).find(|key| values.text(key).is_some()) else {
             return Ok(None);
         };
@@ -118,19 +113,13 @@ fn certificate(
             "export the certificate with its private key into a PFX file and name it by `{file_key}`"
         )));
     };
-    let refuse = |problem: Unusable| located(values, &file_key, &problem);
-    let file = contents(&at(directory, name)).map_err(refuse)?;
-    let key_file = match values.text(&key("KeyFile")) {
-        Some(name) => {
-            Some(contents(&at(directory, name)).map_err(|problem| located(values, &key("KeyFile"), &problem))?)
-        }
-        None => None,
-    };
+    let key_file = named_file::read(directory, values, &key("KeyFile"))?;
     let password = password(values, shared)?;
     let without_mac = values.flag(&key("AllowNoMac"))?;
     let read =
         KeyFile::read(&file, key_file.as_ref().map(|file| file.as_slice()), password.expose_secret(), without_mac);
-    let certificate = read.and_then(|file| file.certificate()).map_err(refuse)?;
+    let certificate = read.and_then(|file| file.certificate());
+    let certificate = certificate.map_err(|problem| named_file::unusable(values, &file_key, problem))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let place = values.entry(&file_key).map_or_else(String::new, |entry| entry.origin.to_string());
     for doubt in certificate.doubts(i64::try_from(now).unwrap_or(i64::MAX)) {
@@ -159,28 +148,4 @@ fn password(values: &Values, shared: &Keyring) -> Result<SecretString> {
         )));
     }
     Ok(text)
-}
-
-/// A file relative to the agent directory, with the separators of whatever system.
-fn at(directory: &Path, name: &str) -> PathBuf {
-    directory.join(if cfg!(windows) { name.to_owned() } else { name.replace('\\', "/") })
-}
-
-fn located(values: &Values, key: &str, problem: &Unusable) -> Error {
-    values.error(key, format_args!("names a file that {}", problem.what)).with_hint(problem.hint.clone())
-}
-
-fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, Unusable> {
-    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    if !is_file {
-        return Err(Unusable::new("is not there", "name it relative to the agent directory, or make it"));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_KEY_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|_| Unusable::new("cannot be read", "let the agent's account read it"))?;
-    if bytes.len() as u64 > MAX_KEY_FILE_BYTES {
-        return Err(Unusable::new("is larger than 1 MiB", "name the file of a certificate or of a key"));
-    }
-    Ok(bytes)
 }

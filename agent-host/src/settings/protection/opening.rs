@@ -14,7 +14,7 @@ use super::{
         problems::Problems,
         values::{Entry, Values},
     },
-    Keyring, is_sealed, keys,
+    Keyring, foreign, is_sealed, keys,
 };
 use crate::redaction;
 
@@ -59,6 +59,13 @@ impl<'a> Opening<'a> {
         let (Some(keyring), Some(text)) = (keyring, &entry.text) else { return };
         match keyring.open(text.expose_secret(), Some(&entry.key)) {
             Ok(opened) => {
+                if foreign::is_vendors(text.expose_secret()) {
+                    let (place, key) = (&entry.origin, &entry.key);
+                    warnings.push(Warning(format!(
+                        "{place}: `{key}` was opened in the vendor's format as its samples suggest it, which is \
+                         unverified: see that the value works, then protect it with `agent-host protect value`"
+                    )));
+                }
                 redaction::remember([&opened]);
                 entry.text = Some(opened);
             }

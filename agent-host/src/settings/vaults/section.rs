@@ -3,25 +3,14 @@
 //! A secret may be given in place (`Token`) or in a file (`TokenFile`), whose relative name is looked for among the
 //! credentials that systemd passes on (`$CREDENTIALS_DIRECTORY`), then in the agent directory.
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read,
-    net::IpAddr,
-    ops::RangeInclusive,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, ops::RangeInclusive, path::Path, time::Duration};
 
 use connector_api::{Error, ErrorKind, Result};
 use reqwest::{Certificate, Url};
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::Sources;
-use crate::settings::values::Values;
-
-/// Far above any token, key or chain of certificates.
-const MAX_FILE_BYTES: u64 = 256 * 1024;
+use crate::settings::{named_file, values::Values};
 
 /// A section of the settings that describes a vault.
 #[derive(Clone, Copy)]
@@ -126,33 +115,23 @@ impl<'a> Section<'a> {
     /// The contents of the file that a setting names.
     pub(super) fn file(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(name) = self.text(key) else { return Ok(None) };
-        let mut bytes = Zeroizing::new(Vec::new());
-        let read = File::open(self.path(name)).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-        read.map_err(|error| {
-            let hint = "name a file that the agent's account can read";
-            self.error(key, format_args!("names `{name}`, which cannot be read")).with_hint(hint).with_source(error)
-        })?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(self.error(key, "names a file larger than 256 KiB").with_hint("name the right file"));
-        }
-        Ok(Some(bytes))
+        let passed_on = self.variable("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join(name));
+        let path = passed_on.filter(|path| path.is_file());
+        let path = path.unwrap_or_else(|| named_file::at(self.sources.directory, name));
+        let contents = named_file::contents(&path);
+        contents.map(Some).map_err(|problem| named_file::unusable(self.values, &self.key(key), problem))
     }
 
     /// The text of the file that a variable of the environment names.
     pub(super) fn file_of(&self, variable: &str) -> Result<Option<SecretString>> {
         let Some(path) = self.variable(variable) else { return Ok(None) };
-        let mut text = Zeroizing::new(String::new());
-        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
-        read.map_err(|error| {
-            let what = format!("environment variable {variable}: it names a file that cannot be read");
-            Error::new(ErrorKind::Settings, what).with_hint("let the agent's account read it").with_source(error)
-        })?;
+        let unusable = |what: &str, hint: &str| {
+            let what = format!("environment variable {variable}: it names a file that {what}");
+            Error::new(ErrorKind::Settings, what).with_hint(hint)
+        };
+        let bytes = named_file::contents(Path::new(path)).map_err(|problem| unusable(&problem.what, &problem.hint))?;
+        let text = str::from_utf8(&bytes).map_err(|_| unusable("holds no text", "name the right file"))?;
         Ok(Some(text.trim().into()))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        let passed_on = self.variable("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join(name));
-        passed_on.filter(|path| path.is_file()).unwrap_or_else(|| self.sources.directory.join(name))
     }
 
     /// An address with `https`; plain `http` is for this machine alone.
