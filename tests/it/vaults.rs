@@ -131,11 +131,29 @@ fn without_a_vault_in_the_settings_nothing_is_asked() {
     assert!(agent.sandbox.journal().len() < 20);
 }
 
-#[cfg(not(feature = "aws"))]
 #[test]
-fn a_build_without_aws_says_so() {
-    let agent = agent("AwsSecretsManager", &json!({ "Secrets": "agent" }));
-    let texts =
-        ["`AwsSecretsManager:Secrets` asks for AWS Secrets Manager, which this build does not have", "--features aws"];
-    assert_refused(&agent, &[], &[], 3, &texts);
+fn every_sample_names_its_vault_as_the_program_knows_it() {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../config-samples/vaults");
+    let agent = TestAgent::new();
+    for file in fs::read_dir(samples).unwrap().map(|entry| entry.unwrap().path()) {
+        agent.write(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
+    }
+    agent.write("vault-token", "00token");
+    agent.write("azure-client-secret", "00secret");
+    let gone = "http://127.0.0.1:9";
+    let cases = [
+        ("HashiCorp", "HashiCorpVault__Address", "HashiCorp vault `http://127.0.0.1:9`: renewing the token"),
+        (
+            "Azure",
+            "AzureKeyVault__AuthorityHost",
+            "Azure key vault `https://your-vault.vault.azure.net`: asking for a token",
+        ),
+        ("CyberArk", "CyberArk__Server", "CyberArk `http://127.0.0.1:9`: reading the account `okta-agent`"),
+    ];
+    for (environment, address, text) in cases {
+        let variables = [("ASPNETCORE_ENVIRONMENT", environment), (address, gone), ("CyberArk__File", "")];
+        assert_refused(&agent, &variables, &["00token", "00secret"], 5, &[text, "unavailable"]);
+    }
+    let aws = run(&agent, &[("ASPNETCORE_ENVIRONMENT", "Aws"), ("AwsSecretsManager__Endpoint", gone)], &["check"], &[]);
+    assert!(aws.stderr.contains("AWS Secrets Manager"), "{}", aws.stderr);
 }

@@ -184,8 +184,11 @@ fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>
     let Some(path) = find(folder, name, warnings)? else { return Ok(Values::default()) };
     let label = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
     let values = json::parse(&label, &text(&path, &label)?, warnings)?;
-    if let Some(entry) =
-        values.entries().iter().find(|entry| secrets::is_secret(entry)).filter(|_| is_open_to_all(&path))
+    if let Some(entry) = values
+        .entries()
+        .iter()
+        .find(|entry| secrets::is_secret(entry))
+        .filter(|_| !name.starts_with(ACCOUNTS) && is_open_to_all(&path))
     {
         let Entry { key, .. } = entry;
         warnings.push(Warning(format!(

@@ -164,6 +164,11 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ),
         ("okta-connector/src/auth.rs", "sends the token, and removes it from texts that repeat it"),
         ("agent-host/src/settings/values.rs", "settings that are no secrets are kept like secrets"),
+        ("agent-host/src/settings/vaults/aws.rs", "hands the access key to Amazon's library; a secret holds settings"),
+        ("agent-host/src/settings/vaults/azure.rs", "sends the client's secret or assertion"),
+        ("agent-host/src/settings/vaults/certificate.rs", "opens the client certificate's file"),
+        ("agent-host/src/settings/vaults/client.rs", "sends tokens"),
+        ("agent-host/src/settings/vaults/hashicorp.rs", "signs in with a role"),
     ],
     ..EVERYWHERE
 };
@@ -175,6 +180,7 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("okta-connector/src/clock.rs", "is the clock"),
         ("okta-connector/sandbox/src/clock.rs", "is the organisation's clock"),
         ("agent-host/src/export.rs", "the report and the manifest say when and how long"),
+        ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),
         ("agent-host/src/demo.rs", "tells the reader how long it took"),
         ("tests/xtask/src/main.rs", "tells the reader how long it took"),
@@ -185,6 +191,10 @@ pub(super) const WALL_CLOCK: Rule = Rule {
 pub(super) const CHANCE: Rule = Rule {
     says: "chance is an argument, so that tests are exact",
     forbidden: &["rand::", "fastrand::", "getrandom::"],
+    except: &[(
+        "agent-host/src/settings/vaults/assertion.rs",
+        "an assertion is sent once, and its signature is salted",
+    )],
     ..EVERYWHERE
 };
 

@@ -4,11 +4,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
-use acceptance::CONNECTION;
+use acceptance::{CONNECTION, python};
 use serde_json::{Value, json};
 
 use super::{API_KEY, agent, assert_refused, assert_works};
@@ -37,12 +36,10 @@ impl Drop for Moto {
 impl Moto {
     /// A server that lets anybody in, or, `strict`, nobody; none where it is not installed.
     fn start(strict: bool) -> Option<Self> {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let program: PathBuf = test.ancestors().nth(3)?.join("moto/bin/moto_server");
-        if !program.exists() {
+        let Some(program) = python().map(|python| python.with_file_name("moto_server")).filter(|it| it.exists()) else {
             eprintln!("not tested: moto is not installed; `cargo xtask test` does that");
             return None;
-        }
+        };
         let mut command = Command::new(program);
         command.args(["-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         if strict {

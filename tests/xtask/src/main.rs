@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
-mod moto;
+mod python;
 mod step;
 
 use std::{
@@ -29,12 +29,14 @@ Example:
 ";
 
 /// Clippy and the documentation are asked for the same features, so that they share what they have checked.
-const TEST: [Step; 5] = [
+const TEST: [Step; 6] = [
     Step::new("Formatting", &["fmt", "--all", "--check"]),
     Step::new("Lints", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     // The tests of the whole product start these programs.
     Step::new("Programs", &["build", "--workspace", "--bins", "--all-features"]),
     Step::new("Tests", &["test", "--workspace", "--all-features"]),
+    // The product as most build it; the steps above and below are about all features.
+    Step::new("Default features", &["test", "-p", "agent-host", "--lib", "settings::vaults"]),
     Step::new("Documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
         .with_variable("RUSTDOCFLAGS", "-D warnings"),
 ];
@@ -91,9 +93,9 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
-    let has_python = moto::has_python();
+    let has_python = python::is_here();
     if has_python {
-        moto::install(&target_folder()?.join("moto"))?;
+        python::install(&target_folder()?)?;
     }
     let deny = step::succeeds(&["deny", "--version"]);
     let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
@@ -104,7 +106,9 @@ fn test() -> Result<(), String> {
     }
     println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
     if !has_python {
-        println!("There is no python3 with venv: AWS Secrets Manager was left out.");
+        println!(
+            "There is no python3 with venv: tests of AWS Secrets Manager and of files written by Python were left out."
+        );
     }
     if !deny {
         println!("cargo-deny is not installed; `tests/it/dependencies.rs` keeps the essence of deny.toml.");
@@ -179,6 +183,6 @@ mod tests {
     #[test]
     fn the_programs_are_built_before_the_tests_that_start_them() {
         let titles = TEST.map(|step| step.title);
-        assert_eq!(titles, ["Formatting", "Lints", "Programs", "Tests", "Documentation"]);
+        assert_eq!(titles, ["Formatting", "Lints", "Programs", "Tests", "Default features", "Documentation"]);
     }
 }

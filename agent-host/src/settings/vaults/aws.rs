@@ -185,3 +185,23 @@ mod with_aws {
         false
     }
 }
+
+#[cfg(all(test, not(feature = "aws")))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::json;
+
+    #[tokio::test]
+    async fn a_build_without_it_says_so() {
+        let text = r#"{ "AwsSecretsManager": { "Secrets": "agent" } }"#;
+        let values = json::parse("a.json", text, &mut Vec::new()).unwrap();
+        let sources = Sources { directory: Path::new("."), environment: &[], accounts: &Values::default() };
+        let error = read(sources, &values, &mut Vec::new()).await.map(|_| ()).unwrap_err();
+        let expected =
+            "a.json:1:37: `AwsSecretsManager:Secrets` asks for AWS Secrets Manager, which this build does not have";
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().is_some_and(|hint| hint.contains("--features aws")));
+    }
+}

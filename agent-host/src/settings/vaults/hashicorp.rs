@@ -103,7 +103,7 @@ pub(super) async fn read(sources: Sources<'_>, values: &Values, warnings: &mut V
             break;
         }
     }
-    if matches!(credentials, Credentials::AppRole { .. }) {
+    if matches!(credentials, Credentials::AppRole { .. }) && !found.is_cut_short() {
         vault.give_back(&token).await;
     }
     found.refresh_after = refresh.max(SHORTEST_REFRESH);
