@@ -186,7 +186,8 @@ mod with_aws {
     }
 }
 
-#[cfg(all(test, not(feature = "aws")))]
+#[cfg(not(feature = "aws"))]
+#[cfg(test)]
 mod tests {
     use std::path::Path;
 
