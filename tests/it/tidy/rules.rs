@@ -169,6 +169,11 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/settings/vaults/certificate.rs", "opens the client certificate's file"),
         ("agent-host/src/settings/vaults/client.rs", "sends tokens"),
         ("agent-host/src/settings/vaults/hashicorp.rs", "signs in with a role"),
+        ("agent-host/src/settings/secrets.rs", "asks whether one is blank, a placeholder, or protected"),
+        ("agent-host/src/settings/protection", "opens protected values, and protects others"),
+        ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
+        ("agent-host/src/cli/protect", "prints what `unprotect` is asked for; compares a password with its repetition"),
+        ("agent-host/src/redaction.rs", "knows secrets so that no line shows them"),
     ],
     ..EVERYWHERE
 };
@@ -183,6 +188,9 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),
         ("agent-host/src/demo.rs", "tells the reader how long it took"),
+        ("agent-host/src/settings/protection/keys.rs", "warns of a certificate that has expired"),
+        ("agent-host/src/cli/protect/material.rs", "a new certificate begins today"),
+        ("agent-host/src/settings/protection/tests.rs", "compares how long one value and many take"),
         ("tests/xtask/src/main.rs", "tells the reader how long it took"),
     ],
     ..EVERYWHERE
