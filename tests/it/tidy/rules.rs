@@ -190,7 +190,6 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("agent-host/src/demo.rs", "tells the reader how long it took"),
         ("agent-host/src/settings/protection/keys.rs", "warns of a certificate that has expired"),
         ("agent-host/src/cli/protect/material.rs", "a new certificate begins today"),
-        ("agent-host/src/settings/protection/tests.rs", "compares how long one value and many take"),
         ("tests/xtask/src/main.rs", "tells the reader how long it took"),
     ],
     ..EVERYWHERE

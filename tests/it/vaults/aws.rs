@@ -35,6 +35,7 @@ impl Drop for Moto {
 
 impl Moto {
     /// A server that lets anybody in, or, `strict`, nobody; none where it is not installed.
+    #[expect(clippy::print_stderr, reason = "who runs the tests learns what was left out")]
     fn start(strict: bool) -> Option<Self> {
         let Some(program) = python().map(|python| python.with_file_name("moto_server")).filter(|it| it.exists()) else {
             eprintln!("not tested: moto is not installed; `cargo xtask test` does that");
