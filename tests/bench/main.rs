@@ -14,6 +14,7 @@ mod small;
 mod large;
 mod limits;
 mod orders;
+mod protected;
 
 use std::{
     io::{self, Write},
@@ -31,7 +32,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected])]
     cases: Vec<Case>,
 }
 
@@ -49,6 +50,8 @@ enum Case {
     Orders,
     /// Memberships and accounts enough to fill the windows of two buckets; takes some minutes
     OrdersLimits,
+    /// Opening a thousand protected settings
+    Protected,
     /// All of them
     All,
 }
@@ -86,8 +89,9 @@ impl Case {
             Self::Limits => limits::measure(report),
             Self::Orders => orders::measure(report),
             Self::OrdersLimits => orders::measure_limits(report),
+            Self::Protected => protected::measure(report),
             Self::All => {
-                let cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Orders, Self::OrdersLimits];
+                let cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Orders, Self::OrdersLimits, Self::Protected];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
             }
