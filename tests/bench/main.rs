@@ -91,7 +91,15 @@ impl Case {
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::All => {
-                let cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Orders, Self::OrdersLimits, Self::Protected];
+                let cases = [
+                    Self::Small,
+                    Self::Large,
+                    Self::Million,
+                    Self::Limits,
+                    Self::Orders,
+                    Self::OrdersLimits,
+                    Self::Protected,
+                ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
             }
