@@ -122,11 +122,11 @@ pub async fn fulfill(
     let run_id = store.begin_run(&connection, now).await?;
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
+    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
+    let tally = close(&store, &notes, &connection, run_id, &report_path, options.clock).await?;
     if let Some(resets) = &resets {
         resets.tell_first_passwords(&connection).await?;
     }
-    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
-    let tally = close(&store, &notes, &connection, run_id, &report_path, options.clock).await?;
     let open = run.open_in(0..index.entries.len());
     put_away(&store, &index, &run, &copies, options.clock).await?;
     if let Some(code) = approval.filter(|_| open == 0) {

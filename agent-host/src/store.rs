@@ -24,6 +24,8 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
+use crate::disk::Lock;
+
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
@@ -86,6 +88,8 @@ impl Store {
         let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         };
+        // Two programs that open a new store at once must not both make its tables.
+        let _turn = Lock::wait(&path.with_extension("lock"))?;
         Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(&pool).await?;
         Ok(Self { pool })
     }

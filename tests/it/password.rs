@@ -82,8 +82,9 @@ fn a_password_is_made_up_set_and_mailed_in_the_persons_language() {
             assert_eq!(report[key], value, "{key} in {report}");
         }
         let mails = server.mails();
-        let [copy, mail] = [&mails[0], &mails[1]];
-        assert_eq!((mails.len(), &mail["to"]), (2, &json!(["ada@home.example"])));
+        assert_eq!(mails.len(), 2);
+        let to = |address: &str| mails.iter().find(|mail| mail["to"] == json!([address])).expect("a mail to it");
+        let [copy, mail] = ["audit@corp.example", "ada@home.example"].map(to);
         assert_eq!(
             (mail["subject"].as_str(), &mail["encrypted"], &mail["login"]),
             (Some(subject), &json!(true), &json!(USER))
@@ -95,7 +96,6 @@ fn a_password_is_made_up_set_and_mailed_in_the_persons_language() {
             assert_eq!(org.user_status(ADA), Some(Status::PasswordExpired));
         });
         assert!(mail["html"].as_str().unwrap().contains("<strong>ada.lovelace@corp.example</strong>"));
-        assert_eq!(copy["to"], json!(["audit@corp.example"]));
         assert!(!copy.to_string().contains(password), "a copy does not hold the password");
         assert!(!format!("{}{}", run.stdout, run.stderr).contains(password), "no report and no log does");
         picture::take(&format!("password-mail-{}", &language[..2]), mail["html"].as_str().unwrap());

@@ -43,9 +43,11 @@ fn a_new_account_has_a_password_and_the_right_person_is_told_once() {
     agent.order_file("a.json", &order(NEW));
     // The answer to the creation is lost: whoever made the account, its password is the one that is told.
     agent.sandbox.add_fault(Fault::new(FaultAction::LoseAnswer).on("POST", "/api/v1/users"));
-    let report = fulfill(&server, &agent).must_exit(0).json();
+    let run = fulfill(&server, &agent).must_exit(0);
+    let report = run.json();
     assert_eq!((&report["executed"], &report["errored"]), (&json!(1), &json!(0)), "{report}");
     let mails = server.mails();
+    assert_eq!(mails.len(), 1, "{}", run.stderr);
     assert_eq!((mails.len(), &mails[0]["to"]), (1, &json!(["boss@corp.example"])));
     let password = labelled(&mails[0], "Password");
     watch(password);
