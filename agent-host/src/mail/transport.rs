@@ -23,7 +23,7 @@ const SHOWN: usize = 200;
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    Smtp { server: AsyncSmtpTransport<Tokio1Executor>, settings: Smtp },
+    Smtp { server: Box<AsyncSmtpTransport<Tokio1Executor>>, settings: Smtp },
     Folder(std::path::PathBuf),
 }
 
@@ -52,7 +52,7 @@ impl Transport {
         if let Some((name, password)) = &settings.login {
             builder = builder.credentials(Credentials::new(name.clone(), password.expose_secret().to_owned()));
         }
-        Ok(Self::Smtp { server: builder.build(), settings: settings.clone() })
+        Ok(Self::Smtp { server: Box::new(builder.build()), settings: settings.clone() })
     }
 
     /// Hands a mail over. `id` names the file in a folder, so that the same mail is one file.
@@ -81,7 +81,7 @@ fn put_into(folder: &Path, id: &str, message: &Message) -> std::io::Result<()> {
 /// What went wrong, in one line.
 fn in_words(settings: &Smtp, error: &lettre::transport::smtp::Error) -> String {
     let server = format!("the mail server `{}:{}`", settings.host, settings.port);
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_else(|| error.to_string());
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     let cause = match &settings.login {
         Some((_, password)) => cause.replace(password.expose_secret().trim(), "***"),
         None => cause,

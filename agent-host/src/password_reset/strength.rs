@@ -95,6 +95,7 @@ fn translated(text: &str) -> Result<String, &'static str> {
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
         let next = characters.peek().copied();
+        let opens = c == '[' && !in_class;
         match c {
             '\\' => {
                 translated.push(c);
@@ -106,7 +107,7 @@ fn translated(text: &str) -> Result<String, &'static str> {
                 at_start = false;
                 continue;
             }
-            '[' if !in_class => (in_class, at_start) = (true, true),
+            '[' if opens => in_class = true,
             '^' if at_start => {
                 translated.push(c);
                 continue;
@@ -120,7 +121,7 @@ fn translated(text: &str) -> Result<String, &'static str> {
             '(' if is_balancing(characters.clone()) => return Err("balancing groups are .NET's alone"),
             _ => {}
         }
-        at_start = in_class && c == '[' && translated.chars().next_back() != Some('\\') && at_start;
+        at_start = opens;
         translated.push(c);
     }
     Ok(translated)
