@@ -146,7 +146,7 @@ fn orders(sandbox: &Sandbox) -> String {
         order("1", "Added", "User", serde_json::Value::Null, ada),
         order("2", "Modified", "User", user(1), moves),
         order("3", "Modified", "User", user(2), serde_json::json!({ "status": "SUSPENDED" })),
-        order("4", "Modified", "Group", in_group.clone(), opens),
+        order("4", "Modified", "Group", in_group, opens),
         order("5", "Deleted", "User", user(3), serde_json::json!({})),
     ];
     serde_json::json!({ "ProvisioningOrdersList": orders }).to_string()

@@ -66,6 +66,7 @@ impl Store {
         let options: AnyConnectOptions = address(&path).parse()?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
+            .test_before_acquire(false)
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     for pragma in pragmas() {
