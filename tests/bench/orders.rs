@@ -58,7 +58,8 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     let mut rig = Rig::new(&ORGANISATION, &[])?;
     rig.export()?;
-    let (run, fulfilled) = rig.fulfill(&list(membership_orders(&rig, MANY)?))?;
+    let many = list(membership_orders(&rig, MANY)?);
+    let (run, fulfilled) = rig.fulfill(&many)?;
     ensure!(fulfilled["executed"] == MANY, "not all orders were executed: {fulfilled}");
     report.row(CASE, "memberships, no latency", &run, Some(MANY as u64));
     report.memory(CASE, std::iter::once(&run), 64.0);
@@ -71,8 +72,8 @@ pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
     rig.map(PASSWORDS)?;
     rig.export()?;
     // Memberships come second, so that the second window of one bucket opens while the other's is used.
-    let (run, _) =
-        rig.fulfill(&list(account_orders("b").take(LIMITED_ORDERS).chain(membership_orders(&rig, LIMITED_ORDERS)?)))?;
+    let both = list(account_orders("b").take(LIMITED_ORDERS).chain(membership_orders(&rig, LIMITED_ORDERS)?));
+    let (run, _) = rig.fulfill(&both)?;
     report.row(CASE, "with limits", &run, Some(2 * LIMITED_ORDERS as u64));
     report.figure(CASE, "429s", run.journal.throttled() as f64, Bound::AtMost(0.0));
     let buckets = run.journal.by_bucket();
@@ -84,7 +85,7 @@ pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Users who join groups, each another one.
-fn membership_orders(rig: &Rig, count: usize) -> anyhow::Result<impl Iterator<Item = String>> {
+fn membership_orders(rig: &Rig, count: usize) -> anyhow::Result<impl Iterator<Item = String> + use<>> {
     let (users, groups) = (rig.ids("users", "@")?, rig.ids("groups", "OKTA_GROUP")?);
     ensure!(users.len() * groups.len() >= count, "there are too few users and groups");
     Ok((0..count).map(move |number| {
@@ -95,7 +96,7 @@ fn membership_orders(rig: &Rig, count: usize) -> anyhow::Result<impl Iterator<It
     }))
 }
 
-fn account_orders(prefix: &str) -> impl Iterator<Item = String> {
+fn account_orders(prefix: &'static str) -> impl Iterator<Item = String> {
     (0..).map(move |number| {
         let login = format!("{prefix}{number}@example.com");
         format!(

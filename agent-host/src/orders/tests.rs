@@ -72,9 +72,9 @@ fn read(order: &Value) -> Result<Resolved, String> {
     vocabulary.read(&found, text.as_bytes()).unwrap().resolved
 }
 
-fn order(change: &str, entity: &str, changes: Value) -> Value {
+fn order(change: &str, entity: &str, changes: impl Into<Value>) -> Value {
     json!({
-        "AssignedResourceTypeId": "1", "ChangeType": change, "Changes": changes,
+        "AssignedResourceTypeId": "1", "ChangeType": change, "Changes": changes.into(),
         "ResourceType": { "TargetEntityType": { "Identifier": entity } },
         "Resource": { "key": "00u1", "group_key": "00g1", "Home": { "group_key": "00g0" } },
     })
