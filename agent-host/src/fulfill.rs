@@ -34,7 +34,7 @@ pub use run::Progress;
 use crate::{
     agent::{Agent, Opened},
     disk::Lock,
-    export::manifest_path,
+    export::{FileError, manifest_path},
     orders::{Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
@@ -123,7 +123,11 @@ pub async fn fulfill(
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
     let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
-    let tally = close(&store, &notes, &connection, run_id, &report_path, options.clock).await?;
+    let tally = match close(&store, &notes, &connection, run_id, &report_path, options.clock).await {
+        Ok(tally) => tally,
+        // What stopped the run tells more than that nothing can be reported after it.
+        Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
+    };
     if let Some(resets) = &resets {
         resets.tell_first_passwords(&connection).await?;
     }
@@ -208,12 +212,8 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     let path = work_folder.join(format!(".fulfill-{connection}.lock"));
     let tried = std::fs::create_dir_all(work_folder).and_then(|()| Lock::take(&path));
     let lock = tried.with_context(|| format!("cannot lock `{}`", path.display()))?;
-    lock.ok_or_else(|| {
-        let message = format!("another process is carrying out orders of `{connection}`");
-        Error::new(ErrorKind::Unsupported, message)
-            .with_hint("wait until it is done, or end it; nothing is lost")
-            .into()
-    })
+    let message = || format!("another process is carrying out orders of `{connection}`");
+    lock.ok_or_else(|| FileError::busy(message(), "wait until it is done, or end it: nothing is lost").into())
 }
 
 fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Vec<Source>> {

@@ -11,7 +11,6 @@ mod password_resets;
 mod runs;
 
 use std::{
-    fmt,
     fs::OpenOptions,
     path::{Path, PathBuf},
     time::Duration,
@@ -75,6 +74,7 @@ impl Store {
         let options: AnyConnectOptions = address(&path).parse()?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
+            .test_before_acquire(false)
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     for pragma in pragmas() {
@@ -129,12 +129,6 @@ fn places(rows: usize, width: usize) -> String {
         format!("({})", values.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store")
-    }
 }
 
 /// Where the database of an agent is.

@@ -10,27 +10,35 @@ use crate::{
     limits::share_used,
     organisation::Organisation,
     report::{Bound, Report},
-    rig::{Rig, Run},
+    rig::Rig,
 };
 
 const CASE: &str = "orders";
 const ORGANISATION: Organisation = Organisation { users: 10_000, groups: 200, apps: 5, memberships: 0 };
+/// Few users, so that the export before leaves the first window to the orders.
+const LIMITED_ORGANISATION: Organisation = Organisation { users: 800, ..ORGANISATION };
 const ORDERS: usize = 10_000;
 const MANY: usize = 100_000;
 const LATENCY_S: f64 = 0.030;
 const AT_ONCE: f64 = 12.0;
 /// What a token with half of a Workforce organisation's limits may use of a bucket in a minute, of which we take 90 %.
 const LIMITED: [(&str, u64); 2] = [("/api/v1/users", 600 / 2 * 90 / 100), ("/api/v1/groups", 500 / 2 * 90 / 100)];
+/// Accounts with a first password are active with one request.
+const PASSWORDS: &str = r#"<ConfigurationFile xmlns="urn:schemas-usercube-com:configuration">
+<PasswordResetSettings Identifier="First" Mode="1" DefaultPassword="Correct-horse-7" />
+<OktaResourceTypeMapping Identifier="Bench" Connection="OktaExportFulfillment" PasswordResetSetting="First" />
+</ConfigurationFile>"#;
 /// Fills two windows of each bucket and reaches into a third.
 const LIMITED_ORDERS: usize = 700;
 
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut rig = Rig::new(&ORGANISATION, &["--latency-ms=30"])?;
+    rig.map(PASSWORDS)?;
     rig.export()?;
     let ideal = ORDERS as f64 * LATENCY_S / AT_ONCE;
     for (program, what, orders) in [
-        ("memberships", "memberships: wall time ÷ ideal", memberships(&rig, ORDERS)?),
-        ("accounts", "accounts: wall time ÷ ideal", accounts(ORDERS, "a")),
+        ("memberships", "memberships: wall time ÷ ideal", list(membership_orders(&rig, ORDERS)?)),
+        ("accounts", "accounts: wall time ÷ ideal", list(account_orders("a").take(ORDERS))),
     ] {
         let (run, fulfilled) = rig.fulfill(&orders)?;
         ensure!(fulfilled["executed"] == ORDERS, "not all orders were executed: {fulfilled}");
@@ -52,7 +60,8 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     let mut rig = Rig::new(&ORGANISATION, &[])?;
     rig.export()?;
-    let (run, fulfilled) = rig.fulfill(&memberships(&rig, MANY)?)?;
+    let many = list(membership_orders(&rig, MANY)?);
+    let (run, fulfilled) = rig.fulfill(&many)?;
     ensure!(fulfilled["executed"] == MANY, "not all orders were executed: {fulfilled}");
     report.row(CASE, "memberships, no latency", &run, Some(MANY as u64));
     report.memory(CASE, std::iter::once(&run), 64.0);
@@ -61,11 +70,12 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
 
 /// An organisation whose limits bind: no request may be refused, and the share of the limits must be used up.
 pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
-    let mut rig = Rig::new(&ORGANISATION, &["--limits=workforce", "--share=50", "--latency-ms=30"])?;
+    let mut rig = Rig::new(&LIMITED_ORGANISATION, &["--limits=workforce", "--share=50", "--latency-ms=30"])?;
+    rig.map(PASSWORDS)?;
     rig.export()?;
-    let both = format!("[{},{}]", memberships(&rig, LIMITED_ORDERS)?, accounts(LIMITED_ORDERS, "b"));
-    let both = both.replace("[[", "[").replace("]]", "]").replace("],[", ",");
-    let (run, _): (Run, _) = rig.fulfill(&both)?;
+    // Memberships come second, so that the second window of one bucket opens while the other's is used.
+    let both = list(account_orders("b").take(LIMITED_ORDERS).chain(membership_orders(&rig, LIMITED_ORDERS)?));
+    let (run, _) = rig.fulfill(&both)?;
     report.row(CASE, "with limits", &run, Some(2 * LIMITED_ORDERS as u64));
     report.figure(CASE, "429s", run.journal.throttled() as f64, Bound::AtMost(0.0));
     let buckets = run.journal.by_bucket();
@@ -76,34 +86,32 @@ pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// So many users who join groups, each another one.
-fn memberships(rig: &Rig, count: usize) -> anyhow::Result<String> {
+/// Users who join groups, each another one.
+fn membership_orders(rig: &Rig, count: usize) -> anyhow::Result<impl Iterator<Item = String> + use<>> {
     let (users, groups) = (rig.ids("users", "@")?, rig.ids("groups", "OKTA_GROUP")?);
     ensure!(users.len() * groups.len() >= count, "there are too few users and groups");
-    let order = |number: usize| {
+    Ok((0..count).map(move |number| {
         let (user, group) = (&users[number % users.len()], &groups[(number + number / users.len()) % groups.len()]);
         format!(
             r#""ChangeType":"Modified","Resource":{{"OktaExportFulfillment_users_id":"{user}"}},"Changes":{{"Groups_add":[{{"OktaExportFulfillment_groups_id":"{group}"}}]}}"#
         )
-    };
-    Ok(list((0..count).map(order)))
+    }))
 }
 
-fn accounts(count: usize, prefix: &str) -> String {
-    let order = |number: usize| {
+fn account_orders(prefix: &'static str) -> impl Iterator<Item = String> {
+    (0..).map(move |number| {
         let login = format!("{prefix}{number}@example.com");
         format!(
             r#""ChangeType":"Added","Changes":{{"profile_login":"{login}","profile_email":"{login}","profile_firstName":"A","profile_lastName":"B"}}"#
         )
-    };
-    list((0..count).map(order))
+    })
 }
 
 fn list(orders: impl Iterator<Item = String>) -> String {
     let mut text = String::from("[");
     for (number, order) in orders.enumerate() {
         let comma = if number > 0 { "," } else { "" };
-        let of = r#""ResourceType":{"TargetEntityType":{"Identifier":"User"}}"#;
+        let of = r#""ResourceType":{"Identifier":"Bench","TargetEntityType":{"Identifier":"User"}}"#;
         write!(text, r#"{comma}{{"AssignedResourceTypeId":"{number}",{of},{order}}}"#).expect("a text takes all");
     }
     text.push(']');

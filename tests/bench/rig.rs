@@ -46,6 +46,11 @@ impl Rig {
         self.run(&mut agent)
     }
 
+    /// Adds a file to the agent's mapping.
+    pub(crate) fn map(&self, xml: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.folder.path().join("agent/Conf/More.xml"), xml)?)
+    }
+
     /// Orders carried out; the report beside what it cost.
     pub(crate) fn fulfill(&mut self, orders: &str) -> anyhow::Result<(Run, Value)> {
         let path = self.folder.path().join("orders.json");

@@ -12,7 +12,7 @@ pub const GROUP_ID: &str = "OktaExportFulfillment_groups_id";
 pub const APP_ID: &str = "OktaExportFulfillment_apps_id";
 
 /// An order; `key` names the record, but for one that is added.
-pub fn order(id: &str, change: &str, entity: &str, key: &str, changes: Value) -> Value {
+pub fn order(id: &str, change: &str, entity: &str, key: &str, changes: impl Into<Value>) -> Value {
     let property = match entity {
         "User" => USER_ID,
         "Group" => GROUP_ID,
@@ -27,7 +27,7 @@ pub fn order(id: &str, change: &str, entity: &str, key: &str, changes: Value) ->
             "SourceEntityType": { "Id": "51", "Identifier": "Directory_User" },
             "TargetEntityType": { "Id": "70", "Identifier": entity },
         },
-        "Changes": changes,
+        "Changes": changes.into(),
     });
     if !key.is_empty() {
         order["Resource"] = json!({ property: key });

@@ -425,3 +425,114 @@ fn place_or_add(names: &mut Vec<&'static str>, name: &'static str) -> u8 {
     });
     u8::try_from(place).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use connector_api::{Side, TableCapability};
+
+    use super::*;
+
+    fn index() -> Index {
+        const ENTITY: TableCapability = TableCapability {
+            name: "users",
+            fields: &[],
+            default_attributes: &[],
+            identity: &["id"],
+            sides: &[],
+            never_empty: false,
+            exported: true,
+        };
+        const SIDES: &[Side] = &[
+            Side { table: "groups", column: "groupId", aliases: &[] },
+            Side { table: "users", column: "userId", aliases: &[] },
+        ];
+        let links = |name| TableCapability { name, sides: SIDES, ..ENTITY };
+        let named = |name| TableCapability { name, ..ENTITY };
+        Index::new(&Capabilities { tables: vec![ENTITY, named("groups"), links("groupsusers"), links("groupsapps")] })
+    }
+
+    /// `change table key links`: links as `+table:other` and `-table:other`; a key with `=` is another name.
+    fn push(index: &mut Index, id: &str, text: &str) {
+        let mut words = text.split_whitespace();
+        let change = match words.next() {
+            Some("A") => ChangeType::Added,
+            Some("M") => ChangeType::Modified,
+            _ => ChangeType::Deleted,
+        };
+        let mut order = ProvisioningOrder::new(id, change, words.next().expect("a table"));
+        let key = |column: &str, value: &str| RecordKey { column: column.to_owned(), value: value.to_owned() };
+        let mut names = Vec::new();
+        for word in words {
+            match word.split_once(':') {
+                Some((table, other)) => order.links.push(LinkChange {
+                    table: table[1..].to_owned(),
+                    side: usize::from(order.table == "users"),
+                    other: key("id", other),
+                    action: if word.starts_with('+') { LinkAction::Add } else { LinkAction::Remove },
+                    values: BTreeMap::new(),
+                }),
+                None => names.push(word.split_once('=').map_or_else(|| key("id", word), |(c, v)| key(c, v))),
+            }
+        }
+        order.key = names.first().filter(|_| change != ChangeType::Added).cloned();
+        let outlook = Outlook { lane: "", deletes: change == ChangeType::Deleted, deactivates: false };
+        let place = Place { line: 1, column: 1, offset: 0 };
+        let found = Found { place, length: 1, too_large: false };
+        index.push(&found, text.as_bytes(), id, Some((&Resolved { order, names, note: None }, outlook)));
+    }
+
+    fn turns(orders: &[&str]) -> Vec<Vec<u32>> {
+        let mut index = index();
+        orders.iter().enumerate().for_each(|(nth, order)| push(&mut index, &nth.to_string(), order));
+        index.settle();
+        let turns = index.turns();
+        (0..turns.len()).map(|nth| turns.chain(nth).to_vec()).collect()
+    }
+
+    #[test]
+    fn records_come_before_links_and_deletions_last_but_never_before_their_own() {
+        let cases: [(&[&str], &[&[u32]]); 5] = [
+            (
+                &["D users a", "M groups g +groupsapps:x", "M users b +groupsusers:g", "A groups"],
+                &[&[3], &[2], &[1], &[0]],
+            ),
+            (&["M users a", "M users b", "M users a"], &[&[0, 2], &[1]]),
+            (&["M users a +groupsusers:g", "M users a"], &[&[0, 1]]),
+            (&["D users a login=x", "A users login=x"], &[&[0, 1]]),
+            (&["M users a login=x", "M users b login=y", "M users b login=x"], &[&[0, 1, 2]]),
+        ];
+        for (orders, expected) in cases {
+            assert_eq!(turns(orders), expected, "{orders:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_about_a_link_counts_from_whichever_side_it_comes() {
+        let mut index = index();
+        push(&mut index, "1", "M users u +groupsusers:g +groupsusers:h");
+        push(&mut index, "2", "M groups g -groupsusers:u");
+        push(&mut index, "3", "M users u +groupsusers:g");
+        index.settle();
+        assert_eq!([0, 1].map(|nth| index.link_cancelled(0, nth)), [None, None]);
+        assert_eq!(index.link_cancelled(1, 0), Some(2));
+        assert_eq!(index.losses().link_removals, BTreeMap::new());
+    }
+
+    #[test]
+    fn contradictions_are_found_and_losses_counted() {
+        let mut index = index();
+        for (id, order) in
+            [("1", "D users a"), ("2", "M users a"), ("3", "D users a"), ("4", "M users b"), ("4", "M users c")]
+        {
+            push(&mut index, id, order);
+        }
+        push(&mut index, "3", "D users a");
+        index.settle();
+        let verdicts: Vec<Verdict> = index.entries.iter().map(|entry| entry.verdict).collect();
+        use Verdict::{AfterDeletion, Ambiguous, Due, Repeats};
+        assert_eq!(verdicts, [Due, AfterDeletion(0), Due, Ambiguous(4), Ambiguous(3), Repeats(2)]);
+        assert_eq!(index.losses().deletions, [("users".to_owned(), 2)].into());
+    }
+}

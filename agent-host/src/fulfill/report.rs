@@ -57,11 +57,11 @@ impl fmt::Display for FulfillReport {
         writeln!(
             f,
             "{orders} orders for `{}` in {took:.1} s: {executed} executed, {unchanged} of them without a change, \
-             {errored} errored; {} requests, {} refused for their frequency.",
-            self.connection,
-            grouped(self.requests),
-            grouped(self.throttled)
+             {errored} errored.",
+            self.connection
         )?;
+        let (requests, throttled) = (grouped(self.requests), grouped(self.throttled));
+        writeln!(f, "{requests} requests, {throttled} refused for their frequency.")?;
         match &self.results {
             Some(path) => writeln!(f, "Results: {}", path.display()),
             None => Ok(()),

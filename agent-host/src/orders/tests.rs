@@ -72,9 +72,9 @@ fn read(order: &Value) -> Result<Resolved, String> {
     vocabulary.read(&found, text.as_bytes()).unwrap().resolved
 }
 
-fn order(change: &str, entity: &str, changes: Value) -> Value {
+fn order(change: &str, entity: &str, changes: impl Into<Value>) -> Value {
     json!({
-        "AssignedResourceTypeId": "1", "ChangeType": change, "Changes": changes,
+        "AssignedResourceTypeId": "1", "ChangeType": change, "Changes": changes.into(),
         "ResourceType": { "TargetEntityType": { "Identifier": entity } },
         "Resource": { "key": "00u1", "group_key": "00g1", "Home": { "group_key": "00g0" } },
     })
@@ -92,8 +92,8 @@ fn properties_become_columns_whatever_their_case() {
 
 #[test]
 fn navigations_become_links_of_the_right_side() {
-    let shown = |changes: Value, entity: &str| -> Result<Vec<String>, String> {
-        let links = read(&order("Modified", entity, changes))?.order.links;
+    let shown = |changes: &Value, entity: &str| -> Result<Vec<String>, String> {
+        let links = read(&order("Modified", entity, changes.clone()))?.order.links;
         let sign = |action| if action == LinkAction::Add { '+' } else { '-' };
         let link = |it: &connector_api::LinkChange| format!("{}{} {}", sign(it.action), it.side, it.other.value);
         Ok(links.iter().map(link).collect())
@@ -107,7 +107,7 @@ fn navigations_become_links_of_the_right_side() {
         ("User", json!({"Home": "00g0"}), vec![]),
     ];
     for (entity, changes, links) in cases {
-        assert_eq!(shown(changes.clone(), entity).unwrap(), links, "{changes}");
+        assert_eq!(shown(&changes, entity).unwrap(), links, "{changes}");
     }
     let wrong = [
         (json!({"Groups": ["00g1"]}), "`Groups_add`"),
@@ -116,7 +116,7 @@ fn navigations_become_links_of_the_right_side() {
         (json!({"Type_add": ["oty1"]}), "holds one link"),
     ];
     for (changes, reason) in wrong {
-        let error = shown(changes.clone(), "User").unwrap_err();
+        let error = shown(&changes, "User").unwrap_err();
         assert!(error.contains(reason), "{changes}: {error}");
     }
 }

@@ -1,8 +1,8 @@
 //! Notes of steps and outcomes, taken while many orders run: those that come at the same time share one commit.
 //!
 //! Whoever is about to write to a managed system waits until its note is safe. What came of a write is noted without
-//! waiting: if that note is lost in a crash, the next run reads first, as after any unknown outcome. Notes are kept in
-//! the order in which they come. After one that cannot be kept none is taken any more.
+//! waiting, and some of those notes are put off for a moment to share a commit: if one is lost in a crash, the next run
+//! reads first, as after any unknown outcome. After a note that cannot be kept none is taken any more.
 
 use std::{
     collections::HashMap,
@@ -11,15 +11,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, places};
 
 /// Notes that wait, and that share a commit.
 const MOST: usize = 512;
+/// Notes nobody waits for, before they get a commit of their own …
+const MOST_UNHURRIED: usize = 128;
+/// … and for how long they may be put off while no other note comes.
+const UNHURRIED_FOR: Duration = Duration::from_millis(50);
 
 /// Which order: its file in the store, and its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,8 +163,13 @@ impl std::error::Error for StoreFailed {}
 
 /// Keeps notes until nobody takes them any more, or one cannot be kept.
 async fn keep(pool: AnyPool, mut receiver: mpsc::Receiver<Note>, commits: Arc<AtomicU64>) {
-    let mut notes = Vec::with_capacity(MOST);
-    while receiver.recv_many(&mut notes, MOST).await > 0 {
+    let (mut notes, mut unhurried) = (Vec::with_capacity(MOST), Vec::with_capacity(MOST));
+    let mut connection = match pool.acquire().await {
+        Ok(connection) => connection,
+        Err(error) => return tracing::error!("the store takes no notes: {error}"),
+    };
+    loop {
+        let more = tokio::time::timeout(UNHURRIED_FOR, receiver.recv_many(&mut notes, MOST)).await;
         // Whoever is about to take a note may do so now.
         tokio::task::yield_now().await;
         while notes.len() < MOST
@@ -167,21 +177,34 @@ async fn keep(pool: AnyPool, mut receiver: mpsc::Receiver<Note>, commits: Arc<At
         {
             notes.push(note);
         }
-        let kept = commit(&pool, &notes).await.map_err(|error| StoreFailed(format!("a note cannot be kept: {error}")));
-        commits.fetch_add(1, Ordering::Relaxed);
-        for note in notes.drain(..) {
+        let has_flush = notes.iter().any(|note| matches!(note, Note::Flush(_)));
+        let (hurried, others): (Vec<Note>, Vec<Note>) =
+            notes.drain(..).partition(|note| matches!(note, Note::Begun { .. } | Note::Flush(_)));
+        unhurried.extend(others);
+        let is_over = more == Ok(0);
+        let kept = if has_flush || is_over || more.is_err() || unhurried.len() >= MOST_UNHURRIED {
+            unhurried.extend(hurried);
+            let kept = commit(&mut connection, &unhurried).await;
+            (kept, std::mem::take(&mut unhurried))
+        } else {
+            (commit(&mut connection, &hurried).await, hurried)
+        };
+        let (kept, told) = kept;
+        let kept = kept.map_err(|error| StoreFailed(format!("a note cannot be kept: {error}")));
+        commits.fetch_add(u64::from(!told.is_empty()), Ordering::Relaxed);
+        for note in told {
             if let Note::Begun { safe, .. } | Note::Flush(safe) = note {
                 // Whoever waited may be gone.
                 let _ = safe.send(kept.clone());
             }
         }
-        if kept.is_err() {
+        if kept.is_err() || is_over {
             return;
         }
     }
 }
 
-async fn commit(pool: &AnyPool, notes: &[Note]) -> Result<(), sqlx::Error> {
+async fn commit(connection: &mut AnyConnection, notes: &[Note]) -> Result<(), sqlx::Error> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     let mut index: HashMap<(OrderPlace, &str), usize> = HashMap::new();
     let mut outcomes = Vec::new();
@@ -207,10 +230,11 @@ async fn commit(pool: &AnyPool, notes: &[Note]) -> Result<(), sqlx::Error> {
             }
         }
     }
-    if steps.is_empty() && outcomes.is_empty() {
-        return Ok(());
+    if outcomes.is_empty() {
+        // One statement is a transaction by itself.
+        return insert_steps(connection, &steps).await;
     }
-    let mut transaction = pool.begin().await?;
+    let mut transaction = connection.begin().await?;
     insert_steps(&mut transaction, &steps).await?;
     insert_outcomes(&mut transaction, &outcomes).await?;
     transaction.commit().await
@@ -223,7 +247,7 @@ struct Step<'a> {
     done: Option<(i64, &'a str)>,
 }
 
-async fn insert_steps(transaction: &mut Transaction<'_, Any>, steps: &[Step<'_>]) -> Result<(), sqlx::Error> {
+async fn insert_steps(connection: &mut AnyConnection, steps: &[Step<'_>]) -> Result<(), sqlx::Error> {
     if steps.is_empty() {
         return Ok(());
     }
@@ -238,10 +262,10 @@ async fn insert_steps(transaction: &mut Transaction<'_, Any>, steps: &[Step<'_>]
         query = query.bind(place.order_file).bind(place.position).bind(*step).bind(*began_ms);
         query = query.bind(done.map(|(at_ms, _)| at_ms)).bind(done.map(|(_, result)| result));
     }
-    query.execute(&mut **transaction).await.map(drop)
+    query.execute(connection).await.map(drop)
 }
 
-async fn insert_outcomes(transaction: &mut Transaction<'_, Any>, outcomes: &[&Outcome]) -> Result<(), sqlx::Error> {
+async fn insert_outcomes(connection: &mut AnyConnection, outcomes: &[&Outcome]) -> Result<(), sqlx::Error> {
     if outcomes.is_empty() {
         return Ok(());
     }
@@ -256,5 +280,5 @@ async fn insert_outcomes(transaction: &mut Transaction<'_, Any>, outcomes: &[&Ou
         query = query.bind(it.change_type.as_str()).bind(it.owner_id.as_str()).bind(it.owner_type.as_str());
         query = query.bind(it.state).bind(i64::from(it.changed)).bind(it.message.as_str()).bind(it.at_ms);
     }
-    query.execute(&mut **transaction).await.map(drop)
+    query.execute(connection).await.map(drop)
 }

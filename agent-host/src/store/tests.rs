@@ -25,6 +25,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
     notes.outcome(outcome(place(1), "Executed")).await.unwrap();
     notes.outcome(outcome(place(2), "Errored")).await.unwrap();
     notes.flush().await.unwrap();
+    drop(notes);
     store.close().await;
 
     let store = Store::open(&path).await.unwrap();
@@ -59,7 +60,11 @@ async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
     let second = store.begin_run("okta", 3).await.unwrap();
     assert_eq!(store.claim_outcomes(second, "okta").await.unwrap(), 1);
     let mut lines = Vec::new();
-    store.reported(second, |order| Ok(lines.push(format!("{} {}", order.id, order.message)))).await.unwrap();
+    let line = |order: &super::ReportedOrder| {
+        lines.push(format!("{} {}", order.id, order.message));
+        Ok(())
+    };
+    store.reported(second, line).await.unwrap();
     assert_eq!(lines, ["7 a \"b\"\nc"]);
     store.publish_results(second, 4).await.unwrap();
     assert!(store.unpublished_runs("okta").await.unwrap().is_empty());

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 const SEED: u64 = 20_260_101;
 const ORDERS: usize = 200;
 const KILLS: u32 = 50;
+const TARGETS: usize = 12;
 
 /// Numbers that look like chance and are the same in every run.
 struct Chance(u64);
@@ -51,11 +52,11 @@ impl State {
         let exported = |table: &str| -> Vec<BTreeMap<String, String>> {
             let text = agent.csv(table);
             let mut reader = csv::Reader::from_reader(text.as_bytes());
-            let header = reader.headers().unwrap().clone();
+            let header = reader.headers().expect("there is a header").clone();
             let line = |line: csv::StringRecord| {
                 header.iter().map(str::to_owned).zip(line.iter().map(str::to_owned)).collect()
             };
-            reader.records().map(|record| line(record.unwrap())).collect()
+            reader.records().map(|record| line(record.expect("it is CSV"))).collect()
         };
         agent.export(&["--accept-shrink"]).must_exit(0);
         let (mut logins, mut names, mut labels) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -81,29 +82,27 @@ impl State {
     }
 }
 
+/// A record: its name, and its id.
+type Named = (String, String);
+
 /// Two hundred orders of all kinds, no two about the same thing, and what they come to.
 fn orders(agent: &TestAgent, chance: &mut Chance, state: &mut State) -> Vec<Value> {
-    let (mut users, groups, apps) = agent.org(|org| {
-        let login = |id: String| (org.user(&id).unwrap()["profile"]["login"].as_str().unwrap().to_owned(), id);
-        let users: Vec<(String, String)> = org.user_ids().into_iter().skip(1).map(login).collect();
-        let groups: Vec<(String, String)> = (0..12).map(|n| (format!("Target {n}"), String::new())).collect();
-        (users, groups, org.app_ids())
+    let mut users: Vec<Named> = agent.org(|org| {
+        let login = |id: String| Some((org.user(&id)?["profile"]["login"].as_str()?.to_owned(), id));
+        org.user_ids().into_iter().skip(1).filter_map(login).collect()
     });
-    let groups: Vec<(String, String)> = groups
-        .into_iter()
-        .map(|(name, _)| {
-            let id = agent.org(|org| org.group_id(&name)).unwrap();
-            (name, id)
-        })
-        .collect();
-    let label = |app: &str| {
-        agent.csv("apps").lines().find(|it| it.starts_with(app)).unwrap().rsplit(',').next().unwrap().to_owned()
-    };
+    let target = |number: usize| format!("Target {number}");
+    let groups: Vec<Named> =
+        agent.org(|org| (0..TARGETS).filter_map(|it| Some((target(it), org.group_id(&target(it))?))).collect());
+    let apps = agent.org(|org| org.app_ids());
+    let labels = agent.csv("apps");
+    let label = |app: &str| labels.lines().find(|it| it.starts_with(app)).and_then(|it| it.rsplit(',').next());
     let mut made = Vec::new();
     for number in 0..ORDERS {
         let id = number.to_string();
-        let (name, group) = &groups[chance.below(groups.len())];
-        match number % 10 {
+        let mut some_user = || users.swap_remove(chance.below(users.len()));
+        let (name, group) = &groups[number * 7 % TARGETS];
+        made.push(match number % 10 {
             0 | 1 => {
                 let login = format!("made{number}@example.com");
                 state.users.insert(login.clone(), (json!(""), "PROVISIONED".to_owned()));
@@ -112,47 +111,41 @@ fn orders(agent: &TestAgent, chance: &mut Chance, state: &mut State) -> Vec<Valu
                     order["Changes"]["Groups_add"] = json!([{ GROUP_ID: group }]);
                     state.members.insert((name.clone(), login));
                 }
-                made.push(order);
+                order
             }
             2 => {
                 let name = format!("Made {number}");
                 state.groups.insert(name.clone(), json!("by order"));
-                made.push(order(
-                    &id,
-                    "Added",
-                    "Group",
-                    "",
-                    json!({"profile_name": name, "profile_description": "by order"}),
-                ));
+                order(&id, "Added", "Group", "", json!({"profile_name": name, "profile_description": "by order"}))
             }
             3 | 4 => {
-                let (login, user) = users.swap_remove(chance.below(users.len()));
-                state.users.get_mut(&login).unwrap().0 = json!(id);
-                made.push(order(&id, "Modified", "User", &user, json!({"profile_department": id})));
+                let (login, user) = some_user();
+                state.users.entry(login).and_modify(|(department, _)| *department = json!(id));
+                order(&id, "Modified", "User", &user, json!({"profile_department": id}))
             }
             5 | 6 => {
-                let (login, user) = users.swap_remove(chance.below(users.len()));
+                let (login, user) = some_user();
                 state.members.insert((name.clone(), login));
-                made.push(order(&id, "Modified", "Group", group, json!({"Users_add": [user]})));
+                order(&id, "Modified", "Group", group, json!({"Users_add": [user]}))
             }
             7 => {
                 let app = &apps[number / 10 % apps.len()];
-                let (name, group) = &groups[number / 10 / apps.len() % groups.len()];
-                state.assignments.insert((label(app), name.clone()));
-                made.push(order(&id, "Modified", "Group", group, json!({"Applications_add": [{ APP_ID: app }]})));
+                let (name, group) = &groups[number / 10 / apps.len() % TARGETS];
+                state.assignments.insert((label(app).expect("the app was exported").to_owned(), name.clone()));
+                order(&id, "Modified", "Group", group, json!({"Applications_add": [{ APP_ID: app }]}))
             }
             8 => {
-                let (login, user) = users.swap_remove(chance.below(users.len()));
-                state.users.get_mut(&login).unwrap().1 = "SUSPENDED".to_owned();
-                made.push(order(&id, "Modified", "User", &user, json!({"status": "SUSPENDED"})));
+                let (login, user) = some_user();
+                state.users.entry(login).and_modify(|(_, status)| *status = "SUSPENDED".to_owned());
+                order(&id, "Modified", "User", &user, json!({"status": "SUSPENDED"}))
             }
             _ => {
-                let (login, user) = users.swap_remove(chance.below(users.len()));
+                let (login, user) = some_user();
                 state.users.remove(&login);
                 state.members.retain(|(_, member)| *member != login);
-                made.push(order(&id, "Deleted", "User", &user, json!({})));
+                order(&id, "Deleted", "User", &user, json!({}))
             }
-        }
+        });
     }
     made
 }
@@ -168,66 +161,22 @@ fn moment(chance: &mut Chance) -> Fault {
     Fault::new(action).nth(nth)
 }
 
-#[test]
-fn orders_have_their_effect_once_however_often_the_process_is_killed() {
-    let agent = TestAgent::seeded(Seed::exact(160, 6, 4, 5));
-    agent.org(|org| (0..12).for_each(|number| drop(org.add_group(&format!("Target {number}")))));
-    let mut expected = State::of(&agent);
-    let mut chance = Chance(SEED);
-    let orders = orders(&agent, &mut chance, &mut expected);
-    // Fewer at a time, so that there is something left to kill.
-    agent.set("MaxConcurrency", json!(2));
-    agent.sandbox.clear_journal();
-    for (number, part) in orders.chunks(50).enumerate() {
-        agent.order_file(&format!("{number}.json"), &list(part));
-    }
-
-    let mut killed = 0;
+fn assert_reported_once(agent: &TestAgent) {
     let mut reported: Vec<String> = Vec::new();
-    let results_folder = agent.directory().join("Work/FulfillResults");
-    for _ in 0..KILLS {
-        agent.sandbox.clear_faults();
-        let lost = chance.below(3) == 0;
-        if lost {
-            agent
-                .sandbox
-                .add_fault(Fault::new(FaultAction::LoseAnswer).on(["POST", "PUT"][chance.below(2)], "/api/v1/"));
-        }
-        let wanted = agent.sandbox.faults_hit() + 1;
-        agent.sandbox.add_fault(moment(&mut chance));
-        let mut process = agent.command(&["fulfill", CONNECTION]).spawn().unwrap();
-        let mut struck: Option<Instant> = None;
-        while process.try_wait().unwrap().is_none() {
-            let hits = agent.sandbox.faults_hit();
-            if hits >= wanted && struck.is_none() {
-                struck = Some(Instant::now());
-            }
-            // Whether an answer was lost before, chance decides: it is not waited for long.
-            if hits > wanted || struck.is_some_and(|since| !lost || since.elapsed() > Duration::from_millis(100)) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        killed += u32::from(process.try_wait().unwrap().is_none());
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-    agent.sandbox.clear_faults();
-    agent.fulfill(&[]).must_exit(0);
-    assert!(killed >= KILLS * 4 / 5, "seed {SEED}: only {killed} were killed before they were done");
-
-    for path in std::fs::read_dir(&results_folder).unwrap().map(|it| it.unwrap().path()) {
-        if path.extension().is_some_and(|it| it == "csv") {
-            for (id, (state, message)) in results(&std::fs::read_to_string(&path).unwrap()) {
-                assert_eq!(state, "Executed", "seed {SEED}: order {id}: {message}");
-                reported.push(id);
-            }
+    let folder = agent.directory().join("Work/FulfillResults");
+    for (name, text) in acceptance::files(&folder) {
+        let text = String::from_utf8(text).expect("results are text");
+        for (id, (state, message)) in results(&text) {
+            assert_eq!(state, "Executed", "seed {SEED}: order {id} in {name}: {message}");
+            reported.push(id);
         }
     }
     let once: BTreeSet<&String> = reported.iter().collect();
     assert_eq!((once.len(), reported.len()), (ORDERS, ORDERS), "seed {SEED}: each order is reported once");
+}
 
-    // No effect twice: nothing was made, removed or changed to the same more often than it was asked for.
+/// Nothing was made, removed or changed more often than it was asked for.
+fn assert_no_effect_twice(agent: &TestAgent) {
     let mut effects: BTreeMap<(String, String), u32> = BTreeMap::new();
     let mut created = 0;
     for effect in agent.sandbox.effects() {
@@ -238,13 +187,61 @@ fn orders_have_their_effect_once_however_often_the_process_is_killed() {
         }
     }
     assert_eq!(created, ORDERS * 3 / 10, "seed {SEED}: each account and group was made once");
-    let twice: Vec<_> = effects
-        .iter()
-        .filter(|((method, path), count)| **count > 1 && !(method == "DELETE" && path.starts_with("/api/v1/users/")))
-        .collect();
+    // A deletion takes two requests: the first deactivates.
+    let most = |method: &str, path: &str| if method == "DELETE" && path.starts_with("/api/v1/users/") { 2 } else { 1 };
+    let twice: Vec<_> = effects.iter().filter(|((method, path), count)| **count > most(method, path)).collect();
     assert!(twice.is_empty(), "seed {SEED}: {twice:?}");
-    let deletes = effects.iter().filter(|((method, path), _)| method == "DELETE" && path.starts_with("/api/v1/users/"));
-    assert!(deletes.map(|(_, count)| *count).all(|count| count <= 2), "seed {SEED}: deactivated, then deleted");
+}
+
+/// Runs the orders until the moment has come, and kills the process; whether it was still at work.
+fn run_and_kill(agent: &TestAgent, chance: &mut Chance) -> bool {
+    agent.sandbox.clear_faults();
+    let lost = chance.below(3) == 0;
+    if lost {
+        agent.sandbox.add_fault(Fault::new(FaultAction::LoseAnswer).on(["POST", "PUT"][chance.below(2)], "/api/v1/"));
+    }
+    let wanted = agent.sandbox.faults_hit() + 1;
+    agent.sandbox.add_fault(moment(chance));
+    let mut process = agent.command(&["fulfill", CONNECTION]).spawn().expect("the program starts");
+    let mut struck: Option<Instant> = None;
+    while process.try_wait().expect("it is ours").is_none() {
+        let hits = agent.sandbox.faults_hit();
+        if hits >= wanted && struck.is_none() {
+            struck = Some(Instant::now());
+        }
+        // Whether an answer was lost before, chance decides: it is not waited for long.
+        if hits > wanted || struck.is_some_and(|since| !lost || since.elapsed() > Duration::from_millis(100)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let is_killed = process.try_wait().expect("it is ours").is_none();
+    process.kill().expect("it is ours");
+    process.wait().expect("it is ours");
+    is_killed
+}
+
+#[test]
+fn orders_have_their_effect_once_however_often_the_process_is_killed() {
+    let agent = TestAgent::seeded(Seed::exact(160, 6, 4, 5));
+    agent.org(|org| (0..TARGETS).for_each(|number| drop(org.add_group(&format!("Target {number}")))));
+    let mut expected = State::of(&agent);
+    let mut chance = Chance(SEED);
+    let orders = orders(&agent, &mut chance, &mut expected);
+    // Fewer at a time, so that there is something left to kill.
+    agent.set("MaxConcurrency", json!(2));
+    agent.sandbox.clear_journal();
+    for (number, part) in orders.chunks(50).enumerate() {
+        agent.order_file(&format!("{number}.json"), &list(part));
+    }
+
+    let killed = (0..KILLS).filter(|_| run_and_kill(&agent, &mut chance)).count();
+    agent.sandbox.clear_faults();
+    agent.fulfill(&[]).must_exit(0);
+    assert!(killed >= KILLS as usize * 4 / 5, "seed {SEED}: only {killed} were killed before they were done");
+
+    assert_reported_once(&agent);
+    assert_no_effect_twice(&agent);
     let found = State::of(&agent);
     assert_eq!(found.users, expected.users, "seed {SEED}");
     assert_eq!(found.groups, expected.groups, "seed {SEED}");

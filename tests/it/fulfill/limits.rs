@@ -13,7 +13,7 @@ fn deletions(users: &[String]) -> Vec<Value> {
 }
 
 fn code(run: &Run) -> String {
-    run.failure().rsplit("--approve ").next().unwrap().trim_end_matches('`').to_owned()
+    run.failure().rsplit("--approve ").next().unwrap_or_default().trim_end_matches('`').to_owned()
 }
 
 #[test]
