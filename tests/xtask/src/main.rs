@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
 mod step;
+mod tools;
 
 use std::{
     process::ExitCode,
@@ -89,6 +90,7 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
+    tools::install();
     let deny = step::succeeds(&["deny", "--version"]);
     let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
     let times = run_all(&steps)?;
