@@ -39,7 +39,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     let values = agent(folder, &["protect", "value", "--any-path"], &lines)?;
     let mut text = String::from("{");
     for (number, value) in values.lines().enumerate() {
-        write!(text, "\"Value{number}\": \"{value}\",\n")?;
+        writeln!(text, "\"Value{number}\": \"{value}\",")?;
     }
     fs::write(file, text + "}")?;
     let seconds = processor(folder)?;
