@@ -114,6 +114,7 @@ pub(super) const ENVIRONMENT: Rule = Rule {
         ("agent-host/src/settings.rs", "the settings overlay the environment"),
         ("agent-host/src/main.rs", "the arguments"),
         ("tests/xtask/src/main.rs", "the arguments"),
+        ("tests/xtask/src/tools.rs", "the folder in which it was built"),
     ],
     ..EVERYWHERE
 };
