@@ -1,6 +1,6 @@
 //! An agent: the settings and the mapping of one agent directory, read and checked.
 //!
-//! Opening it makes no request. The mapping's files are read in the order of their paths.
+//! Opening it makes no request but to the vaults that the settings name. The mapping's files are read in the order of their paths.
 
 mod key_file;
 
@@ -47,9 +47,9 @@ impl Agent {
     /// Reads the agent directory. What is not obeyed but can be left out is logged as a warning.
     ///
     /// # Errors
-    /// Of kind `Settings`: a file that cannot be read, a value or an element that cannot be obeyed.
-    pub fn open(directory: &Path) -> Result<Self> {
-        let (settings, warnings) = Settings::load(directory, settings::environment())?;
+    /// Of kind `Settings`: a file that cannot be read, a value or an element that cannot be obeyed. Of a vault's too.
+    pub async fn open(directory: &Path) -> Result<Self> {
+        let (settings, warnings) = Settings::load(directory, settings::environment()).await?;
         Self::with_settings(settings, &warnings)
     }
 

@@ -3,11 +3,13 @@
 //! The meaning of the exit codes is in `cli/failure.rs`.
 
 mod check;
+mod core_dumps;
 mod export;
 mod failure;
 mod interrupt;
 mod logs;
 mod progress;
+mod protect;
 mod refresh_schema;
 
 use std::{
@@ -100,6 +102,24 @@ Examples:
   agent-host export OktaExportFulfillment --plan
   agent-host export OktaExportFulfillment --table users --table groups --output /srv/export")]
     Export(export::Options),
+    /// Protect settings, so that nobody reads them without the agent's certificate or key
+    #[command(after_help = "\
+Examples:
+  agent-host protect new-certificate
+  agent-host protect value --path Connections:OktaExportFulfillment:ApiKey
+  agent-host protect file --in appsettings.agent.json --out appsettings.encrypted.agent.json")]
+    Protect {
+        #[command(subcommand)]
+        command: protect::Protect,
+    },
+    /// Print or write protected settings in the clear
+    #[command(
+        after_help = "Example:\n  agent-host unprotect file --in appsettings.encrypted.agent.json --out plain.json"
+    )]
+    Unprotect {
+        #[command(subcommand)]
+        command: protect::Unprotect,
+    },
     /// Print the tables and columns that the managed system has now, as ConnectionTable XML
     #[command(
         after_help = "Example:\n  agent-host refresh-schema OktaExportFulfillment > \"Conf/Okta/Okta Schema.xml\""
@@ -112,6 +132,7 @@ Examples:
 
 /// Reads the arguments, carries the command out and reports a failure in one line.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    core_dumps::forbid();
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let Arguments { common, command } = match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => arguments,
@@ -163,10 +184,18 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
             })?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Check { connections } => check::run(&open(common)?, common.format, &connections).await,
-        Command::Export(options) => export::run(&open(common)?, common.format, &options).await,
+        Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
+        Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
+        Command::Protect { command } => {
+            protect::protect(common, &command)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Unprotect { command } => {
+            protect::unprotect(common, &command)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::RefreshSchema { connection } => {
-            refresh_schema::run(&open(common)?, common.format, &connection).await?;
+            refresh_schema::run(&open(common).await?, common.format, &connection).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -178,8 +207,8 @@ struct InitReport<'a> {
 }
 
 /// Opens the agent directory, with the log at the level its settings ask for.
-fn open(common: &Common) -> anyhow::Result<Agent> {
-    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment())?;
+async fn open(common: &Common) -> anyhow::Result<Agent> {
+    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment()).await?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

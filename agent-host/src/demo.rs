@@ -42,7 +42,7 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<Exp
     for path in write_directory(&directory, &sandbox)? {
         writeln!(out, "   {}", path.display())?;
     }
-    let agent = Agent::open(&directory)?;
+    let agent = Agent::open(&directory).await?;
     let opened = agent.connection(CONNECTION)?;
 
     writeln!(out, "\n3. `agent-host check {CONNECTION}`: may the token read what is needed?")?;

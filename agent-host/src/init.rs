@@ -80,8 +80,8 @@ mod tests {
         entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
     }
 
-    #[test]
-    fn a_new_directory_holds_every_sample_and_loads() {
+    #[tokio::test]
+    async fn a_new_directory_holds_every_sample_and_loads() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("not/yet/there");
         let written = init(&directory).unwrap();
@@ -93,7 +93,7 @@ mod tests {
         let okta = samples().join("okta");
         assert_eq!(relative(files_below(&directory), &directory), relative(files_below(&okta), &okta));
 
-        let (settings, warnings) = Settings::load(&directory, NO_VARIABLES).unwrap();
+        let (settings, warnings) = Settings::load(&directory, NO_VARIABLES).await.unwrap();
         let connection = settings.connection("OktaExportFulfillment").unwrap();
         assert_eq!(connection.text("ApiKey"), Some("<GeneratedUserToken>"));
         assert!(settings.temp_folder.is_dir() && settings.work_folder.is_dir() && warnings.is_empty());
@@ -123,14 +123,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_sample_loads() {
+    #[tokio::test]
+    async fn every_sample_loads() {
         for entry in fs::read_dir(samples()).unwrap() {
             let folder = entry.unwrap().path();
             if !folder.is_dir() {
                 continue;
             }
-            let (settings, warnings) = Settings::load(&folder, NO_VARIABLES).unwrap();
+            let (settings, warnings) = Settings::load(&folder, NO_VARIABLES).await.unwrap();
             assert!(!settings.connections.is_empty() && warnings.is_empty(), "{}: {warnings:?}", folder.display());
             for file in files_below(&folder).iter().filter(|file| file.extension().is_some_and(|it| it == "xml")) {
                 let text = fs::read_to_string(file).unwrap();

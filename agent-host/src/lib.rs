@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod redaction;
 pub mod settings;
 pub mod init;
 pub mod connections;

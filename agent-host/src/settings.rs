@@ -3,19 +3,32 @@
 //! Where they come from is `settings/files.rs`; unknown sections are ignored, because the vendor allows them for
 //! human use. An error says where the setting is written, its key and what to do, and never a value that may be secret.
 
-mod files;
-mod json;
 mod values;
+mod json;
+mod problems;
+mod named_file;
+pub(crate) mod certificate;
+pub(crate) mod protection;
+mod secrets;
+mod vaults;
+mod files;
+mod proxy;
 
 use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
 use tracing::Level;
 use values::{Entry, Values};
+
+pub use problems::ProblemList;
+use problems::{Problems, Unusable};
+
+use crate::redaction;
 
 /// Serilog's levels and ours; `Fatal` has none of its own here.
 const LOG_LEVELS: [(&str, Level); 6] = [
@@ -25,12 +38,6 @@ const LOG_LEVELS: [(&str, Level); 6] = [
     ("Warning", Level::WARN),
     ("Error", Level::ERROR),
     ("Fatal", Level::ERROR),
-];
-
-/// Switches that let values come from elsewhere. Refused, because without those values secrets would be missing.
-const UNREADABLE: [(&str, &str); 2] = [
-    ("EncryptionCertificate:UseEncryptedAppsettings", "asks for appsettings.encrypted.agent.json"),
-    ("CyberArk:UseCyberArkSetting", "asks for values from a CyberArk vault"),
 ];
 
 /// The settings of one agent directory.
@@ -51,6 +58,8 @@ pub struct Settings {
     /// Names under `Connections` that no connection can have: they are refused when they are asked for, so that a
     /// connection of another agent does not stop ours.
     pub misnamed: Vec<Misnamed>,
+    /// After how long the settings must be read again, because values of a vault may be others then; none without a vault.
+    pub refresh_after: Option<Duration>,
     values: Values,
 }
 
@@ -72,26 +81,43 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
+/// The keys of protected values of the agent directory, without reading what they protect.
+pub(crate) fn keyring(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(protection::Keyring, Vec<Warning>)> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let mut warnings = Vec::new();
+    files::keyring(directory, &environment, &mut warnings).map(|keyring| (keyring, warnings))
+}
+
+/// Every settings file of the agent directory.
+pub(crate) fn settings_files(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<PathBuf>> {
+    files::all(directory, &environment.into_iter().collect::<Vec<_>>())
+}
+
 impl Settings {
-    /// Reads and checks the settings of the agent directory, over which `environment` wins.
+    /// Reads and checks the settings of the agent directory, over which `environment` wins. Asks the vaults that the
+    /// settings name, and nobody where they name none.
     ///
     /// # Errors
-    /// All of kind `Settings`: a file that cannot be read or understood, or an unusable value.
-    pub fn load(
+    /// Of kind `Settings`: a file that cannot be read or understood, or an unusable value; of kind `Credentials` or
+    /// `Unavailable` where a vault refuses or cannot be reached.
+    pub async fn load(
         directory: &Path,
         environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<(Self, Vec<Warning>)> {
         let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
-        let values = files::read(directory, &environment, &mut warnings)?;
-        for (key, asks) in UNREADABLE {
-            if flag(&values, key)? {
-                let error = values.error(key, format_args!("{asks}, which this version cannot read"));
-                return Err(error.with_hint("set it to false and give the values in a file or in variables"));
-            }
-        }
+        proxy::check(&environment, &mut warnings);
+        let (values, refresh_after) = files::read(directory, &environment, &mut warnings).await?;
+        let secret = values.entries().iter().filter(|entry| secrets::is_secret(entry));
+        redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
         check_sinks(&values, &mut warnings);
-        let (connections, misnamed) = connections(&values)?;
+        let (connections, misnamed) = connections(directory, &values)?;
         let settings = Self {
             directory: directory.to_owned(),
             conf_folder: directory.join("Conf"),
@@ -100,6 +126,7 @@ impl Settings {
             log_level: log_level(&values)?,
             connections,
             misnamed,
+            refresh_after,
             values,
         };
         Ok((settings, warnings))
@@ -144,7 +171,7 @@ impl fmt::Display for Warning {
 }
 
 /// Every connection with its settings. Keys that differ in case alone have become one key before.
-fn connections(values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
+fn connections(directory: &Path, values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
     let mut ids: Vec<ConnectionId> = Vec::new();
     let mut misnamed: Vec<Misnamed> = Vec::new();
     for (rest, entry) in values.below("Connections") {
@@ -168,9 +195,27 @@ fn connections(values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed
     let settings = |id: ConnectionId| {
         let section = format!("Connections:{id}");
         let given = values.below(&section).filter_map(|(key, entry)| Some((key, entry.text.clone()?)));
-        given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value))
+        let settings = given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value));
+        with_authorities(directory, values, &section, settings)
     };
-    Ok((ids.into_iter().map(settings).collect(), misnamed))
+    let mut problems = Problems::default();
+    let connections = ids.into_iter().filter_map(|id| problems.note(settings(id))).collect();
+    problems.into_result().map(|()| (connections, misnamed))
+}
+
+/// The settings of a connection with the text of its `CaFile` under `CaCertificates`, for connectors read no files.
+fn with_authorities(
+    directory: &Path,
+    values: &Values,
+    section: &str,
+    settings: ConnectionSettings,
+) -> Result<ConnectionSettings> {
+    let key = format!("{section}:CaFile");
+    let Some(contents) = named_file::read(directory, values, &key)? else { return Ok(settings) };
+    let text = str::from_utf8(&contents).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
+    let problem = || Unusable::new("holds no certificates in PEM", "name the file of your authority's certificates");
+    let text = text.ok_or_else(|| named_file::unusable(values, &key, problem()))?;
+    Ok(settings.with("CaCertificates", text.to_owned()))
 }
 
 /// Serilog's minimum level: the one for the vendor's own namespace, which we stand for, goes before the general one.
@@ -199,15 +244,6 @@ fn check_sinks(values: &Values, warnings: &mut Vec<Warning>) {
             warnings
                 .push(Warning(format!("{origin}: `{key}` is no sink of this version; logs go to the console alone")));
         }
-    }
-}
-
-fn flag(values: &Values, key: &str) -> Result<bool> {
-    match values.text(key) {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(_) => Err(values.error(key, "is neither true nor false").with_hint("write true or false")),
     }
 }
 
@@ -244,8 +280,13 @@ mod tests {
         directory
     }
 
+    fn load_now(directory: &Path, environment: &[(&str, &str)]) -> Result<(Settings, Vec<Warning>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Settings::load(directory, environment.iter().copied()))
+    }
+
     fn load(text: &str) -> Result<(Settings, Vec<String>)> {
-        let (settings, warnings) = Settings::load(agent(text).path(), NO_VARIABLES)?;
+        let (settings, warnings) = load_now(agent(text).path(), &NO_VARIABLES)?;
         Ok((settings, warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -274,7 +315,7 @@ mod tests {
     fn connections_merge_over_all_sources_and_keep_their_first_spelling() {
         let agent = agent(r#"{ "connections": { "Okta": { "Server": "a", "Max": 8 }, "Empty": {} }, "Other": [] }"#);
         let environment = [("CONNECTIONS__OKTA__APIKEY", "b"), ("Connections__Okta-2.eu__Server", "c")];
-        let (settings, _) = Settings::load(agent.path(), environment).unwrap();
+        let (settings, _) = load_now(agent.path(), &environment).unwrap();
         let names: Vec<&str> = settings.connections.iter().map(|connection| connection.id().as_str()).collect();
         assert_eq!(names, ["Okta", "Empty", "Okta-2.eu"]);
         let okta = settings.connection("Okta").unwrap();
@@ -322,9 +363,8 @@ mod tests {
                 "appsettings.agent.json:1:32: `Serilog:MinimumLevel` is no log level",
             ),
             (
-                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "True" } }"#,
-                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` asks for \
-                 appsettings.encrypted.agent.json, which this version cannot read",
+                r#"{ "EncryptionCertificate": { "UseEncryptedAppsettings": "00secret" } }"#,
+                "appsettings.agent.json:1:57: `EncryptionCertificate:UseEncryptedAppsettings` is neither true nor false",
             ),
             (
                 r#"{ "CyberArk": { "UseCyberArkSetting": "00secret" } }"#,
@@ -370,7 +410,7 @@ mod tests {
     #[test]
     fn folders_are_relative_to_the_agent_directory() {
         let agent = agent(r#"{ "TempFolderPath": " ..\\Temp\\one " }"#);
-        let (settings, _) = Settings::load(agent.path(), NO_VARIABLES).unwrap();
+        let (settings, _) = load_now(agent.path(), &NO_VARIABLES).unwrap();
         assert_eq!(settings.temp_folder, agent.path().join("..").join("Temp").join("one"));
         assert_eq!(settings.work_folder, agent.path().join("Work"));
         assert_eq!(settings.conf_folder, agent.path().join("Conf"));

@@ -36,6 +36,8 @@ const KEYS: &[&str] = &[
     "MaxDeletes",
     "MaxDeactivations",
     "MaxLinkRemovals",
+    "CaFile",
+    "CaCertificates",
 ];
 
 /// From which side the table `groupsapps` is read.
@@ -78,6 +80,8 @@ pub(crate) struct OktaSettings {
     pub send_email: bool,
     pub protected_user_filter: Option<String>,
     pub protected_group_filter: Option<String>,
+    /// Certificates in PEM that are trusted beside the system's; the host reads them from `CaFile`.
+    pub ca_certificates: Option<String>,
 }
 
 impl OktaSettings {
@@ -111,6 +115,7 @@ impl OktaSettings {
             send_email: settings.flag("SendEmail", false)?,
             protected_user_filter: owned("ProtectedUserFilter"),
             protected_group_filter: owned("ProtectedGroupFilter"),
+            ca_certificates: owned("CaCertificates"),
         })
     }
 }

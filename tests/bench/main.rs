@@ -13,6 +13,7 @@ mod report;
 mod small;
 mod large;
 mod limits;
+mod protected;
 
 use std::{
     io::{self, Write},
@@ -30,7 +31,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Protected])]
     cases: Vec<Case>,
 }
 
@@ -44,6 +45,8 @@ enum Case {
     Million,
     /// An organisation that fills the windows of three buckets; takes some minutes
     Limits,
+    /// Opening a thousand protected settings
+    Protected,
     /// All of them
     All,
 }
@@ -79,8 +82,9 @@ impl Case {
             Self::Large => large::measure(report),
             Self::Million => large::measure_million(report),
             Self::Limits => limits::measure(report),
+            Self::Protected => protected::measure(report),
             Self::All => {
-                let mut cases = [Self::Small, Self::Large, Self::Million, Self::Limits].into_iter();
+                let mut cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Protected].into_iter();
                 cases.try_for_each(|case| case.measure(report))
             }
         }

@@ -1,5 +1,6 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod certificates;
 mod check;
 mod demo;
 mod dependencies;
@@ -9,7 +10,10 @@ mod guard;
 mod killed;
 mod mapping;
 mod progress;
+mod protection;
 mod refusals;
 mod secrecy;
 mod settings;
 mod tidy;
+mod transport;
+mod vaults;

@@ -101,3 +101,44 @@ fn the_list_of_processes_shows_no_secret() {
     }
     Run::from(export.wait_with_output().unwrap()).must_exit(0);
 }
+
+/// Of everything protected: neither the values nor what opens them, wherever an answer of Okta's repeats them.
+#[test]
+fn no_output_and_no_file_shows_what_is_protected() {
+    const PASSWORD: &str = "00PasswordOfTheCertificate";
+    let agent = agent();
+    agent.run(&["protect", "new-key"]).must_exit(0);
+    let key = fs::read_to_string(agent.directory().join("protection.key")).unwrap();
+    agent.run_with_input(&["protect", "new-certificate"], &format!("{PASSWORD}\n")).must_exit(0);
+    let settings = |password: &str| {
+        let certificate = json!({ "File": "agent.pfx", "Password": password, "UseEncryptedAppsettings": true });
+        json!({ "EncryptionCertificate": certificate, "ProtectionKey": { "File": "protection.key" } }).to_string()
+    };
+    agent.write("appsettings.json", &json!({ "ProtectionKey": { "File": "protection.key" } }).to_string());
+    let path = ["protect", "value", "--path", "EncryptionCertificate:Password"];
+    let password = agent.run_with_input(&path, PASSWORD).must_exit(0).stdout;
+    agent.write("appsettings.json", &settings(password.trim()));
+    agent.set("UserFilter", json!("profile.city eq \"00FilterOfTheTest\""));
+    agent
+        .run(&["protect", "file", "--in", "appsettings.agent.json", "--out", "appsettings.encrypted.agent.json"])
+        .must_exit(0);
+    agent.write("appsettings.agent.json", "{}");
+
+    let echo = format!(r#"{{"errorCode":"E0000001","errorSummary":"{TOKEN} {PASSWORD} 00FilterOfTheTest"}}"#);
+    let status = FaultAction::Status { status: 400, body: echo, headers: Vec::new() };
+    for fault in [None, Some(Fault::new(status).always())] {
+        fault.into_iter().for_each(|fault| agent.sandbox.add_fault(fault));
+        for log_format in ["text", "json"] {
+            for command in [&["check"][..], &["export", CONNECTION], &["refresh-schema", CONNECTION]] {
+                let run = agent.run(&[&["-vv", "--log-format", log_format, "--format", "json"], command].concat());
+                for text in [&run.stdout, &run.stderr] {
+                    assert_silent("output", text.as_bytes());
+                    assert!(!text.contains(PASSWORD) && !text.contains(key.trim()), "{text}");
+                }
+            }
+        }
+    }
+    for path in files_below(&agent.directory()) {
+        assert_silent(&path.display().to_string(), &fs::read(&path).unwrap());
+    }
+}

@@ -4,13 +4,17 @@
 //! of an organisation, here a sandbox on loopback. The program is run as a process of its own, with an environment of
 //! its own, and judged by what it leaves: exit code, stdout, stderr, files.
 
+mod secrets;
 mod program;
 
-pub use program::{Run, program};
+pub use program::{Run, program, python};
+pub use secrets::watch;
 
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -33,6 +37,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 pub struct TestAgent {
     /// The organisation.
     pub sandbox: Sandbox,
+    /// What the test wrote, secrets and all.
+    written: RefCell<BTreeSet<PathBuf>>,
     folder: TempDir,
     // Serves the sandbox; the last to go.
     _runtime: Runtime,
@@ -62,7 +68,8 @@ impl TestAgent {
         let sandbox = runtime.block_on(Sandbox::start(config)).expect("the sandbox starts");
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         agent_host::init::init(&folder.path().join("agent")).expect("an agent directory is written");
-        let agent = Self { sandbox, folder, _runtime: runtime };
+        watch(sandbox.token());
+        let agent = Self { sandbox, written: RefCell::default(), folder, _runtime: runtime };
         let connection = json!({ "Server": agent.sandbox.url(), "ApiKey": agent.sandbox.token() });
         agent.write("appsettings.agent.json", &json!({ "Connections": { CONNECTION: connection } }).to_string());
         agent
@@ -87,7 +94,8 @@ impl TestAgent {
     pub fn write(&self, path: &str, text: &str) {
         let path = self.directory().join(path);
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("the folder can be made");
-        fs::write(path, text).expect("the file can be written");
+        fs::write(&path, text).expect("the file can be written");
+        self.written.borrow_mut().insert(path);
     }
 
     /// Sets one setting of the connection; null removes it.
@@ -133,6 +141,24 @@ impl TestAgent {
         Run::of(self.command(arguments))
     }
 
+    /// Runs the program with this on its stdin. What is given to `protect` is a secret from then on.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+        if arguments.first() == Some(&"protect") {
+            input.lines().for_each(watch);
+        }
+        self.with_input(self.command(arguments), input)
+    }
+
+    /// Runs a command with this on its stdin.
+    pub fn with_input(&self, mut command: Command, input: &str) -> Run {
+        let mut running = command.stdin(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdin = running.stdin.take().expect("stdin is a pipe");
+        // A program that refuses its arguments does not read to the end.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        Run::ended(&command, running.wait_with_output().expect("the program ends"))
+    }
+
     /// Exports the connection with further arguments.
     pub fn export(&self, further: &[&str]) -> Run {
         self.run(&[&["export", CONNECTION], further].concat())
@@ -164,6 +190,15 @@ impl TestAgent {
         let path = self.output().join(format!("{CONNECTION}_export.json"));
         let text = fs::read_to_string(path).expect("there is a manifest");
         serde_json::from_str(&text).expect("the manifest is JSON")
+    }
+}
+
+/// Nothing that was left in the agent's folder shows a secret.
+impl Drop for TestAgent {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::assert_folder_unseen(self.folder.path(), &self.written.borrow());
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::secrets::assert_unseen;
+
 /// The program under test, beside the test's own executable; built where it is missing or older than its sources.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -23,6 +25,14 @@ pub fn program() -> &'static Path {
         }
         program
     })
+}
+
+/// Python with its package `cryptography`, as `cargo xtask test` installs it into the target folder.
+pub fn python() -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    let target = test.ancestors().nth(3)?;
+    let python = target.join("tools").join("python").join("bin").join("python");
+    python.exists().then_some(python)
 }
 
 fn workspace() -> PathBuf {
@@ -51,6 +61,9 @@ fn build(folder: &Path) {
     let target = folder.parent().expect("a profile's folder is in the target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "agent-host", "--bin", "agent-host", "--target-dir"]).arg(target);
+    if cfg!(feature = "aws") {
+        cargo.args(["--features", "aws"]);
+    }
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
@@ -72,7 +85,19 @@ pub struct Run {
 impl Run {
     /// Runs a command to its end.
     pub fn of(mut command: Command) -> Self {
-        Self::from(command.output().expect("the program starts"))
+        let output = command.output().expect("the program starts");
+        Self::ended(&command, output)
+    }
+
+    /// What a command left. `unprotect` is there to print secrets; nothing else may.
+    pub(crate) fn ended(command: &Command, output: Output) -> Self {
+        let may_reveal = command.get_args().any(|argument| argument == "unprotect");
+        if may_reveal { Self::read(output) } else { Self::from(output) }
+    }
+
+    fn read(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// Checks the exit code.
@@ -100,7 +125,8 @@ impl Run {
 
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        assert_unseen("stdout", &output.stdout);
+        assert_unseen("stderr", &output.stderr);
+        Self::read(output)
     }
 }

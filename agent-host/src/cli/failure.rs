@@ -1,11 +1,15 @@
 //! How a failed command ends: an exit code, and one line that names the thing and says what to do.
 
-use std::{io::Write, process::ExitCode};
+use std::{error::Error as StdError, fmt, io::Write, process::ExitCode};
 
 use connector_api::{Error, ErrorKind};
 use serde::Serialize;
 
-use crate::export::{FileError, Refused};
+use crate::{
+    export::{FileError, Refused},
+    redaction::redact,
+    settings::ProblemList,
+};
 
 use super::{Format, interrupt::Interrupted};
 
@@ -15,9 +19,33 @@ pub(super) struct Failure {
     kind: &'static str,
     message: String,
     hint: Option<String>,
+    /// What the message sums up, a line each, for those who read text.
+    #[serde(skip)]
+    lines: Vec<String>,
     #[serde(skip)]
     exit_code: u8,
 }
+
+/// A command that was understood and makes no sense.
+#[derive(Debug)]
+pub(super) struct Usage {
+    what: String,
+    hint: &'static str,
+}
+
+impl Usage {
+    pub(super) fn new(what: impl Into<String>, hint: &'static str) -> Self {
+        Self { what: what.into(), hint }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl StdError for Usage {}
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -27,29 +55,46 @@ struct Report<'a> {
 impl Failure {
     /// The failure for an error: its kind follows from the first cause that knows what to do.
     pub(super) fn of(error: &anyhow::Error) -> Self {
+        let mut failure = Self::of_cause(error);
+        if let Some(list) = error.chain().find_map(|cause| cause.downcast_ref::<ProblemList>()) {
+            failure.lines = list.lines().map(|line| one_line(&line)).collect();
+        }
+        // What went wrong may repeat what an answer or a file said, and that may be anything.
+        let texts = failure.lines.iter_mut().chain([&mut failure.message]).chain(&mut failure.hint);
+        texts.for_each(|text| *text = redact(text).into_owned());
+        failure
+    }
+
+    fn of_cause(error: &anyhow::Error) -> Self {
+        let lines = Vec::new();
         let message = one_line(&format!("{error:#}"));
         for cause in error.chain() {
             if let Some(cause) = cause.downcast_ref::<Error>() {
                 let (kind, exit_code) = of_kind(cause.kind());
-                return Self { kind, message, hint: cause.hint().map(one_line), exit_code };
+                return Self { kind, message, hint: cause.hint().map(one_line), lines, exit_code };
             }
             if let Some(cause) = cause.downcast_ref::<Refused>() {
-                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), exit_code: 7 };
+                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
             }
             if let Some(cause) = cause.downcast_ref::<Interrupted>() {
-                return Self { kind: "interrupted", message, hint: Some(cause.hint().to_owned()), exit_code: 1 };
+                let hint = Some(cause.hint().to_owned());
+                return Self { kind: "interrupted", message, hint, lines, exit_code: 1 };
             }
             if let Some(cause) = cause.downcast_ref::<FileError>() {
-                return Self { kind: "failed", message, hint: Some(cause.hint().to_owned()), exit_code: 1 };
+                return Self { kind: "failed", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 1 };
+            }
+            if let Some(cause) = cause.downcast_ref::<Usage>() {
+                return Self { kind: "usage", message, hint: Some(cause.hint.to_owned()), lines, exit_code: 2 };
             }
         }
-        Self { kind: "failed", message, hint: None, exit_code: 1 }
+        Self { kind: "failed", message, hint: None, lines, exit_code: 1 }
     }
 
     /// The failure for arguments that cannot be understood, from what was said about them.
     pub(super) fn of_usage(text: &str) -> Self {
         let message = one_line(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
-        Self { kind: "usage", message, hint: Some("see `agent-host --help`".to_owned()), exit_code: 2 }
+        let hint = Some("see `agent-host --help`".to_owned());
+        Self { kind: "usage", message, hint, lines: Vec::new(), exit_code: 2 }
     }
 
     pub(super) fn exit_code(&self) -> ExitCode {
@@ -72,8 +117,14 @@ impl Failure {
     /// One line on stderr, and with `--format json` an object on stdout.
     pub(super) fn print(&self, format: Format) {
         let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+        // Several problems have a line each before the one that sums them up.
+        let message = match self.lines.as_slice() {
+            [] => self.message.as_str(),
+            lines => self.message.strip_suffix(&format!(": {}", lines.join(" · "))).unwrap_or(&self.message),
+        };
+        let lines: String = self.lines.iter().map(|line| format!("problem: {line}\n")).collect();
         // Nothing is left to do when stderr or stdout is gone.
-        let _ = writeln!(std::io::stderr(), "error: {}{hint}", self.message);
+        let _ = writeln!(std::io::stderr(), "{lines}error: {message}{hint}");
         if format == Format::Json {
             self.print_report();
         }

@@ -1,4 +1,5 @@
-//! The log on stderr: text for people or JSON for machines. Progress bars step aside while a line is written.
+//! The log on stderr: text for people or JSON for machines. Progress bars step aside while a line is written, and no
+//! line shows a secret that was loaded.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -10,6 +11,7 @@ use tracing::Level;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::{Common, Format};
+use crate::redaction;
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
@@ -42,7 +44,9 @@ struct AboveBars;
 
 impl Write for AboveBars {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        bars().suspend(|| io::stderr().write(line))
+        let text = String::from_utf8_lossy(line);
+        bars().suspend(|| io::stderr().write_all(redaction::redact(&text).as_bytes()))?;
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

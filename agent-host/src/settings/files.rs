@@ -1,53 +1,126 @@
 //! Which sources the settings come from, and in which order: a later one wins, key by key.
 //!
-//! The files of the agent directory with their overlays for the environment, the file that the dashboard writes into
-//! the work folder, then environment variables (`Connections__OktaExportFulfillment__ApiKey`). File names ignore
-//! case. Every file may be absent. Source: the vendor's pages on the agent's configuration.
+//! The files of the agent directory with their overlays for the environment, the encrypted ones after the plain, vaults,
+//! the file that the dashboard writes into the work folder, then environment variables
+//! (`Connections__OktaExportFulfillment__ApiKey`). File names ignore case. Every file may be absent. Protected values
+//! are opened here, in whatever file. Source: the vendor's pages on the agent's configuration.
 
 use std::{
     ffi::OsString,
     fs::{self, File},
     io::{ErrorKind as IoErrorKind, Read},
     path::{MAIN_SEPARATOR, Path, PathBuf},
+    time::Duration,
 };
 
 use connector_api::{Error, ErrorKind, Result};
+use secrecy::zeroize::Zeroizing;
 
 use super::{
     Warning, json,
-    values::{Origin, Values},
+    protection::{Keyring, keys, opening::Opening},
+    secrets,
+    values::{Entry, Origin, Values},
+    vaults,
 };
 
 /// Far above what people write; below it a wrong file cannot fill the memory.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// The plain files, in order, without the ending; the later ones win.
+const PLAIN: [&str; 2] = ["appsettings", "appsettings.agent"];
+/// Those whose values are all protected.
+const ENCRYPTED: [&str; 2] = ["appsettings.encrypted", "appsettings.encrypted.agent"];
+/// The one whose values are names of accounts in CyberArk.
+const ACCOUNTS: &str = "appsettings.cyberark.agent";
+
 /// The settings that stand in no section, so that their variables have no `__` to be known by.
 const TOP_LEVEL: [&str; 2] = ["TempFolderPath", "WorkFolderPath"];
 
 /// Reads all sources of the agent directory.
-pub(super) fn read(
+pub(super) async fn read(
     directory: &Path,
     environment: &[(OsString, OsString)],
     warnings: &mut Vec<Warning>,
-) -> Result<Values> {
+) -> Result<(Values, Option<Duration>)> {
     if !directory.is_dir() {
         let hint = "run `agent-host init` with this name, or name another with --directory";
         let what = format!("there is no agent directory `{}`", directory.display());
         return Err(Error::new(ErrorKind::Settings, what).with_hint(hint));
     }
-    let stage = stage(environment);
     let variables = variables(environment, warnings)?;
-
-    let mut values = Values::default();
-    values.merge(file(directory, directory, "appsettings.json", warnings)?);
-    values.merge(file(directory, directory, &format!("appsettings.{stage}.json"), warnings)?);
-    values.merge(file(directory, directory, "appsettings.agent.json", warnings)?);
-    values.merge(file(directory, directory, &format!("appsettings.agent.{stage}.json"), warnings)?);
-    // Variables come twice: they may move the work folder, and they win over the file in it.
+    let plain = plain(directory, environment, &variables, warnings)?;
+    let mut values = plain.clone();
+    let switch = format!("{}:UseEncryptedAppsettings", keys::SECTION);
+    if plain.flag(&switch)? {
+        let encrypted = files(directory, &ENCRYPTED, environment, warnings)?.must_be_protected();
+        if encrypted.entries().is_empty() {
+            let place = plain.entry(&switch).map_or_else(String::new, |entry| entry.origin.to_string());
+            let what = "asks for encrypted settings, but there are none in appsettings.encrypted.agent.json";
+            warnings.push(Warning(format!("{place}: `{switch}` {what}")));
+        }
+        values.merge(encrypted);
+    }
+    // Variables come twice: vaults and the place of the work folder may hang on them, and they win over both.
     values.merge(variables.clone());
+    let mut opening = Opening::new(directory, plain, credentials(environment));
+    opening.open(&mut values, warnings);
+    let accounts = files(directory, &[ACCOUNTS], environment, warnings)?;
+    let mut refresh_after = None;
+    // A vault's credentials may be among what could not be opened.
+    if opening.problems.is_empty() {
+        let sources = vaults::Sources { directory, environment, accounts: &accounts };
+        refresh_after = vaults::merge(sources, &mut values, &mut opening.problems, warnings).await;
+    }
     values.merge(file(directory, &work_folder(directory, &values)?, "appsettings.connection.json", warnings)?);
     values.merge(variables);
+    opening.open(&mut values, warnings);
+    opening.finish()?;
+    Ok((values, refresh_after))
+}
+
+/// The keys of protected values, by the plain settings alone.
+pub(super) fn keyring(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    warnings: &mut Vec<Warning>,
+) -> Result<Keyring> {
+    let variables = variables(environment, warnings)?;
+    let plain = plain(directory, environment, &variables, warnings)?;
+    keys::read(directory, &plain, credentials(environment).as_deref(), warnings)
+}
+
+/// The plain files, and the variables over them.
+fn plain(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    variables: &Values,
+    warnings: &mut Vec<Warning>,
+) -> Result<Values> {
+    let mut values = files(directory, &PLAIN, environment, warnings)?;
+    values.merge(variables.clone());
     Ok(values)
+}
+
+/// The files of these names, each with the overlay for the environment after it.
+fn files(
+    directory: &Path,
+    names: &[&str],
+    environment: &[(OsString, OsString)],
+    warnings: &mut Vec<Warning>,
+) -> Result<Values> {
+    let stage = stage(environment);
+    let mut values = Values::default();
+    for name in names {
+        values.merge(file(directory, directory, &format!("{name}.json"), warnings)?);
+        values.merge(file(directory, directory, &format!("{name}.{stage}.json"), warnings)?);
+    }
+    Ok(values)
+}
+
+/// The folder in which systemd lays the credentials of this service.
+fn credentials(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
+    environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, folder)| folder.into())
 }
 
 /// The folder that may be deleted at any time: exports and logs of jobs.
@@ -110,14 +183,50 @@ fn variables(environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) 
 fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Values> {
     let Some(path) = find(folder, name, warnings)? else { return Ok(Values::default()) };
     let label = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
-    let bytes = contents(&path, &label)?;
+    let values = json::parse(&label, &text(&path, &label)?, warnings)?;
+    if let Some(entry) = values
+        .entries()
+        .iter()
+        .find(|entry| secrets::is_secret(entry))
+        .filter(|_| !name.starts_with(ACCOUNTS) && is_open_to_all(&path))
+    {
+        let Entry { key, .. } = entry;
+        warnings.push(Warning(format!(
+            "{label}: everybody on this machine can read this file, and it holds a secret, `{key}`; take that right \
+             away (`chmod o-rwx`), or protect the value (`agent-host protect value`)"
+        )));
+    }
+    Ok(values)
+}
+
+/// The text of a settings file, which is named `label` in errors.
+pub(super) fn text(path: &Path, label: &str) -> Result<Zeroizing<String>> {
+    let bytes = contents(path, label)?;
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     let text = str::from_utf8(bytes).map_err(|error| {
         let valid = error.valid_up_to();
         let before = String::from_utf8_lossy(&bytes[..valid]);
-        json::refuse(&label, &before, valid, "the file is not UTF-8 from here on", "save it as UTF-8")
+        json::refuse(label, &before, valid, "the file is not UTF-8 from here on", "save it as UTF-8")
     })?;
-    json::parse(&label, text, warnings)
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Every settings file there is: those of the agent directory, whatever their environment, and the dashboard's.
+pub(super) fn all(directory: &Path, environment: &[(OsString, OsString)]) -> Result<Vec<PathBuf>> {
+    let mut warnings = Vec::new();
+    let variables = variables(environment, &mut warnings)?;
+    let plain = plain(directory, environment, &variables, &mut warnings)?;
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .map_err(|error| refuse(directory, "the folder cannot be listed", "let the agent's account read it", error))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+            name.starts_with("appsettings.") && name.ends_with(".json") && path.is_file()
+        })
+        .collect();
+    found.sort_unstable();
+    found.extend(find(&work_folder(directory, &plain)?, "appsettings.connection.json", &mut warnings)?);
+    Ok(found)
 }
 
 /// The file of this name, whatever its case; the exact spelling goes first.
@@ -144,8 +253,18 @@ fn find(folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Option
     Ok(first)
 }
 
+/// Whether every account of this machine may read the file; not known but on Unix.
+fn is_open_to_all(path: &Path) -> bool {
+    #[cfg(unix)]
+    let open = fs::metadata(path)
+        .is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
+    #[cfg(not(unix))]
+    let open = path.as_os_str().is_empty();
+    open
+}
+
 /// The bytes of a settings file, as long as it is one.
-fn contents(path: &Path, label: &str) -> Result<Vec<u8>> {
+fn contents(path: &Path, label: &str) -> Result<Zeroizing<Vec<u8>>> {
     let unreadable =
         |error| refuse(Path::new(label), "the file cannot be read", "let the agent's account read it", error);
     // Asked before opening, because opening a named pipe would wait for a writer.
@@ -153,7 +272,7 @@ fn contents(path: &Path, label: &str) -> Result<Vec<u8>> {
         let error = Error::new(ErrorKind::Settings, format!("{label}: this is no regular file"));
         return Err(error.with_hint("put a file in its place, or remove it"));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let error = Error::new(ErrorKind::Settings, format!("{label}: the file is larger than 16 MiB"));
@@ -182,10 +301,15 @@ mod tests {
         directory
     }
 
+    fn read_now(directory: &Path, environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) -> Result<Values> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Ok(runtime.block_on(read(directory, environment, warnings))?.0)
+    }
+
     fn read_agent(agent: &TempDir, environment: &[(&str, &str)]) -> Result<(Values, Vec<String>)> {
         let environment: Vec<_> = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
-        let values = read(agent.path(), &environment, &mut warnings)?;
+        let values = read_now(agent.path(), &environment, &mut warnings)?;
         Ok((values, warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -294,7 +418,7 @@ mod tests {
         assert_eq!(error.to_string(), "appsettings.json:2:7: the file is not UTF-8 from here on");
 
         let gone = agent(&[]);
-        let error = read(&gone.path().join("gone"), &[], &mut Vec::new()).unwrap_err();
+        let error = read_now(&gone.path().join("gone"), &[], &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("gone") && error.hint().unwrap().contains("agent-host init"), "{error}");
     }
 
@@ -313,7 +437,7 @@ mod tests {
         assert!(error.to_string().starts_with("appsettings.json:2:19: `WorkFolderPath` names a drive"), "{error}");
 
         let variables = [("A__B".into(), OsString::from_vec(vec![0xFC])), ("C".into(), OsString::from_vec(vec![0xFC]))];
-        let error = read(agent(&[]).path(), &variables, &mut Vec::new()).unwrap_err();
+        let error = read_now(agent(&[]).path(), &variables, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "environment variable A__B: the value is not UTF-8");
     }
 }

@@ -4,21 +4,97 @@
 //! twice is reported and the later value wins, because samples of the vendor's documentation contain such keys.
 //! Errors point at the place and never repeat the text found there, which may be a secret.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use connector_api::{Error, ErrorKind, Result};
 use jsonc_parser::{
     CollectOptions, ParseOptions, ParseStringErrorKind, Scanner, ScannerOptions, ast::Value, errors::ParseErrorKind,
-    parse_to_ast,
+    parse_to_ast, tokens::Token,
 };
+use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::{
     Warning,
     values::{Origin, Values},
 };
 
+const SCANNER: ScannerOptions = ScannerOptions {
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// One value of a file.
+pub(super) struct Leaf {
+    /// The full key, `Connections:Okta:ApiKey`.
+    pub(super) key: String,
+    pub(super) text: SecretString,
+    pub(super) is_null: bool,
+    /// Where it is written, in bytes, quotes included.
+    pub(super) range: Range<usize>,
+    pub(super) origin: Origin,
+}
+
 /// Reads `text`, the contents of `file`, which is named in errors.
 pub(super) fn parse(file: &str, text: &str, warnings: &mut Vec<Warning>) -> Result<Values> {
+    let root = ast(file, text)?;
+    let mut flat =
+        Flat { file: file.into(), cursor: Cursor::new(text), key: String::new(), values: Values::default(), warnings };
+    flat.members(&root);
+    Ok(flat.values)
+}
+
+/// Every value of `text`, in order, with its full key and where exactly it is written.
+pub(super) fn leaves(file: &str, text: &str) -> Result<Vec<Leaf>> {
+    let root = ast(file, text)?;
+    let mut leaves = Vec::new();
+    let (name, mut cursor) = (Arc::<str>::from(file), Cursor::new(text));
+    // The members still to be visited, the next one last.
+    let mut open = vec![(String::new(), &root)];
+    while let Some((key, value)) = open.pop() {
+        let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}:{name}") };
+        match value {
+            Value::Object(object) => {
+                open.extend(object.properties.iter().rev().map(|member| (below(member.name.as_str()), &member.value)));
+            }
+            Value::Array(array) => {
+                let elements = array.elements.iter().enumerate().rev();
+                open.extend(elements.map(|(index, element)| (below(&index.to_string()), element)));
+            }
+            leaf => {
+                let range = range(leaf);
+                let (line, column) = cursor.at(range.start);
+                leaves.push(Leaf {
+                    key,
+                    text: self::text(leaf).unwrap_or_default().into(),
+                    is_null: matches!(leaf, Value::NullKeyword(_)),
+                    range: range.start..range.end,
+                    origin: Origin::File { file: Arc::clone(&name), line, column },
+                });
+            }
+        }
+    }
+    Ok(leaves)
+}
+
+/// The text without its comments. It must be what [`leaves`] can read.
+pub(super) fn without_comments(text: &str) -> Zeroizing<String> {
+    let mut scanner = Scanner::new(text, &SCANNER);
+    let (mut kept, mut done) = (Zeroizing::new(String::with_capacity(text.len())), 0);
+    while let Ok(Some(token)) = scanner.scan() {
+        if matches!(token, Token::CommentLine(_) | Token::CommentBlock(_)) {
+            kept.push_str(&text[done..scanner.token_start()]);
+            done = scanner.token_end();
+        }
+    }
+    kept.push_str(&text[done..]);
+    kept
+}
+
+fn ast<'a>(file: &str, text: &'a str) -> Result<Value<'a>> {
     check_strings(file, text)?;
     let parsed = parse_to_ast(
         text,
@@ -40,13 +116,10 @@ pub(super) fn parse(file: &str, text: &str, warnings: &mut Vec<Warning>) -> Resu
         let (what, hint) = explain(error.kind());
         refuse(file, text, error.range().start, what, hint)
     })?;
-    let Some(root @ Value::Object(_)) = parsed.value else {
-        return Err(refuse(file, text, 0, "the settings are not in `{ … }`", "write `{}` in a file without settings"));
-    };
-    let mut flat =
-        Flat { file: file.into(), cursor: Cursor::new(text), key: String::new(), values: Values::default(), warnings };
-    flat.members(&root);
-    Ok(flat.values)
+    match parsed.value {
+        Some(root @ Value::Object(_)) => Ok(root),
+        _ => Err(refuse(file, text, 0, "the settings are not in `{ … }`", "write `{}` in a file without settings")),
+    }
 }
 
 /// An error at the byte `offset` of `text`, as `file:line:column: what`.
@@ -59,17 +132,7 @@ pub(super) fn refuse(file: &str, text: &str, offset: usize, what: &str, hint: &s
 ///
 /// The parser lets them pass, so that a missing quote would be reported somewhere on a later line.
 fn check_strings(file: &str, text: &str) -> Result<()> {
-    let mut scanner = Scanner::new(
-        text,
-        &ScannerOptions {
-            allow_single_quoted_strings: false,
-            allow_hexadecimal_numbers: false,
-            allow_unary_plus_numbers: false,
-            allow_bare_decimal_point_numbers: false,
-            allow_non_finite_numbers: false,
-            allow_extended_string_escapes: false,
-        },
-    );
+    let mut scanner = Scanner::new(text, &SCANNER);
     loop {
         let token = scanner.scan();
         let start = scanner.token_start();

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use connector_api::{Error, ErrorKind};
+use connector_api::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 /// All settings of one source or, merged, of several.
@@ -22,13 +22,21 @@ pub(super) struct Entry {
     /// None for a section, which holds other keys.
     pub(super) text: Option<SecretString>,
     pub(super) origin: Origin,
+    /// Whether it stands where every value is protected, and has not been opened yet.
+    pub(super) must_be_protected: bool,
 }
 
 /// Where a setting is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
-    File { file: Arc<str>, line: usize, column: usize },
+    File {
+        file: Arc<str>,
+        line: usize,
+        column: usize,
+    },
     Variable(String),
+    /// What it is in which vault, such as "HashiCorp vault `https://…`, `secret/okta`".
+    Vault(Arc<str>),
 }
 
 impl Values {
@@ -37,12 +45,13 @@ impl Values {
         let place = *self.places.entry(key.to_lowercase()).or_insert(self.entries.len());
         match self.entries.get_mut(place) {
             None => {
-                self.entries.push(Entry { key: key.to_owned(), text, origin });
+                self.entries.push(Entry { key: key.to_owned(), text, origin, must_be_protected: false });
                 None
             }
             Some(_) if text.is_none() => None,
             Some(entry) => {
                 let former = std::mem::replace(&mut entry.origin, origin);
+                entry.must_be_protected = false;
                 entry.text.replace(text?).map(|_| former)
             }
         }
@@ -50,9 +59,19 @@ impl Values {
 
     /// Takes over the values of a later source, which win.
     pub(super) fn merge(&mut self, later: Self) {
-        for entry in later.entries {
-            self.set(&entry.key, entry.text, entry.origin);
+        for Entry { key, text, origin, must_be_protected } in later.entries {
+            let is_value = text.is_some();
+            self.set(&key, text, origin);
+            if let Some(&place) = self.places.get(&key.to_lowercase()).filter(|_| is_value) {
+                self.entries[place].must_be_protected = must_be_protected;
+            }
         }
+    }
+
+    /// The same values, as such of a file in which every value is protected.
+    pub(super) fn must_be_protected(mut self) -> Self {
+        self.entries.iter_mut().for_each(|entry| entry.must_be_protected = entry.text.is_some());
+        self
     }
 
     /// The value of `key`, trimmed; none where it is absent or blank. Not for secrets.
@@ -61,13 +80,47 @@ impl Values {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The value of `key` as a secret; none where it is absent or blank.
+    pub(super) fn secret(&self, key: &str) -> Option<&SecretString> {
+        self.text(key)?;
+        self.entry(key)?.text.as_ref()
+    }
+
+    /// The same values, all from `origin` and under other keys.
+    pub(super) fn moved(self, origin: &Origin, key: impl Fn(&str) -> String) -> Self {
+        self.entries.into_iter().fold(Self::default(), |mut moved, entry| {
+            moved.set(&key(&entry.key), entry.text, origin.clone());
+            moved
+        })
+    }
+
+    /// Whether `key` is true; it is not where it is absent.
+    pub(super) fn flag(&self, key: &str) -> Result<bool> {
+        match self.text(key) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(_) => Err(self.error(key, "is neither true nor false").with_hint("write true or false")),
+        }
+    }
+
+    /// All that is there, in the order in which it was first met.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The same, to be changed in place.
+    pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
     /// What is known of `key`.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.places.get(&key.to_lowercase()).map(|&place| &self.entries[place])
     }
 
     /// Everything below `section`, in the order in which it was first met, each with the rest of its key.
-    pub(super) fn below<'a>(&'a self, section: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+    pub(super) fn below<'a>(&'a self, section: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> + use<'a> {
         let start = format!("{}:", section.to_lowercase());
         let depth = start.matches(':').count();
         self.entries.iter().filter(move |entry| entry.key.to_lowercase().starts_with(&start)).map(move |entry| {
@@ -97,6 +150,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Vault(place) => f.write_str(place),
         }
     }
 }

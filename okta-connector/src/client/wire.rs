@@ -23,6 +23,13 @@ pub(super) fn http_client(settings: &OktaSettings) -> Result<reqwest::Client, Er
     if settings.server.host().is_some_and(|host| is_loopback(&host)) {
         builder = builder.no_proxy();
     }
+    if let Some(pem) = &settings.ca_certificates {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| {
+            Error::setting("CaFile", "`CaFile` names a file that holds a damaged certificate")
+                .with_hint("name the file of your authority's certificates, in PEM")
+        })?;
+        builder = builder.tls_certs_merge(certificates);
+    }
     builder.build().map_err(|error| {
         Error::new(ErrorKind::Settings, "the HTTP client cannot be set up").with_source(error.without_url())
     })

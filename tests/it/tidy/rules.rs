@@ -168,6 +168,16 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ),
         ("okta-connector/src/client/write.rs", "sends new passwords, and removes them from texts that repeat them"),
         ("agent-host/src/settings/values.rs", "settings that are no secrets are kept like secrets"),
+        ("agent-host/src/settings/vaults/aws.rs", "hands the access key to Amazon's library; a secret holds settings"),
+        ("agent-host/src/settings/vaults/azure.rs", "sends the client's secret or assertion"),
+        ("agent-host/src/settings/vaults/certificate.rs", "opens the client certificate's file"),
+        ("agent-host/src/settings/vaults/client.rs", "sends tokens"),
+        ("agent-host/src/settings/vaults/hashicorp.rs", "signs in with a role"),
+        ("agent-host/src/settings/secrets.rs", "asks whether one is blank, a placeholder, or protected"),
+        ("agent-host/src/settings/protection", "opens protected values, and protects others"),
+        ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
+        ("agent-host/src/cli/protect", "prints what `unprotect` is asked for; compares a password with its repetition"),
+        ("agent-host/src/redaction.rs", "knows secrets so that no line shows them"),
     ],
     ..EVERYWHERE
 };
@@ -179,8 +189,11 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("okta-connector/src/clock.rs", "is the clock"),
         ("okta-connector/sandbox/src/clock.rs", "is the organisation's clock"),
         ("agent-host/src/export.rs", "the report and the manifest say when and how long"),
+        ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),
         ("agent-host/src/demo.rs", "tells the reader how long it took"),
+        ("agent-host/src/settings/protection/keys.rs", "warns of a certificate that has expired"),
+        ("agent-host/src/cli/protect/material.rs", "a new certificate begins today"),
         ("tests/xtask/src/main.rs", "tells the reader how long it took"),
     ],
     ..EVERYWHERE
@@ -193,6 +206,9 @@ pub(super) const CHANCE: Rule = Rule {
         ("okta-connector/src/auth/key.rs", "signatures and new keys need chance that nobody can foretell"),
         ("okta-connector/src/auth/jwt.rs", "identifiers that nobody has used"),
         ("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess"),
+        ("agent-host/src/settings/vaults/assertion.rs", "an assertion is sent once, and its signature is salted"),
+        ("agent-host/src/settings/certificate/weak.rs", "blinds what it computes with a private key"),
+        ("agent-host/src/settings/protection/key.rs", "keys and nonces that nobody can foretell"),
     ],
     ..EVERYWHERE
 };

@@ -1,13 +1,15 @@
 //! The repository's own commands, run as `cargo xtask COMMAND`.
 //!
 //! `test` is everything a change must pass, in the order in which failures come soonest; `bench` measures. Both only
-//! call cargo, say what they call, and stop at the first failure, so that each step can be repeated alone.
+//! call cargo (and once pip), say what they call, and stop at the first failure, so that each step can be repeated alone.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
+mod python;
 mod step;
 
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -27,12 +29,14 @@ Example:
 ";
 
 /// Clippy and the documentation are asked for the same features, so that they share what they have checked.
-const TEST: [Step; 5] = [
+const TEST: [Step; 6] = [
     Step::new("Formatting", &["fmt", "--all", "--check"]),
     Step::new("Lints", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     // The tests of the whole product start these programs.
     Step::new("Programs", &["build", "--workspace", "--bins", "--all-features"]),
     Step::new("Tests", &["test", "--workspace", "--all-features"]),
+    // The product as most build it; the steps above and below are about all features.
+    Step::new("Default features", &["test", "-p", "agent-host", "--lib", "settings::vaults"]),
     Step::new("Documentation", &["doc", "--workspace", "--no-deps", "--all-features"])
         .with_variable("RUSTDOCFLAGS", "-D warnings"),
 ];
@@ -89,6 +93,10 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
+    let has_python = python::is_here();
+    if has_python {
+        python::install(&target_folder()?)?;
+    }
     let deny = step::succeeds(&["deny", "--version"]);
     let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
     let times = run_all(&steps)?;
@@ -97,6 +105,11 @@ fn test() -> Result<(), String> {
         println!("{:>16} {:>7.1} s", step.title, time.as_secs_f64());
     }
     println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
+    if !has_python {
+        println!(
+            "There is no python3 with venv: tests of AWS Secrets Manager and of files written by Python were left out."
+        );
+    }
     if !deny {
         println!("cargo-deny is not installed; `tests/it/dependencies.rs` keeps the essence of deny.toml.");
     }
@@ -108,6 +121,13 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     BENCH.run(arguments)
 }
 
+/// Where cargo builds: this program is in `<target>/<profile>`.
+fn target_folder() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| format!("Cannot tell where this program is: {error}"))?;
+    let folder = program.parent().and_then(Path::parent).ok_or("This program is in no target folder")?;
+    Ok(folder.to_owned())
+}
+
 /// Installs what a minimal toolchain lacks, and says so.
 fn install_components() -> Result<(), String> {
     let missing: Vec<&str> = [("rustfmt", "fmt"), ("clippy", "clippy")]
@@ -116,7 +136,7 @@ fn install_components() -> Result<(), String> {
         .map(|(component, _)| component)
         .collect();
     if missing.is_empty() {
-        println!("Nothing needs to be installed; cargo fetches the crates of Cargo.lock.");
+        println!("The toolchain is complete; cargo fetches the crates of Cargo.lock.");
         return Ok(());
     }
     let missing = missing.join(" ");
@@ -163,6 +183,6 @@ mod tests {
     #[test]
     fn the_programs_are_built_before_the_tests_that_start_them() {
         let titles = TEST.map(|step| step.title);
-        assert_eq!(titles, ["Formatting", "Lints", "Programs", "Tests", "Documentation"]);
+        assert_eq!(titles, ["Formatting", "Lints", "Programs", "Tests", "Default features", "Documentation"]);
     }
 }

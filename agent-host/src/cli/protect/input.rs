@@ -1,0 +1,55 @@
+//! Secrets that a person or a pipe gives: asked for without echo on a terminal, else from stdin.
+
+use std::io::{self, BufRead, IsTerminal, Read, stdin};
+
+use anyhow::Context;
+use connector_api::{Error, ErrorKind};
+use secrecy::{SecretString, zeroize::Zeroizing};
+
+use super::super::failure::Usage;
+
+/// More is no list of settings.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// All lines of stdin; on a terminal one value, asked for.
+pub(super) fn values(prompt: &str) -> anyhow::Result<Vec<SecretString>> {
+    if stdin().is_terminal() {
+        return Ok(vec![rpassword::prompt_password(prompt).context("the value cannot be asked for")?.into()]);
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("stdin cannot be read")?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let error = Error::new(ErrorKind::Settings, "stdin holds more than 16 MiB");
+        return Err(error.with_hint("give one value a line").into());
+    }
+    let text = str::from_utf8(&bytes).ok().with_context(|| "stdin is not UTF-8")?;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let values: Vec<SecretString> = text.lines().map(SecretString::from).collect();
+    if values.is_empty() {
+        return Err(Usage::new("there is no value on stdin", "write one a line").into());
+    }
+    Ok(values)
+}
+
+/// The first line of stdin; on a terminal asked for.
+pub(super) fn password(prompt: &str) -> io::Result<SecretString> {
+    if stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).map(Into::into);
+    }
+    let mut line = Zeroizing::new(String::new());
+    stdin().lock().take(MAX_BYTES).read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).into())
+}
+
+/// A new password: on a terminal asked for twice.
+pub(super) fn new_password() -> anyhow::Result<SecretString> {
+    let cannot = "the password cannot be read";
+    let first = password("The password for the new file: ").context(cannot)?;
+    if stdin().is_terminal() {
+        let again = Zeroizing::new(rpassword::prompt_password("The same again: ").context(cannot)?);
+        if *again != *secrecy::ExposeSecret::expose_secret(&first) {
+            return Err(Usage::new("the two passwords differ", "repeat the command").into());
+        }
+    }
+    Ok(first)
+}

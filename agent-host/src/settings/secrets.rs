@@ -1,0 +1,53 @@
+//! Which settings are secrets, by their names: for what must not be printed, and for what nobody else should read.
+
+use secrecy::ExposeSecret;
+
+use super::{protection, values::Entry};
+
+/// How the names of secrets end, in lower case.
+const ENDINGS: [&str; 11] = [
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "applicationkey",
+    "connectionstring",
+    "passphrase",
+    "password",
+    "privatekey",
+    "secret",
+    "secretid",
+    "token",
+];
+
+/// Sections of which every value is a secret: the vendor keeps client secrets and connection strings there.
+const SECTIONS: [&str; 3] = ["databases", "openidclients", "protectionkey"];
+
+/// Whether the entry holds a secret in the clear. A placeholder in `<…>` is none.
+pub(super) fn is_secret(entry: &Entry) -> bool {
+    let Some(text) = entry.text.as_ref().map(|text| text.expose_secret().trim()) else { return false };
+    names_secret(&entry.key) && !text.is_empty() && !text.starts_with('<') && !protection::is_sealed(text)
+}
+
+/// Whether the key is one under which a secret stands.
+fn names_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    let mut parts = key.split(':').rev().skip_while(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(name) = parts.next() else { return false };
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || parts.any(|section| SECTIONS.contains(&section)) && name != "file"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for key in ["Connections:Okta:ApiKey", "A:X509KeyFilePassword", "OpenId:OpenIdClients:Job", "A:Token:0"] {
+            assert!(names_secret(key), "{key}");
+        }
+        for key in ["Connections:Okta:Server", "ProtectionKey:File", "A:PrivateKeyFile", "Password:X", "", "0"] {
+            assert!(!names_secret(key), "{key}");
+        }
+    }
+}
