@@ -272,10 +272,15 @@ async fn write(client: &Client, record: &str, link: &Link) -> Result<()> {
         let outcome = client.write(&write).await;
         return outcome.map(|_| ()).map_err(|failure| explained(failure, &write.what, link.other_noun()));
     }
+    // Who has the app through a group has no assignment of their own to remove.
+    let is_removal = link.action == LinkAction::Remove;
+    if link.table == Table::UserApps && is_removal && is_as_wanted(client, record, link).await? {
+        return Ok(());
+    }
     if matches!(refusal.status, 403 | 404 | 501) {
         let ends = check_ends(client, record, link).await.map_err(|error| error.within(&write.what))?;
         // What is not there has no links.
-        if link.action == LinkAction::Remove && (ends == Ends::OtherIsMissing || refusal.is_missing_object()) {
+        if is_removal && (ends == Ends::OtherIsMissing || refusal.is_missing_object()) {
             return Ok(());
         }
         if ends == Ends::OtherIsMissing {
