@@ -11,7 +11,8 @@ use std::{
 };
 
 use connector_api::{
-    Capabilities, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table, mapping::Deactivation,
+    Capabilities, ConnectionId, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table,
+    mapping::Deactivation,
 };
 
 use crate::{
@@ -73,15 +74,7 @@ impl Agent {
         let settings = self.settings.connection(name)?;
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
-        let located = |error: Error| {
-            let key = error.setting_key().map(str::to_owned);
-            // A key that came from a file is at fault where the file is named.
-            let places = key.iter().flat_map(|key| [key.clone(), format!("{key}File")]);
-            match places.into_iter().find_map(|key| self.settings.locate(settings.id(), &key)) {
-                Some(place) => error.within(&format!("{place}: connection `{name}`")),
-                None => error.within(&format!("connection `{name}`")),
-            }
-        };
+        let located = |error: Error| self.located(settings.id(), error);
         let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
         let connector = connections::open(package, with_key.as_ref().unwrap_or(settings)).map_err(located)?;
         let capabilities = connector.capabilities();
@@ -89,13 +82,29 @@ impl Agent {
         Ok(Opened { settings, connector, capabilities, tables })
     }
 
-    /// Whether the mapping switches the export of the connection off, and where it says so.
-    pub fn export_switched_off(&self, name: &str) -> Option<String> {
+    /// Where exports go when nothing else is said.
+    pub fn export_folder(&self) -> PathBuf {
+        self.settings.temp_folder.join("ExportOutput")
+    }
+
+    /// The error with the place where the setting at fault is written, if it is about one.
+    pub fn located(&self, connection: &ConnectionId, error: Error) -> Error {
+        let key = error.setting_key().map(str::to_owned);
+        // A key that came from a file is at fault where the file is named.
+        let places = key.iter().flat_map(|key| [key.clone(), format!("{key}File")]);
+        match places.into_iter().find_map(|key| self.settings.locate(connection, &key)) {
+            Some(place) => error.within(&format!("{place}: connection `{connection}`")),
+            None => error.within(&format!("connection `{connection}`")),
+        }
+    }
+
+    /// Whether the mapping switches this use of the connection off, and where it says so.
+    pub fn switched_off(&self, name: &str, what: Deactivation) -> Option<String> {
         let connection = self.mapping.connections.iter().find(|c| c.identifier.eq_ignore_ascii_case(name))?;
         let name = connection.connector.as_deref().unwrap_or_default();
         let connector =
             self.mapping.connectors.iter().find(|connector| connector.identifier.eq_ignore_ascii_case(name));
-        if connection.deactivation == Deactivation::Export {
+        if connection.deactivation == what {
             Some(format!("{}: DeactivationExportFulfill", connection.position))
         } else {
             connector.filter(|c| c.is_deactivated).map(|c| format!("{}: IsDeactivated", c.position))

@@ -6,6 +6,7 @@ mod check;
 mod core_dumps;
 mod export;
 mod failure;
+mod fulfill;
 mod interrupt;
 mod logs;
 mod progress;
@@ -27,7 +28,8 @@ use crate::{agent::Agent, demo, init, settings};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
-/// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads.
+/// Carries the work of identity governance to Okta: exports what is there into the CSV files that the engine reads, and
+/// carries out the engine's orders.
 #[derive(Debug, Parser)]
 #[command(
     name = "agent-host",
@@ -39,9 +41,10 @@ Examples:
   agent-host init /srv/agent             write an agent directory to start from
   agent-host --directory /srv/agent check
   agent-host --directory /srv/agent export OktaExportFulfillment
+  agent-host --directory /srv/agent fulfill OktaExportFulfillment --plan
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 settings or mapping unusable, 4 credentials refused or rights missing,
-5 managed system unavailable, 7 refused by a safety limit."
+5 managed system unavailable, 6 done, but some orders errored, 7 refused by a safety limit."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -102,6 +105,13 @@ Examples:
   agent-host export OktaExportFulfillment --plan
   agent-host export OktaExportFulfillment --table users --table groups --output /srv/export")]
     Export(export::Options),
+    /// Carry out provisioning orders: each once in effect, whatever happens in between
+    #[command(after_help = "\
+Examples:
+  agent-host fulfill OktaExportFulfillment
+  agent-host fulfill OktaExportFulfillment --orders orders.json --plan
+  agent-host fulfill OktaExportFulfillment --orders - --results results.csv < orders.json")]
+    Fulfill(fulfill::Options),
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -165,7 +175,8 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
 async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
-            logs::start(common, None);
+            // What the tour shows is its log.
+            logs::start(common, Some(tracing::Level::WARN));
             if common.format == Format::Json {
                 let report = demo::run(keep.as_deref(), &mut io::sink()).await?;
                 print(common.format, &report, |_| Ok(()))?;
@@ -186,6 +197,7 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         }
         Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
+        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

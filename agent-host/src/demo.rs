@@ -15,6 +15,7 @@ use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed};
 use crate::{
     agent::{Agent, Opened},
     export::{ExportOptions, ExportReport, export},
+    fulfill::{FulfillOptions, FulfillReport, Orders, fulfill, plan},
     init,
 };
 
@@ -23,7 +24,8 @@ const CONNECTION: &str = "OktaExportFulfillment";
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 110;
 
-/// Runs the tour, writes it to `out` and returns the report of the last export; the agent directory stays in `keep`, else it is removed at the end.
+/// Runs the tour, writes it to `out` and returns the report of its last whole export; the agent directory stays in `keep`,
+/// else it is removed at the end.
 ///
 /// # Errors
 /// Whatever one of the verbs fails with.
@@ -70,15 +72,84 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<Exp
         if same { "no difference" } else { "different files" }
     )?;
     anyhow::ensure!(same, "the second export differs from the first");
+
+    carry_out_orders(&agent, &sandbox, out).await?;
+    writeln!(
+        out,
+        "\n8. `agent-host export {CONNECTION} --table users`: the next export has what the orders have changed."
+    )?;
+    let tables = vec!["users".to_owned()];
+    let options = ExportOptions { output: agent.export_folder(), tables, ..ExportOptions::default() };
+    let third = export(&agent.connection(CONNECTION)?, &options, |_| {}).await?;
+    write!(out, "{third}")?;
+    show_lines(out, &third.output.join(&third.tables[0].file), |line| line.contains("ada.martin"))?;
     if keep.is_some() {
         writeln!(out, "\nThe agent directory is in {}.", directory.display())?;
     }
     writeln!(
         out,
-        "\nDone in {:.1} s. For your own organisation: `agent-host init DIR`, then `check` and `export`.",
+        "\nDone in {:.1} s. For your own organisation: `agent-host init DIR`, then `check`, `export`, and \
+         `fulfill --plan`.",
         began.elapsed().as_secs_f64()
     )?;
     Ok(second)
+}
+
+/// Shows orders: planned, carried out, and once more, when nothing is left to do.
+async fn carry_out_orders(agent: &Agent, sandbox: &Sandbox, out: &mut dyn Write) -> anyhow::Result<()> {
+    let path = agent.settings.directory.join("Orders").join("demo.json");
+    fs::write(&path, orders(sandbox)).with_context(|| format!("writing `{}`", path.display()))?;
+    writeln!(out, "\n6. `agent-host fulfill {CONNECTION} --plan`: what orders would change; nothing is sent.")?;
+    let opened = agent.connection(CONNECTION)?;
+    write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone())).await?)?;
+
+    writeln!(
+        out,
+        "\n7. `agent-host fulfill {CONNECTION}`: each once in effect, and reported; then the same orders again."
+    )?;
+    for _ in 0..2 {
+        let opened = agent.connection(CONNECTION)?;
+        let clock = || chrono::Utc::now().timestamp_millis();
+        let options = FulfillOptions { orders: Orders::Path(path.clone()), results: None, approve: None, clock };
+        let report: FulfillReport = fulfill(agent, &opened, &options, |_| {}).await?;
+        write!(out, "{report}")?;
+        anyhow::ensure!(report.is_clean(), "some orders errored");
+        if let Some(results) = report.results {
+            show_file(out, &results)?;
+        }
+    }
+    Ok(())
+}
+
+/// Orders for records that the organisation has: a new account, changes, links, a deletion.
+fn orders(sandbox: &Sandbox) -> String {
+    let (users, group, app) = sandbox.with_org(|org| {
+        let app = org.app_ids().into_iter().next().unwrap_or_default();
+        (org.user_ids(), org.add_group("Demonstration"), app)
+    });
+    let order = |id: &str, change: &str, entity: &str, resource: serde_json::Value, changes: serde_json::Value| {
+        serde_json::json!({
+            "AssignedResourceTypeId": id, "ChangeType": change, "Resource": resource, "Changes": changes,
+            "ResourceType": { "TargetEntityType": { "Identifier": entity } },
+        })
+    };
+    let user = |nth: usize| serde_json::json!({ "OktaExportFulfillment_users_id": users[nth] });
+    let in_group = serde_json::json!({ "OktaExportFulfillment_groups_id": group });
+    let login = "ada.martin@example.com";
+    let ada = serde_json::json!({
+        "profile_login": login, "profile_email": login, "profile_firstName": "Ada", "profile_lastName": "Martin",
+        "Groups_add": [in_group],
+    });
+    let opens = serde_json::json!({ "Applications_add": [{ "OktaExportFulfillment_apps_id": app }] });
+    let moves = serde_json::json!({ "profile_department": "Demonstrations", "Groups_add": [in_group] });
+    let orders = [
+        order("1", "Added", "User", serde_json::Value::Null, ada),
+        order("2", "Modified", "User", user(1), moves),
+        order("3", "Modified", "User", user(2), serde_json::json!({ "status": "SUSPENDED" })),
+        order("4", "Modified", "Group", in_group, opens),
+        order("5", "Deleted", "User", user(3), serde_json::json!({})),
+    ];
+    serde_json::json!({ "ProvisioningOrdersList": orders }).to_string()
 }
 
 async fn start_sandbox() -> std::io::Result<Sandbox> {
@@ -105,14 +176,19 @@ fn write_directory(directory: &Path, sandbox: &Sandbox) -> anyhow::Result<Vec<Pa
 }
 
 async fn export_all(agent: &Agent, opened: &Opened<'_>) -> anyhow::Result<ExportReport> {
-    let output = agent.settings.temp_folder.join("ExportOutput");
-    export(opened, &ExportOptions { output, ..ExportOptions::default() }, |_| {}).await
+    export(opened, &ExportOptions { output: agent.export_folder(), ..ExportOptions::default() }, |_| {}).await
 }
 
 fn show_file(out: &mut dyn Write, path: &Path) -> anyhow::Result<()> {
     writeln!(out, "\n   {}", path.file_name().unwrap_or_default().display())?;
+    show_lines(out, path, |_| true)
+}
+
+/// Some lines of a file, as far as they fit.
+fn show_lines(out: &mut dyn Write, path: &Path, is_shown: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let file = fs::File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
-    for line in BufReader::new(file).lines().take(SHOWN_LINES) {
+    let lines = BufReader::new(file).lines().filter(|line| line.as_ref().map_or(true, |line| is_shown(line)));
+    for line in lines.take(SHOWN_LINES) {
         let line = line?;
         let shown: String = line.chars().take(SHOWN_CHARACTERS).collect();
         writeln!(out, "     {shown}{}", if shown.len() < line.len() { "…" } else { "" })?;

@@ -57,6 +57,11 @@ pub struct Progress<'a> {
     pub traffic: Traffic,
 }
 
+/// The manifest of the set that is published in the folder.
+pub fn manifest_path(output: &Path, connection: &str) -> PathBuf {
+    output.join(publish::manifest_name(connection))
+}
+
 /// The tables to export: those named, else those the setting `Tables` names, else all.
 ///
 /// # Errors

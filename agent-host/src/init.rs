@@ -12,10 +12,11 @@ use anyhow::Context;
 use connector_api::{Error, ErrorKind};
 
 /// Each file's path in the agent directory and its text.
-const SAMPLES: [(&str, &str); 3] = [
+const SAMPLES: [(&str, &str); 4] = [
     ("appsettings.json", include_str!("../../config-samples/okta/appsettings.json")),
     ("appsettings.agent.json", include_str!("../../config-samples/okta/appsettings.agent.json")),
     ("Conf/Okta/Okta Connector.xml", include_str!("../../config-samples/okta/Conf/Okta/Okta Connector.xml")),
+    ("Orders/orders.json", include_str!("../../config-samples/okta/Orders/orders.json")),
 ];
 
 const FOLDERS: [&str; 2] = ["Temp", "Work"];

@@ -7,6 +7,7 @@
 
 mod check;
 mod elements;
+mod navigations;
 mod read;
 mod source;
 mod tables;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind};
 
+pub use navigations::{Navigation, NavigationPlace};
 pub use read::Reader;
 
 /// Everything that a `Conf/` folder says about connections and what they carry, in the order in which it was read.

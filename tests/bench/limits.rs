@@ -35,7 +35,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// What part of `allowed` requests a window was used while work was left; none where there was one window alone.
-fn share_used(times: &[i64], allowed: u64) -> Option<f64> {
+pub(crate) fn share_used(times: &[i64], allowed: u64) -> Option<f64> {
     let first = *times.first()?;
     let (mut opened, mut before_opened) = (first, 0);
     for (before, &time) in times.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The bench: what an export costs, measured on release programs against a sandbox in a process of its own.
+//! The bench: what exports and orders cost, measured on release programs against a sandbox in a process of its own.
 //!
 //! Each case compares within one run: with curl on the same pages, with the time a chain of cursors cannot be faster
 //! than, with what the rate limits allow. It prints one table and the figures that are promised, and fails when one is
@@ -13,6 +13,7 @@ mod report;
 mod small;
 mod large;
 mod limits;
+mod orders;
 mod protected;
 
 use std::{
@@ -24,14 +25,14 @@ use clap::{Parser, ValueEnum};
 
 use report::Report;
 
-/// Measures what exports cost
+/// Measures what exports and orders cost
 ///
 /// Example: cargo xtask bench small large
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Protected])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected])]
     cases: Vec<Case>,
 }
 
@@ -45,6 +46,10 @@ enum Case {
     Million,
     /// An organisation that fills the windows of three buckets; takes some minutes
     Limits,
+    /// 10,000 memberships and 10,000 accounts at 30 ms a response: how near to 12 at a time; memory for 100,000 orders
+    Orders,
+    /// Memberships and accounts enough to fill the windows of two buckets; takes some minutes
+    OrdersLimits,
     /// Opening a thousand protected settings
     Protected,
     /// All of them
@@ -82,9 +87,20 @@ impl Case {
             Self::Large => large::measure(report),
             Self::Million => large::measure_million(report),
             Self::Limits => limits::measure(report),
+            Self::Orders => orders::measure(report),
+            Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::All => {
-                let mut cases = [Self::Small, Self::Large, Self::Million, Self::Limits, Self::Protected].into_iter();
+                let cases = [
+                    Self::Small,
+                    Self::Large,
+                    Self::Million,
+                    Self::Limits,
+                    Self::Orders,
+                    Self::OrdersLimits,
+                    Self::Protected,
+                ];
+                let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
             }
         }

@@ -3,10 +3,11 @@
 use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    cost::{Cost, cost_of},
+    cost::{Cost, cost_and_report_of, cost_of},
     journal::Journal,
     organisation::Organisation,
     sandbox::{Sandbox, TOKEN, program},
@@ -41,14 +42,43 @@ impl Rig {
 
     /// An export of everything, as `agent-host init` sets it up.
     pub(crate) fn export(&mut self) -> anyhow::Result<Run> {
+        let mut agent = self.agent_for(&["export"])?;
+        self.run(&mut agent)
+    }
+
+    /// Adds a file to the agent's mapping.
+    pub(crate) fn map(&self, xml: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.folder.path().join("agent/Conf/More.xml"), xml)?)
+    }
+
+    /// Orders carried out; the report beside what it cost.
+    pub(crate) fn fulfill(&mut self, orders: &str) -> anyhow::Result<(Run, Value)> {
+        let path = self.folder.path().join("orders.json");
+        fs::write(&path, orders)?;
+        let mut agent = self.agent_for(&["fulfill"])?;
+        let (cost, report) = cost_and_report_of(agent.arg("--orders").arg(path))?;
+        Ok((Run { cost, journal: self.sandbox.take_journal()? }, report))
+    }
+
+    /// The ids in an exported table whose line holds this text.
+    pub(crate) fn ids(&self, table: &str, holding: &str) -> anyhow::Result<Vec<String>> {
+        let path = self.folder.path().join("agent/Temp/ExportOutput").join(format!("{CONNECTION}_{table}.csv"));
+        let text = fs::read_to_string(path)?;
+        let lines = text.lines().skip(1).filter(|line| line.contains(holding));
+        Ok(lines.filter_map(|line| line.split(',').next()).map(str::to_owned).collect())
+    }
+
+    /// The agent with a command for the connection.
+    fn agent_for(&self, command: &[&str]) -> anyhow::Result<Command> {
         let mut agent = self.agent()?;
         agent
             .arg("--directory")
             .arg(self.folder.path().join("agent"))
-            .args(["export", CONNECTION, "--format", "json"])
+            .args(command)
+            .args([CONNECTION, "--format", "json"])
             .env(format!("Connections__{CONNECTION}__Server"), &self.sandbox.url)
             .env(format!("Connections__{CONNECTION}__ApiKey"), TOKEN);
-        self.run(&mut agent)
+        Ok(agent)
     }
 
     /// curl getting the same pages one after the other over one connection, and dropping them.

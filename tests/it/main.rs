@@ -6,6 +6,7 @@ mod demo;
 mod dependencies;
 mod export;
 mod faults;
+mod fulfill;
 mod guard;
 mod killed;
 mod mapping;

@@ -4,6 +4,7 @@
 //! of an organisation, here a sandbox on loopback. The program is run as a process of its own, with an environment of
 //! its own, and judged by what it leaves: exit code, stdout, stderr, files.
 
+pub mod orders;
 mod secrets;
 mod program;
 
@@ -167,6 +168,30 @@ impl TestAgent {
     /// Exports the connection, which must succeed; the report.
     pub fn exported(&self, further: &[&str]) -> Value {
         self.export(&[&["--format", "json"], further].concat()).must_exit(0).json()
+    }
+
+    /// Writes an order file into the connection's folder.
+    pub fn order_file(&self, name: &str, text: &str) {
+        self.write(&format!("Work/ProvisioningOrders/{CONNECTION}/{name}"), text);
+    }
+
+    /// The folder of the connection's orders.
+    pub fn orders_folder(&self) -> PathBuf {
+        self.directory().join("Work/ProvisioningOrders").join(CONNECTION)
+    }
+
+    /// Carries out the connection's orders with further arguments.
+    pub fn fulfill(&self, further: &[&str]) -> Run {
+        self.run(&[&["fulfill", CONNECTION], further].concat())
+    }
+
+    /// Carries out these orders and gives their results by name.
+    #[track_caller]
+    pub fn fulfilled(&self, orders: &[Value], code: i32) -> BTreeMap<String, (String, String)> {
+        self.order_file("orders.json", &orders::list(orders));
+        let report = self.fulfill(&["--format", "json"]).must_exit(code).json();
+        let path = report["results"].as_str().expect("there are results");
+        orders::results(&fs::read_to_string(path).expect("the results can be read"))
     }
 
     /// What readers of the output folder find.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use connector_api::{Error, ErrorKind, ExportPlan};
+use connector_api::{Error, ErrorKind, ExportPlan, mapping::Deactivation};
 use serde::Serialize;
 
 use crate::{
@@ -51,7 +51,7 @@ struct BucketReport {
 
 pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> anyhow::Result<ExitCode> {
     let opened = agent.connection(&options.connection)?;
-    if let Some(place) = agent.export_switched_off(&options.connection) {
+    if let Some(place) = agent.switched_off(&options.connection, Deactivation::Export) {
         let message = format!("{place}: the export of `{}` is switched off", options.connection);
         return Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping").into());
     }
@@ -60,7 +60,7 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
         return Ok(ExitCode::SUCCESS);
     }
     let mut display = Display::new(&options.connection);
-    let output = options.output.clone().unwrap_or_else(|| agent.settings.temp_folder.join("ExportOutput"));
+    let output = options.output.clone().unwrap_or_else(|| agent.export_folder());
     let output = std::path::absolute(output)?;
     let wanted = ExportOptions { output, tables: options.tables.clone(), accept_shrink: options.accept_shrink };
     let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;

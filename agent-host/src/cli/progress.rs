@@ -8,7 +8,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::export::{Progress, grouped};
+use crate::{
+    export::{Progress, grouped},
+    fulfill,
+};
 
 use super::logs;
 
@@ -107,5 +110,46 @@ impl Drop for Display {
         for bar in self.bars.values().chain(&self.outlook) {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Shows the progress of one run of orders.
+pub(super) struct OrdersDisplay {
+    connection: String,
+    last_line: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl OrdersDisplay {
+    pub(super) fn new(connection: &str) -> Self {
+        Self { connection: connection.to_owned(), last_line: Instant::now(), bar: None }
+    }
+
+    pub(super) fn show(&mut self, progress: &fulfill::Progress) {
+        let waits = progress.traffic.by_bucket.iter().filter_map(|(bucket, traffic)| Some((bucket, traffic.waiting?)));
+        let waits: String =
+            waits.map(|(bucket, wait)| format!(", waiting {} s for the limit of {bucket}", wait.as_secs())).collect();
+        let [done, orders, errored, requests] =
+            [progress.done, progress.orders, progress.errored, progress.traffic.total()].map(grouped);
+        let said = format!("{done} of {orders} orders, {errored} errored, {requests} requests{waits}");
+        if stderr().is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| {
+                let style = ProgressStyle::with_template("{prefix:>12} [{bar:24}] {msg}");
+                let style = style.expect("the template is sound").progress_chars("=> ");
+                logs::bars().add(ProgressBar::new(1).with_style(style).with_prefix("orders"))
+            });
+            bar.set_length(progress.orders.max(1));
+            bar.set_position(progress.done);
+            bar.set_message(said);
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            tracing::info!(connection.id = self.connection, "fulfilling: {said}");
+        }
+    }
+}
+
+impl Drop for OrdersDisplay {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
     }
 }

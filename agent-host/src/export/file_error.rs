@@ -33,11 +33,15 @@ impl FileError {
 
     /// Another export is at work where this one would write.
     pub(super) fn locked(connection: &str, output: &Path) -> Self {
-        Self {
-            message: format!("another export of `{connection}` is writing into `{}`", output.display()),
-            hint: "wait until it is done, or give another folder with `--output`",
-            source: None,
-        }
+        Self::busy(
+            format!("another export of `{connection}` is writing into `{}`", output.display()),
+            "wait until it is done, or give another folder with `--output`",
+        )
+    }
+
+    /// Another process does what this one would do.
+    pub(crate) fn busy(message: String, hint: &'static str) -> Self {
+        Self { message, hint, source: None }
     }
 
     /// What to do about it, as a sentence without its full stop.

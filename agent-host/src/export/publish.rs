@@ -8,8 +8,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, TryLockError},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +17,7 @@ use super::{
     manifest::Manifest,
     step::{self, Step},
 };
+use crate::disk::Lock;
 
 /// The link to the current set's folder.
 const CURRENT: &str = "current";
@@ -46,10 +46,6 @@ pub(super) struct Staging {
     // Let go last, when all else is cleared.
     _lock: Lock,
 }
-
-/// Held while an export of the connection writes into the output folder.
-#[derive(Debug)]
-struct Lock(File);
 
 /// Where the sets of a connection are, and how one takes the place of another.
 #[derive(Debug)]
@@ -130,13 +126,6 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // Best effort: the next export clears what stays.
         let _ = self.place.clear_steps().and_then(|steps| each(steps, &mut Step::run));
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing is not enough: a program that is just being started may hold the file open for a moment longer.
-        let _ = self.0.unlock();
     }
 }
 
@@ -264,15 +253,8 @@ impl Place {
 
 fn lock(home: &Path, output: &Path, connection: &str) -> Result<Lock, FileError> {
     let path = home.join("lock");
-    let refused = |error| FileError::new("lock", &path, error);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        // Some network file systems know no locks; then nobody can tell two exports apart.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(FileError::locked(connection, output)),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
-    }
+    let lock = Lock::take(&path).map_err(|error| FileError::new("lock", &path, error))?;
+    lock.ok_or_else(|| FileError::locked(connection, output))
 }
 
 fn each(steps: Vec<Step>, run: Run<'_>) -> Result<(), FileError> {

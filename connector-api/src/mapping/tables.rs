@@ -38,10 +38,10 @@ impl Mapping {
 }
 
 /// What one connection sees of the mapping.
-struct Scope<'a> {
-    mapping: &'a Mapping,
-    connection: &'a ConnectionId,
-    capabilities: &'a Capabilities,
+pub(super) struct Scope<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) connection: &'a ConnectionId,
+    pub(super) capabilities: &'a Capabilities,
 }
 
 impl<'a> Scope<'a> {
@@ -141,7 +141,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The side on which a column of an association is: that of the property it leads to; without one, that of its name.
-    fn side(
+    pub(super) fn side(
         &self,
         capability: &TableCapability,
         association: &EntityAssociationMapping,
@@ -171,7 +171,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The table and the column to which the property is mapped that an association's column leads to.
-    fn target(&self, column: &AssociationColumn) -> std::result::Result<(&'a str, &'a str), String> {
+    pub(super) fn target(&self, column: &AssociationColumn) -> std::result::Result<(&'a str, &'a str), String> {
         let Some(property) = &column.property else { return Err("it leads to no property".to_owned()) };
         let mappings = self.mapping.entity_type_mappings.iter();
         let mut mappings = mappings

@@ -1,0 +1,66 @@
+//! `agent-host fulfill`: the arguments, the plan, the progress and the report.
+
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+
+use clap::Args;
+use connector_api::{Error, ErrorKind, mapping::Deactivation};
+
+use crate::{
+    agent::Agent,
+    fulfill::{FulfillOptions, Orders, fulfill, plan},
+};
+
+use super::{Format, print, progress::OrdersDisplay};
+
+/// Some orders errored, or a file was rejected.
+const SOME_ERRORED: u8 = 6;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The connection
+    connection: String,
+    /// A file, a folder, or - for standard input; else the connection's folder in ProvisioningOrders in the work folder
+    #[arg(long, value_name = "PATH")]
+    orders: Option<PathBuf>,
+    /// The file for the results; else a new one in FulfillResults in the work folder
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Print what would change, attribute by attribute, and stop; nothing is sent and no file is moved
+    #[arg(long)]
+    plan: bool,
+    /// Let exactly these orders go over a safety limit once, by the code that was given when they were refused
+    #[arg(long, value_name = "CODE", conflicts_with = "plan")]
+    approve: Option<String>,
+}
+
+pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> anyhow::Result<ExitCode> {
+    let opened = agent.connection(&options.connection)?;
+    if let Some(place) = agent.switched_off(&options.connection, Deactivation::Fulfill) {
+        let message = format!("{place}: the fulfillment of `{}` is switched off", options.connection);
+        return Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping").into());
+    }
+    let orders = match &options.orders {
+        None => Orders::Folder,
+        Some(path) if path.as_os_str() == "-" => Orders::Stdin,
+        Some(path) => Orders::Path(path.clone()),
+    };
+    if options.plan {
+        let report = plan(agent, &opened, &orders).await?;
+        print(format, &report, |out| write!(out, "{report}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (results, approve) = (options.results.clone(), options.approve.clone());
+    let wanted = FulfillOptions { orders, results, approve, clock: now_ms };
+    let mut display = OrdersDisplay::new(&options.connection);
+    let outcome = fulfill(agent, &opened, &wanted, |progress| display.show(progress)).await;
+    drop(display);
+    let report = outcome?;
+    print(format, &report, |out| write!(out, "{report}"))?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(SOME_ERRORED) })
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,70 @@
+//! Acts on files that must not be half done: one process at a time, and a file put in place whole.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    path::Path,
+};
+
+/// Held by one process at a time; let go of when it is dropped or its process ends, however that happens.
+#[derive(Debug)]
+pub(crate) struct Lock(pub(crate) File);
+
+impl Lock {
+    /// Takes the lock whose file this is; none where another process has it.
+    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            // Some network file systems know no locks; then nobody can tell two processes apart.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is just being started may hold the file open for a moment longer.
+        let _ = self.0.unlock();
+    }
+}
+
+/// A new file that its owner alone may read.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Writes a file and sees it to the disk.
+pub(crate) fn write_synced(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Moves a file whose content is on the disk, over what was there, and sees its new name to the disk.
+#[expect(clippy::disallowed_methods, reason = "the content is synced by whoever wrote it, the names are synced here")]
+pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    for folder in [to.parent(), from.parent()].into_iter().flatten() {
+        sync_names(folder)?;
+    }
+    Ok(())
+}
+
+fn sync_names(folder: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened, and its names need no help.
+    if !cfg!(unix) || folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    match File::open(folder)?.sync_all() {
+        // Some network file systems know no such thing.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        done => done,
+    }
+}

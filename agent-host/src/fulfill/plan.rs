@@ -1,0 +1,128 @@
+//! What orders would do, told without doing it: reads what it must, writes nothing, keeps nothing.
+
+use std::fmt;
+
+use connector_api::{Connector, Error};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use super::{
+    intake::RejectedFile,
+    limits::is_of_the_order,
+    take_up::{OrderReader, TakenUp, Task},
+};
+
+/// Orders looked into at once.
+const AT_ONCE: usize = 12;
+
+/// What a run would do.
+#[derive(Debug, Serialize)]
+pub struct PlanReport {
+    /// The connection's identifier.
+    pub connection: String,
+    /// In the order of the files.
+    pub orders: Vec<PlannedOrder>,
+    /// Files that cannot be read.
+    pub rejected: Vec<RejectedFile>,
+    /// The safety limits that the orders are over, in words.
+    pub over_limit: Vec<String>,
+}
+
+/// What an order would do.
+#[derive(Debug, Serialize)]
+pub struct PlannedOrder {
+    /// Its name.
+    pub id: String,
+    /// Its change type as it is written.
+    pub change: String,
+    /// `create`, `adopt`, `update`, `deactivate`, `delete`, `none`, or `refused`.
+    pub effect: String,
+    /// Attribute by attribute.
+    pub changes: Vec<PlannedChange>,
+    /// Why it would be refused, or what else is to be known.
+    pub reason: Option<String>,
+}
+
+/// One difference that an order would make. Secrets are never shown.
+#[derive(Debug, Serialize)]
+pub struct PlannedChange {
+    /// The column, or the table of links and the other record.
+    pub attribute: String,
+    /// What is there.
+    pub old: Option<String>,
+    /// What would be.
+    pub new: Option<String>,
+}
+
+/// Looks into all orders.
+///
+/// # Errors
+/// Those of the connector that are about no single order.
+pub(super) async fn preview_all(
+    reader: &OrderReader<'_>,
+    connector: &dyn Connector,
+) -> Result<Vec<PlannedOrder>, Error> {
+    let count = u32::try_from(reader.index.entries.len()).expect("bounded by MAX_ORDERS");
+    let previews = stream::iter(0..count).map(|at| preview(reader, connector, at));
+    previews.buffered(AT_ONCE).try_collect().await
+}
+
+async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -> Result<PlannedOrder, Error> {
+    let TakenUp { head, task, mut notes } = reader.take_up(at)?;
+    let mut planned =
+        PlannedOrder { id: head.id, change: head.change, effect: "none".to_owned(), changes: Vec::new(), reason: None };
+    match task {
+        Task::Nothing | Task::Follow(_) => {}
+        Task::Refuse(why) => {
+            planned.effect = "refused".to_owned();
+            notes = vec![why];
+        }
+        Task::CarryOut(order) => match connector.preview(&order).await {
+            Ok(preview) => {
+                planned.effect = preview.effect.to_string();
+                notes.extend(preview.note);
+                let change = |it: connector_api::AttributeChange| PlannedChange {
+                    attribute: it.attribute,
+                    old: it.old,
+                    new: it.new,
+                };
+                planned.changes = preview.changes.into_iter().map(change).collect();
+            }
+            Err(error) if is_of_the_order(error.kind()) => {
+                planned.effect = "refused".to_owned();
+                notes = vec![error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))];
+            }
+            Err(error) => return Err(error),
+        },
+    }
+    planned.reason = Some(notes.join("\n")).filter(|reason| !reason.is_empty());
+    Ok(planned)
+}
+
+/// The plan as people read it.
+impl fmt::Display for PlanReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for order in &self.orders {
+            let reason = order.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+            writeln!(f, "{:>12} {:<8} {}{}", order.id, order.change, order.effect, reason.replace('\n', "; "))?;
+            for PlannedChange { attribute, old, new } in &order.changes {
+                let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), one_line);
+                writeln!(f, "{:>21} {attribute}: {} → {}", "", shown(old), shown(new))?;
+            }
+        }
+        for RejectedFile { file, reason } in &self.rejected {
+            writeln!(f, "`{}` cannot be read: {reason}", file.display())?;
+        }
+        for over in &self.over_limit {
+            writeln!(f, "Over a safety limit: {over}")?;
+        }
+        let refused = self.orders.iter().filter(|order| order.effect == "refused").count();
+        let idle = self.orders.iter().filter(|order| order.effect == "none").count();
+        let (all, name) = (self.orders.len(), &self.connection);
+        writeln!(f, "{all} orders for `{name}`: {idle} change nothing, {refused} would be refused. Nothing was sent.")
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}

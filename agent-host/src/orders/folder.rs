@@ -1,0 +1,120 @@
+//! Where order files lie, and where they go: `Completed` when all of their orders are reported, `Rejected` with the
+//! reason beside them when they cannot be read. Nothing is ever deleted, and nothing that is there is overwritten.
+//!
+//! Files in folders within count too, but for those that hold what was handled. They are taken in the order of their
+//! names, which the engine begins with the time.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::disk;
+
+/// Where handled files go.
+pub(crate) const COMPLETED: &str = "Completed";
+/// Where unreadable files go.
+pub(crate) const REJECTED: &str = "Rejected";
+/// Folders whose files are no orders to carry out: ours, and two of the vendor's.
+const PASSED_OVER: [&str; 4] = [COMPLETED, REJECTED, "Downloaded", "PasswordResetSettings"];
+/// Folders within folders, as deep as files are looked for.
+const MAX_DEPTH: usize = 8;
+
+/// The order files of a folder; none where there is no folder.
+pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && depth == 0 => return Ok(files),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                if depth < MAX_DEPTH && !PASSED_OVER.iter().any(|passed| passed.eq_ignore_ascii_case(&name)) {
+                    folders.push((path, depth + 1));
+                }
+            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+                files.push(path);
+            }
+        }
+    }
+    files.sort_by(|one, other| (one.file_name(), one).cmp(&(other.file_name(), other)));
+    Ok(files)
+}
+
+/// Moves a file of `root` into its folder of this name, below which it keeps its place.
+pub(crate) fn put_away(root: &Path, file: &Path, folder: &str) -> io::Result<PathBuf> {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    let target = root.join(folder).join(below);
+    let home = target.parent().unwrap_or(root);
+    fs::create_dir_all(home)?;
+    let stem = target.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let free = |number: u32| match number {
+        1 => target.clone(),
+        number => home.join(format!("{stem}-{number}.json")),
+    };
+    let target = (1..).map(free).find(|path| path.symlink_metadata().is_err()).expect("some number is free");
+    disk::put_in_place(file, &target)?;
+    Ok(target)
+}
+
+/// Moves an unreadable file away, with the reason beside it.
+pub(crate) fn reject(root: &Path, file: &Path, reason: &str) -> io::Result<PathBuf> {
+    let target = put_away(root, file, REJECTED)?;
+    let mut beside = target.clone().into_os_string();
+    beside.push(".error.txt");
+    disk::write_synced(Path::new(&beside), &format!("{reason}\n"))?;
+    Ok(target)
+}
+
+/// Keeps what comes from `input` as a file of the folder, whole and for its owner's eyes alone, so that a run that is
+/// cut off is followed by one that finds it.
+pub(crate) fn keep(folder: &Path, name: &str, input: &mut dyn io::Read) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let part = folder.join(format!(".{name}.part"));
+    let mut file = disk::create_private(&part)?;
+    io::copy(input, &mut file)?;
+    file.sync_all()?;
+    let path = folder.join(name);
+    disk::put_in_place(&part, &path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_by_name_and_handled_ones_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for path in ["b/1.json", "2.JSON", "a/3.json", "Completed/0.json", "rejected/0.json", ".x.json", "4.txt"] {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "[]").unwrap();
+        }
+        let found: Vec<_> =
+            files_in(root).unwrap().iter().map(|it| it.strip_prefix(root).unwrap().to_owned()).collect();
+        assert_eq!(found, ["b/1.json", "2.JSON", "a/3.json"].map(PathBuf::from));
+        assert!(files_in(&root.join("missing")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_put_away_overwrites_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for number in 1..=2 {
+            let path = keep(root, "a.json", &mut format!("{number}").as_bytes()).unwrap();
+            reject(root, &path, "it is wrong").unwrap();
+        }
+        for (name, text) in [("a.json", "1"), ("a-2.json", "2"), ("a.json.error.txt", "it is wrong\n")] {
+            assert_eq!(fs::read_to_string(root.join(REJECTED).join(name)).unwrap(), text);
+        }
+        assert!(files_in(root).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,103 @@
+//! Leave to go over a safety limit: given for one set of orders, once, and not for ever.
+
+use super::Store;
+
+/// An approval that was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// What the operator types.
+    pub code: String,
+    /// The set of orders.
+    pub digest: String,
+    /// What has become of it.
+    pub state: ApprovalState,
+}
+
+/// What has become of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// It was offered and may be used.
+    Offered,
+    /// Nobody used it in time.
+    Expired,
+    /// Its orders are being carried out, or a run that did so was cut off.
+    Used,
+    /// All its orders were reported.
+    Spent,
+}
+
+type Row = (String, String, i64, Option<i64>, Option<i64>);
+
+impl Store {
+    /// The approval that may be used, or is being used, for this set of orders.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn approval_of(&self, connection: &str, digest: &str, now_ms: i64) -> anyhow::Result<Option<Approval>> {
+        let statement = "SELECT code, digest, expires_ms, used_ms, spent_ms FROM approvals \
+             WHERE connection = $1 AND digest = $2 AND spent_ms IS NULL ORDER BY issued_ms DESC";
+        let rows: Vec<Row> = sqlx::query_as(statement).bind(connection).bind(digest).fetch_all(&self.pool).await?;
+        let mut approvals = rows.into_iter().map(|row| approval(row, now_ms));
+        Ok(approvals.find(|it| matches!(it.state, ApprovalState::Offered | ApprovalState::Used)))
+    }
+
+    /// The approval with this code.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn approval(&self, connection: &str, code: &str, now_ms: i64) -> anyhow::Result<Option<Approval>> {
+        let statement = "SELECT code, digest, expires_ms, used_ms, spent_ms FROM approvals \
+             WHERE connection = $1 AND code = $2";
+        let row: Option<Row> = sqlx::query_as(statement).bind(connection).bind(code).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| approval(row, now_ms)))
+    }
+
+    /// Offers an approval.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn offer_approval(
+        &self,
+        connection: &str,
+        digest: &str,
+        code: &str,
+        now_ms: i64,
+        expires_ms: i64,
+    ) -> anyhow::Result<()> {
+        let statement = "INSERT INTO approvals (code, connection, digest, issued_ms, expires_ms) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO NOTHING";
+        let query = sqlx::query(statement).bind(code).bind(connection).bind(digest);
+        query.bind(now_ms).bind(expires_ms).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Notes that an approval is being used.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn use_approval(&self, code: &str, now_ms: i64) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE approvals SET used_ms = $2 WHERE code = $1 AND used_ms IS NULL");
+        statement.bind(code).bind(now_ms).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Notes that the orders of an approval are all reported: it serves no more.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn spend_approval(&self, code: &str, now_ms: i64) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE approvals SET spent_ms = $2 WHERE code = $1");
+        statement.bind(code).bind(now_ms).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn approval((code, digest, expires_ms, used_ms, spent_ms): Row, now_ms: i64) -> Approval {
+    let state = match (spent_ms, used_ms) {
+        (Some(_), _) => ApprovalState::Spent,
+        (None, Some(_)) => ApprovalState::Used,
+        (None, None) if expires_ms <= now_ms => ApprovalState::Expired,
+        (None, None) => ApprovalState::Offered,
+    };
+    Approval { code, digest, state }
+}
