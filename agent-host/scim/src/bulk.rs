@@ -212,12 +212,7 @@ fn references<'d>(data: &'d Value, names: &mut Vec<&'d str>) {
 }
 
 /// Runs one operation; answers with the id of the resource.
-async fn run(
-    call: &Call<'_>,
-    operation: &Operation,
-    created: &Created,
-    is_circular: bool,
-) -> Result<(Answer, String)> {
+async fn run(call: &Call<'_>, operation: &Operation, created: &Created, is_circular: bool) -> Result<(Answer, String)> {
     let target = operation.target.clone()?;
     if let Some(name) = operation.bulk_id.as_ref().filter(|name| created.contains_key(*name))
         && operation.method == Method::POST
@@ -325,11 +320,10 @@ mod tests {
 
     #[test]
     fn what_is_referred_to_goes_first() {
-        let create = |name: &str, member: &str| {
-            json!({ "method": "post", "path": "/Groups", "bulkId": name, "data": { "members": [{ "value": member }] } })
-        };
+        let create = |name: &str, member: &str| json!({ "method": "post", "path": "/Groups", "bulkId": name, "data": { "members": [{ "value": member }] } });
         let check = |list: Value, expected: &[(usize, bool)]| {
-            let steps: Vec<_> = steps(&operations(list)).iter().map(|step| (step.operation, step.is_circular)).collect();
+            let steps: Vec<_> =
+                steps(&operations(list)).iter().map(|step| (step.operation, step.is_circular)).collect();
             assert_eq!(steps, expected);
         };
         check(json!([create("a", "x"), create("b", "bulkId:a")]), &[(0, false), (1, false)]);
@@ -373,7 +367,9 @@ mod tests {
         for (body, status) in cases {
             assert_eq!(read(body).unwrap_err().status().as_u16(), status);
         }
-        for (method, path) in [("POST", "/Users/1"), ("PUT", "/Users"), ("PUT", "/Me"), ("PUT", "/Users/1/2"), ("DELETE", "")] {
+        for (method, path) in
+            [("POST", "/Users/1"), ("PUT", "/Users"), ("PUT", "/Me"), ("PUT", "/Users/1/2"), ("DELETE", "")]
+        {
             let operation = json!({ "method": method, "path": path });
             assert!(operations(json!([operation]))[0].target.is_err(), "{method} {path}");
         }

@@ -57,8 +57,7 @@ impl Call<'_> {
         }
         let search = parameters.search()?;
         let limit = search.count.unwrap_or(self.directory.page_size).min(self.directory.max_page_size);
-        let searcher =
-            Searcher { store: self.store, directory: self.directory, kinds: &searched, search: &search };
+        let searcher = Searcher { store: self.store, directory: self.directory, kinds: &searched, search: &search };
         let found = searcher.find(limit).await?;
         let shown = found.resources.iter().map(|(kind, resource)| self.shown(*kind, resource, &search.projection));
         let start_index = match search.start {
@@ -157,7 +156,7 @@ impl Call<'_> {
         let patch = Patch::read(body)?;
         let links = if patch.needs_members(kind) { Links::All } else { Links::None };
         self.change(kind, id, preconditions, &projection, links, |present| {
-            patch.apply(&View { kind, resource: present, base_url: &self.directory.base_url })
+            patch.apply(&View { kind, resource: present, base_url: &self.directory.base_url, shows_names: true })
         })
         .await
     }
@@ -262,7 +261,7 @@ impl Call<'_> {
     }
 
     fn answer(&self, status: StatusCode, kind: Kind, resource: &Resource, projection: &Projection) -> Answer {
-        let view = View { kind, resource, base_url: &self.directory.base_url };
+        let view = View { kind, resource, base_url: &self.directory.base_url, shows_names: true };
         Answer {
             status,
             body: Some(self.shown(kind, resource, projection)),
@@ -272,7 +271,8 @@ impl Call<'_> {
     }
 
     fn shown(&self, kind: Kind, resource: &Resource, projection: &Projection) -> Value {
-        let view = View { kind, resource, base_url: &self.directory.base_url };
+        let shows_names = projection.asks_for_names();
+        let view = View { kind, resource, base_url: &self.directory.base_url, shows_names };
         projection.apply(kind, view.body()).into()
     }
 
@@ -303,5 +303,7 @@ fn links_after_change(kind: Kind, projection: &Projection) -> Links {
 }
 
 fn switched_off(switch: &str, what: &str) -> Error {
-    Error::forbidden(format!("this directory does not take part in {what}; switch `{switch}` on there, or off in the client"))
+    Error::forbidden(format!(
+        "this directory does not take part in {what}; switch `{switch}` on there, or off in the client"
+    ))
 }

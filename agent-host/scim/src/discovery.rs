@@ -119,6 +119,7 @@ fn attribute(attribute: &Attribute) -> Value {
             Returned::Always => "always",
             Returned::Never => "never",
             Returned::Default => "default",
+            Returned::Request => "request",
         },
         "uniqueness": if attribute.unique { "server" } else { "none" },
     });

@@ -203,7 +203,10 @@ mod tests {
     #[test]
     fn headers_say_how_to_go_on() {
         let header = |error: Error, name: &str| error.into_response().headers()[name].to_str().unwrap().to_owned();
-        assert_eq!(header(Error::unauthorized("Bearer realm=\"SCIM\"", "no"), "www-authenticate"), "Bearer realm=\"SCIM\"");
+        assert_eq!(
+            header(Error::unauthorized("Bearer realm=\"SCIM\"", "no"), "www-authenticate"),
+            "Bearer realm=\"SCIM\""
+        );
         assert_eq!(header(Error::too_many_requests(7, "no"), "retry-after"), "7");
         assert_eq!(header(Error::method_not_allowed("GET"), "allow"), "GET");
     }

@@ -140,7 +140,10 @@ impl ElementTest {
                 Self::Is(sub, check)
             }
             Filter::Within(path, _) => {
-                return Err(Error::of(refusal, format!("`{path}[…]` lies in another pair of brackets; one is allowed")));
+                return Err(Error::of(
+                    refusal,
+                    format!("`{path}[…]` lies in another pair of brackets; one is allowed"),
+                ));
             }
         })
     }

@@ -93,15 +93,16 @@ impl Parameters {
 
     pub(crate) fn search(&self) -> Result<Search> {
         let start = match (self.get("cursor"), self.get("startIndex")) {
-            (Some(_), Some(_)) => return Err(invalid("`cursor` and `startIndex` exclude each other; send one of them")),
+            (Some(_), Some(_)) => {
+                return Err(invalid("`cursor` and `startIndex` exclude each other; send one of them"));
+            }
             (Some(cursor), None) => Start::Cursor(cursor.to_owned()),
             (None, index) => {
                 let index = index.map(|text| number(text, "startIndex", ErrorKind::InvalidValue)).transpose()?;
                 Start::Index(index.unwrap_or(1).max(1))
             }
         };
-        let refusal =
-            if matches!(start, Start::Cursor(_)) { ErrorKind::InvalidCount } else { ErrorKind::InvalidValue };
+        let refusal = if matches!(start, Start::Cursor(_)) { ErrorKind::InvalidCount } else { ErrorKind::InvalidValue };
         let count = self.get("count").map(|text| number(text, "count", refusal)).transpose()?;
         let descending = match self.get("sortOrder") {
             None => false,

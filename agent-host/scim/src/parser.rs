@@ -172,6 +172,7 @@ impl<'t> Parser<'t> {
 
     /// `[urn:]name[.sub]`: the URN ends at the last colon, the name at the first dot behind it.
     fn attribute(&mut self) -> Result<AttributePath> {
+        let before = self.at;
         let token = self.word();
         let (urn, rest) = token.rsplit_once(':').map_or((None, token), |(urn, rest)| (Some(urn), rest));
         let (name, sub) = rest.split_once('.').map_or((rest, None), |(name, sub)| (name, Some(sub)));
@@ -180,7 +181,7 @@ impl<'t> Parser<'t> {
         let is_urn = urn.is_none_or(|urn| urn.contains(':') && !urn.starts_with(':'));
         let has_name = if urn.is_some() { !name.is_empty() } else { is_name(name) };
         if !is_urn || !has_name || !sub.is_none_or(is_name) {
-            self.at -= token.len().min(self.at);
+            self.at = before;
             return Err(self.unexpected("the name of an attribute"));
         }
         Ok(AttributePath { urn: urn.map(str::to_owned), name: name.to_owned(), sub: sub.map(str::to_owned) })

@@ -206,10 +206,9 @@ impl Work<'_> {
 
     fn attribute(&mut self, verb: Verb, target: &Target, path: &Path, value: Option<Value>) -> Result<()> {
         let selection = match &path.filter {
-            Some(filter) if target.attribute.is_none() || target.is_complex() => Some(Selection {
-                test: ElementTest::of(target.attribute, filter, ErrorKind::InvalidPath)?,
-                filter,
-            }),
+            Some(filter) if target.attribute.is_none() || target.is_complex() => {
+                Some(Selection { test: ElementTest::of(target.attribute, filter, ErrorKind::InvalidPath)?, filter })
+            }
             Some(_) => {
                 let detail = format!("`{}` has no elements to choose from", target.name);
                 return Err(Error::of(ErrorKind::InvalidPath, detail));

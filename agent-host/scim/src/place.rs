@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     json::is,
     resource::Kind,
-    schema::{ENTERPRISE_SCHEMA, Attribute, Mutability, Returned, Type, schema},
+    schema::{Attribute, ENTERPRISE_SCHEMA, Mutability, Returned, Type, schema},
     syntax::AttributePath,
 };
 

@@ -21,7 +21,10 @@ struct Tags(Vec<String>);
 
 impl Preconditions {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self { if_match: Tags::of(headers, &header::IF_MATCH), if_none_match: Tags::of(headers, &header::IF_NONE_MATCH) }
+        Self {
+            if_match: Tags::of(headers, &header::IF_MATCH),
+            if_none_match: Tags::of(headers, &header::IF_NONE_MATCH),
+        }
     }
 
     /// The version that an operation of a bulk request names.

@@ -58,6 +58,15 @@ impl Projection {
         targets(kind, paths).any(|place| place.is_core(kind.links()))
     }
 
+    /// Whether the request names the names of members.
+    pub(crate) fn asks_for_names(&self) -> bool {
+        let Self::Only(paths) = self else { return false };
+        targets(Kind::Group, paths).any(|place| {
+            let is_display = matches!(&place, Place::Attribute(target) if target.sub.as_ref().is_some_and(|sub| sub.name == "display"));
+            place.is_core("members") && is_display
+        })
+    }
+
     /// The body with what is asked for.
     pub(crate) fn apply(&self, kind: Kind, body: Map<String, Value>) -> Map<String, Value> {
         match self {
@@ -99,7 +108,8 @@ fn wanted_part(name: &str, value: Value, places: &[Place]) -> Option<Value> {
         return Some(value);
     }
     let in_extension = |target: &&Target| target.urn.as_deref().is_some_and(|urn| is(urn, name));
-    let targets = || places.iter().filter_map(|place| if let Place::Attribute(target) = place { Some(target) } else { None });
+    let targets =
+        || places.iter().filter_map(|place| if let Place::Attribute(target) = place { Some(target) } else { None });
     if name.contains(':') {
         let asked: Vec<&Target> = targets().filter(in_extension).collect();
         let Value::Object(extension) = value else { return None };
@@ -193,14 +203,32 @@ mod tests {
         let cases = [
             (Some("userName"), None, json!({ "userName": "ann" })),
             (Some("USERNAME,password,nope"), None, json!({ "userName": "ann" })),
-            (Some(" name.givenName , emails.value"), None, json!({ "name": { "givenName": "A" }, "emails": [{ "value": "a" }, { "value": "b" }] })),
-            (Some("urn:ietf:params:scim:schemas:core:2.0:User:name"), None, json!({ "name": { "givenName": "A", "familyName": "B" } })),
-            (Some("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"), None, json!({ enterprise: { "department": "d" } })),
-            (Some("urn:acme:1.0:Badge:level,meta"), None, json!({ "urn:acme:1.0:Badge": { "Level": 1 }, "meta": { "version": "v" } })),
+            (
+                Some(" name.givenName , emails.value"),
+                None,
+                json!({ "name": { "givenName": "A" }, "emails": [{ "value": "a" }, { "value": "b" }] }),
+            ),
+            (
+                Some("urn:ietf:params:scim:schemas:core:2.0:User:name"),
+                None,
+                json!({ "name": { "givenName": "A", "familyName": "B" } }),
+            ),
+            (
+                Some("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"),
+                None,
+                json!({ enterprise: { "department": "d" } }),
+            ),
+            (
+                Some("urn:acme:1.0:Badge:level,meta"),
+                None,
+                json!({ "urn:acme:1.0:Badge": { "Level": 1 }, "meta": { "version": "v" } }),
+            ),
             (Some("urn:acme:1.0:badge"), None, json!({ "urn:acme:1.0:Badge": { "Level": 1, "tag": 2 } })),
             (
                 None,
-                Some("id,schemas,name.givenName,emails,urn:acme:1.0:Badge:LEVEL,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User,meta"),
+                Some(
+                    "id,schemas,name.givenName,emails,urn:acme:1.0:Badge:LEVEL,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User,meta",
+                ),
                 json!({ "userName": "ann", "name": { "familyName": "B" }, "urn:acme:1.0:Badge": { "tag": 2 } }),
             ),
         ];
@@ -218,6 +246,7 @@ mod tests {
         let cases = [
             (None, None, true, false),
             (Some("members.value"), None, true, true),
+            (Some("members.display"), None, true, true),
             (Some("displayName"), None, false, false),
             (None, Some("members"), false, false),
             (None, Some("members.display"), true, false),
@@ -226,6 +255,7 @@ mod tests {
             let projection = Projection::read(only, without).unwrap();
             assert_eq!(projection.shows_links(Kind::Group), shows);
             assert_eq!(projection.asks_for_links(Kind::Group), asks);
+            assert_eq!(projection.asks_for_names(), only == Some("members.display"));
         }
         assert!(Projection::read(Some("a"), Some("b")).is_err());
         assert!(Projection::read(Some("a b"), None).is_err());

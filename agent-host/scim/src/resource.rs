@@ -107,6 +107,8 @@ pub(crate) struct View<'r> {
     pub(crate) resource: &'r Resource,
     /// The directory's address, without `/` at the end.
     pub(crate) base_url: &'r str,
+    /// Whether members have their names.
+    pub(crate) shows_names: bool,
 }
 
 impl View<'_> {
@@ -170,7 +172,7 @@ impl View<'_> {
             (Kind::Group, Some(kind)) => value["type"] = kind.name().into(),
             (Kind::Group, None) => {}
         }
-        if let Some(display) = &link.display {
+        if let Some(display) = link.display.as_ref().filter(|_| self.kind == Kind::User || self.shows_names) {
             value["display"] = display.as_str().into();
         }
         value

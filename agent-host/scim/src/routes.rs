@@ -43,11 +43,7 @@ enum Route {
 ///
 /// The path is that below the directory's address, as `/Users/42`. A refusal's [`Error`] lies among the extensions of
 /// the response, for the host's records.
-pub async fn answer<B>(
-    store: &dyn ResourceStore,
-    directory: &Directory,
-    request: Request<B>,
-) -> Response<Full<Bytes>>
+pub async fn answer<B>(store: &dyn ResourceStore, directory: &Directory, request: Request<B>) -> Response<Full<Bytes>>
 where
     B: Body + Send,
     B::Data: Send,
@@ -121,7 +117,9 @@ impl Route {
             _ => None,
         };
         route.ok_or_else(|| {
-            Error::not_found("there is nothing at this address; SCIM lies at /Users, /Groups and /ServiceProviderConfig")
+            Error::not_found(
+                "there is nothing at this address; SCIM lies at /Users, /Groups and /ServiceProviderConfig",
+            )
         })
     }
 

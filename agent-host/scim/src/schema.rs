@@ -87,6 +87,7 @@ pub enum Returned {
     Always,
     Never,
     Default,
+    Request,
 }
 
 /// Every published schema.
@@ -140,11 +141,7 @@ impl Attribute {
         Self { kind: Type::Binary, case_exact: true, ..Self::text(name, description) }
     }
 
-    pub(crate) const fn reference(
-        name: &'static str,
-        to: &'static [&'static str],
-        description: &'static str,
-    ) -> Self {
+    pub(crate) const fn reference(name: &'static str, to: &'static [&'static str], description: &'static str) -> Self {
         Self { kind: Type::Reference, case_exact: true, reference_types: to, ..Self::text(name, description) }
     }
 
@@ -186,6 +183,10 @@ impl Attribute {
 
     pub(crate) const fn always(self) -> Self {
         Self { returned: Returned::Always, ..self }
+    }
+
+    pub(crate) const fn on_request(self) -> Self {
+        Self { returned: Returned::Request, ..self }
     }
 
     pub(crate) const fn suggesting(self, canonical_values: &'static [&'static str]) -> Self {

@@ -117,8 +117,9 @@ impl Searcher<'_> {
             if resources.len() == left {
                 resources.pop();
                 let last = resources.last().map(|last| (*kind, last.sequence));
-                let (kind, sequence) =
-                    last.or(found.resources.last().map(|(kind, last)| (*kind, last.sequence))).unwrap_or((*kind, begin));
+                let (kind, sequence) = last
+                    .or(found.resources.last().map(|(kind, last)| (*kind, last.sequence)))
+                    .unwrap_or((*kind, begin));
                 found.next_cursor = Some(write_cursor(kind, sequence));
             }
             found.resources.extend(resources.into_iter().map(|resource| (*kind, resource)));
@@ -179,7 +180,7 @@ impl Searcher<'_> {
                 let Some(last) = page.last() else { break };
                 after = last.sequence;
                 for resource in &page {
-                    let view = View { kind: *kind, resource, base_url: &self.directory.base_url };
+                    let view = View { kind: *kind, resource, base_url: &self.directory.base_url, shows_names: true };
                     if plan.test.as_ref().is_none_or(|test| test.holds(&view)) {
                         let key = place.as_ref().and_then(|place| sort_key(&view, place));
                         entries.push(SortEntry { key, kind: *kind, id: resource.id.clone() });
@@ -227,7 +228,7 @@ impl Searcher<'_> {
             let Some(last) = page.last() else { break };
             after = last.sequence;
             for resource in page {
-                let view = View { kind, resource: &resource, base_url: &self.directory.base_url };
+                let view = View { kind, resource: &resource, base_url: &self.directory.base_url, shows_names: true };
                 if !test.holds(&view) {
                     continue;
                 }
@@ -261,7 +262,14 @@ impl Searcher<'_> {
     }
 
     /// A page of what the look-up finds, and how many there are.
-    async fn page(&self, kind: Kind, plan: &Plan, order: Order, skip: u64, limit: usize) -> Result<(Vec<Resource>, u64)> {
+    async fn page(
+        &self,
+        kind: Kind,
+        plan: &Plan,
+        order: Order,
+        skip: u64,
+        limit: usize,
+    ) -> Result<(Vec<Resource>, u64)> {
         let lookup = plan.lookup.clone();
         let query = Query { lookup, order, from: From::Offset(skip), limit, links: self.links(kind), count: true };
         let page = self.store.page(kind, &query).await.map_err(|error| refusal(error, kind, ""))?;

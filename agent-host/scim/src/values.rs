@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn members_are_counted_once() {
-        let body = json!({ "displayName": "Staff", "members": [{ "value": "a" }, { "VALUE": "b", "type": "group" }, "a"] });
+        let body =
+            json!({ "displayName": "Staff", "members": [{ "value": "a" }, { "VALUE": "b", "type": "group" }, "a"] });
         let members = resource(Kind::Group, body).unwrap().members.unwrap();
         let kinds: Vec<_> = members.iter().map(|member| (member.id.as_str(), member.kind)).collect();
         assert_eq!(kinds, [("a", None), ("b", Some(Kind::Group))]);
@@ -298,7 +299,11 @@ mod tests {
                 "only one value of `emails` can be primary",
             ),
             (Kind::Group, json!({ "displayName": "a", "members": [{ "id": "b" }] }), "each of `members` is an object"),
-            (Kind::User, json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"] }), "`schemas` of a User holds"),
+            (
+                Kind::User,
+                json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"] }),
+                "`schemas` of a User holds",
+            ),
             (Kind::User, json!({ "schemas": "x" }), "`schemas` is a list"),
         ];
         for (kind, body, expected) in cases {

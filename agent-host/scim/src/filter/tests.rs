@@ -31,9 +31,10 @@ fn user() -> Resource {
 }
 
 fn check(filter: &str, expected: bool) {
-    let test = Test::of(Kind::User, &[], &parser::filter(filter).unwrap()).unwrap_or_else(|error| panic!("{filter}: {error}"));
+    let test =
+        Test::of(Kind::User, &[], &parser::filter(filter).unwrap()).unwrap_or_else(|error| panic!("{filter}: {error}"));
     let user = user();
-    let view = View { kind: Kind::User, resource: &user, base_url: "https://x" };
+    let view = View { kind: Kind::User, resource: &user, base_url: "https://x", shows_names: true };
     assert_eq!(test.holds(&view), expected, "{filter}");
 }
 

@@ -143,8 +143,19 @@ fn paths_are_attributes_with_an_optional_filter() {
     for text in valid {
         assert_eq!(path(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string(), text);
     }
-    let invalid =
-        ["", " ", "members[", "members[]", "members[value eq 1", "emails[type pr].", "a b", "a.b.c", "[a pr]", "a[b pr].c.d", "é"];
+    let invalid = [
+        "",
+        " ",
+        "members[",
+        "members[]",
+        "members[value eq 1",
+        "emails[type pr].",
+        "a b",
+        "a.b.c",
+        "[a pr]",
+        "a[b pr].c.d",
+        "é",
+    ];
     for text in invalid {
         assert_eq!(path(text).expect_err(text).kind(), Some(ErrorKind::InvalidPath), "{text}");
     }
@@ -176,7 +187,12 @@ fn attributes() -> impl Strategy<Value = AttributePath> {
 
 fn filters() -> impl Strategy<Value = Filter> {
     let operator = prop_oneof![Just(Operator::Equal), Just(Operator::Contains), Just(Operator::LessOrEqual)];
-    let value = prop_oneof![any::<i64>().prop_map(Value::from), any::<bool>().prop_map(Value::from), ".*".prop_map(Value::from), Just(json!(null))];
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+        Just(json!(null))
+    ];
     let term = prop_oneof![
         attributes().prop_map(Filter::Present),
         (attributes(), operator, value).prop_map(|(path, operator, value)| Filter::Compare(path, operator, value)),

@@ -7,7 +7,7 @@ use super::*;
 use crate::resource::{Link, Resource};
 
 fn view(kind: Kind, resource: &Resource) -> View<'_> {
-    View { kind, resource, base_url: "https://x" }
+    View { kind, resource, base_url: "https://x", shows_names: true }
 }
 
 fn user() -> Resource {
@@ -105,10 +105,7 @@ fn elements_are_chosen_by_filter() {
     let path = "emails[type eq \"home\"].value";
     check(json!([{ "op": "replace", "path": path, "value": "b@home" }]), home_changed.clone());
     check(json!([{ "op": "Add", "path": path, "value": "b@home" }]), home_changed.clone());
-    check(
-        json!([{ "op": "replace", "value": { "EMAILS[TYPE EQ \"Home\"].value": "b@home" } }]),
-        home_changed,
-    );
+    check(json!([{ "op": "replace", "value": { "EMAILS[TYPE EQ \"Home\"].value": "b@home" } }]), home_changed);
     check(
         json!([{ "op": "replace", "path": "emails[value ew \"home\"]", "value": { "value": "c" } }]),
         json!({ "emails": [{ "value": "a@work", "type": "work", "primary": true }, { "value": "c" }] }),
@@ -162,14 +159,20 @@ fn extensions_are_reached_by_urn() {
         json!([{ "op": "Add", "path": path("manager"), "value": "m1" }]),
         json!({ ENTERPRISE: { "manager": { "value": "m1" } } }),
     );
-    check(json!([{ "op": "replace", "value": { path("employeeNumber"): "7", "active": false } }]), json!({
-        ENTERPRISE: { "employeeNumber": "7" }, "active": false
-    }));
+    check(
+        json!([{ "op": "replace", "value": { path("employeeNumber"): "7", "active": false } }]),
+        json!({
+            ENTERPRISE: { "employeeNumber": "7" }, "active": false
+        }),
+    );
     check(
         json!([{ "op": "replace", "path": ENTERPRISE, "value": { "costCenter": "9", "schemas": [ENTERPRISE] } }]),
         json!({ ENTERPRISE: { "costCenter": "9" } }),
     );
-    check(json!([{ "op": "add", "value": { ENTERPRISE: { "costCenter": "9" } } }]), json!({ ENTERPRISE: { "costCenter": "9" } }));
+    check(
+        json!([{ "op": "add", "value": { ENTERPRISE: { "costCenter": "9" } } }]),
+        json!({ ENTERPRISE: { "costCenter": "9" } }),
+    );
     check(json!([{ "op": "remove", "path": "urn:acme:1.0:BADGE" }]), json!({ "urn:acme:1.0:Badge": null }));
     check(
         json!([{ "op": "replace", "path": "urn:acme:1.0:badge:Level", "value": 2 }, { "op": "remove", "path": "urn:acme:1.0:Badge:tags" }]),
@@ -195,7 +198,10 @@ fn without_a_path_what_cannot_be_written_is_passed_over() {
 #[test]
 fn a_password_is_taken_aside() {
     use secrecy::ExposeSecret;
-    for operation in [json!({ "op": "replace", "value": { "password": "s" } }), json!({ "op": "add", "path": "password", "value": "s" })] {
+    for operation in [
+        json!({ "op": "replace", "value": { "password": "s" } }),
+        json!({ "op": "add", "path": "password", "value": "s" }),
+    ] {
         let patched = patch(json!([operation])).unwrap();
         assert_eq!(patched.password.unwrap().expose_secret(), "s");
         assert_eq!(patched.attributes, user().attributes);
@@ -248,7 +254,10 @@ fn wrong_operations_are_refused_with_the_right_type() {
 #[test]
 fn members_change_by_differences() {
     let cases = [
-        (json!([{ "op": "add", "path": "members", "value": [{ "value": "a" }, { "value": "b" }] }]), (false, "", "a,b")),
+        (
+            json!([{ "op": "add", "path": "members", "value": [{ "value": "a" }, { "value": "b" }] }]),
+            (false, "", "a,b"),
+        ),
         (json!([{ "op": "remove", "path": "members[value eq \"u1\"]" }]), (false, "u1", "")),
         (json!([{ "op": "remove", "path": "members[value eq \"u1\" or value eq \"u2\"]" }]), (false, "u1,u2", "")),
         (json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": "u1" }] }]), (false, "u1", "")),
@@ -280,7 +289,11 @@ fn members_change_by_differences() {
     for (operations, (clear, remove, add)) in cases {
         let members = group(operations.clone()).unwrap_or_else(|error| panic!("{operations}: {error}")).members;
         let added: Vec<&str> = members.add.iter().map(|link| link.id.as_str()).collect();
-        assert_eq!((members.clear, members.remove.join(","), added.join(",")), (clear, remove.to_owned(), add.to_owned()), "{operations}");
+        assert_eq!(
+            (members.clear, members.remove.join(","), added.join(",")),
+            (clear, remove.to_owned(), add.to_owned()),
+            "{operations}"
+        );
     }
     for (operation, kind) in [
         (json!({ "op": "replace", "path": "members[value eq \"u1\"].display", "value": "x" }), ErrorKind::Mutability),
@@ -300,7 +313,8 @@ fn elements() -> impl Strategy<Value = Value> {
 
 fn operations() -> impl Strategy<Value = Value> {
     let verb = prop_oneof![Just("add"), Just("remove"), Just("replace")];
-    let path = prop_oneof![Just("emails"), Just("emails[type eq \"w\"]"), Just("emails[value eq \"a\" or type eq \"h\"]")];
+    let path =
+        prop_oneof![Just("emails"), Just("emails[type eq \"w\"]"), Just("emails[value eq \"a\" or type eq \"h\"]")];
     let operation = (verb, path, elements()).prop_map(|(verb, path, value)| {
         let value = if path == "emails" { value } else { value[0].clone() };
         json!({ "op": verb, "path": path, "value": value })

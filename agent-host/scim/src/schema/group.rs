@@ -14,5 +14,6 @@ static MEMBERS: [Attribute; 4] = [
     Attribute::text("value", "The member's id").exact().immutable(),
     Attribute::reference("$ref", &["User", "Group"], "The member's address").immutable(),
     Attribute::text("type", "User or Group").suggesting(&["User", "Group"]).immutable(),
-    Attribute::text("display", "The member's name for people").read_only(),
+    // Names of 10,000 members are more than most who read a group want.
+    Attribute::text("display", "The member's name for people").read_only().on_request(),
 ];
