@@ -314,7 +314,7 @@ fn result(call: &Call<'_>, operation: &Operation, outcome: Result<(Answer, Strin
 mod tests {
     use super::*;
 
-    fn operations(list: Value) -> Vec<Operation> {
+    fn operations(list: &Value) -> Vec<Operation> {
         read(json!({ "Operations": list })).unwrap().0
     }
 
@@ -323,7 +323,7 @@ mod tests {
         let create = |name: &str, member: &str| json!({ "method": "post", "path": "/Groups", "bulkId": name, "data": { "members": [{ "value": member }] } });
         let check = |list: Value, expected: &[(usize, bool)]| {
             let steps: Vec<_> =
-                steps(&operations(list)).iter().map(|step| (step.operation, step.is_circular)).collect();
+                steps(&operations(&list)).iter().map(|step| (step.operation, step.is_circular)).collect();
             assert_eq!(steps, expected);
         };
         check(json!([create("a", "x"), create("b", "bulkId:a")]), &[(0, false), (1, false)]);
@@ -335,7 +335,7 @@ mod tests {
         check(json!([delete, create("a", "x")]), &[(1, false), (0, false)]);
         let chain: Vec<Value> =
             (0..MAX_BULK_OPERATIONS).map(|n| create(&n.to_string(), &format!("bulkId:{}", n + 1))).collect();
-        assert_eq!(steps(&operations(chain.into())).first().unwrap().operation, MAX_BULK_OPERATIONS - 1);
+        assert_eq!(steps(&operations(&chain.into())).first().unwrap().operation, MAX_BULK_OPERATIONS - 1);
     }
 
     #[test]
@@ -371,7 +371,7 @@ mod tests {
             [("POST", "/Users/1"), ("PUT", "/Users"), ("PUT", "/Me"), ("PUT", "/Users/1/2"), ("DELETE", "")]
         {
             let operation = json!({ "method": method, "path": path });
-            assert!(operations(json!([operation]))[0].target.is_err(), "{method} {path}");
+            assert!(operations(&json!([operation]))[0].target.is_err(), "{method} {path}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Tables of operations on one user and one group, and properties over made-up ones.
 
+#![expect(clippy::needless_pass_by_value, reason = "tables of JSON read better without borrows")]
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -2,6 +2,8 @@
 //!
 //! Behind it lies the example's store in memory. The suites of others are in `conformance.rs`.
 
+#![cfg(test)]
+
 #[path = "../example/memory.rs"]
 mod memory;
 #[path = "../example/serve.rs"]
