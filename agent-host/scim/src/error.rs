@@ -19,6 +19,9 @@ pub const SCIM_JSON: &str = "application/scim+json";
 /// The schema of an error.
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
+/// How much of a detail is told; it may repeat a name that a client made up.
+const MAX_DETAIL_BYTES: usize = 500;
+
 /// The result of anything that may be refused.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,7 +70,12 @@ enum Header {
 impl Error {
     /// A refusal without `scimType`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, kind: None, detail: detail.into(), header: None }
+        let mut detail = detail.into();
+        if detail.len() > MAX_DETAIL_BYTES {
+            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+            detail.push('…');
+        }
+        Self { status, kind: None, detail, header: None }
     }
 
     /// A refusal of this kind, with the status that the RFC gives it: 409 for uniqueness, else 400.
@@ -198,6 +206,12 @@ mod tests {
             error.body(),
             json!({ "schemas": [ERROR_SCHEMA], "status": "409", "scimType": "uniqueness", "detail": "`userName` is taken" })
         );
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_letters() {
+        let error = Error::not_found(format!("{}é{}", "a".repeat(MAX_DETAIL_BYTES - 1), "b".repeat(9)));
+        assert_eq!(error.detail(), format!("{}…", "a".repeat(MAX_DETAIL_BYTES - 1)));
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Patch {
         for (index, operation) in self.operations.iter().enumerate() {
             work.apply(operation).map_err(|error| error.within(&format!("operation {}", index + 1)))?;
         }
+        values::check_count(work.attributes.len(), "the extensions")?;
         values::require(view.kind, &work.attributes)
             .map_err(|error| Error::of(ErrorKind::Mutability, error.detail()))?;
         Ok(Patched { attributes: work.attributes, members: work.members.into_change(), password: work.password })
@@ -275,6 +276,7 @@ fn edit_extension(
         _ => Map::new(),
     };
     edit(&mut extension)?;
+    values::check_count(extension.len(), urn)?;
     if extension.is_empty() {
         attributes.remove(&name);
     } else {

@@ -23,7 +23,7 @@ pub enum Kind {
 pub struct Resource {
     /// Given by the store: letters, digits, `-`, `.`, `_` and `~` alone, never used again.
     pub id: String,
-    /// Its place in the order in which the store took resources in; unique in the directory, never changed.
+    /// Its place, from 1, in the order in which the store took resources in; unique in the directory, never changed.
     pub sequence: u64,
     /// One more with each change.
     pub version: u64,

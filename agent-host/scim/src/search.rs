@@ -116,6 +116,9 @@ impl Searcher<'_> {
             };
             if resources.len() == left {
                 resources.pop();
+                if limit == 0 {
+                    break;
+                }
                 let last = resources.last().map(|last| (*kind, last.sequence));
                 let (kind, sequence) = last
                     .or(found.resources.last().map(|(kind, last)| (*kind, last.sequence)))

@@ -18,7 +18,7 @@ use crate::{
     store::{Field, Keys},
 };
 
-/// The most values of a multi-valued attribute other than `members`.
+/// The most values of a multi-valued attribute other than `members`, and the most names of an extension.
 pub const MAX_VALUES: usize = 1_000;
 
 /// A resource as a client wants it.
@@ -59,6 +59,7 @@ pub(crate) fn resource(kind: Kind, body: Value) -> Result<Written> {
             }
         }
     }
+    check_count(written.attributes.len(), "the extensions")?;
     require(kind, &written.attributes)?;
     Ok(written)
 }
@@ -71,6 +72,7 @@ pub(crate) fn extension(known: Option<&Schema>, urn: &str, value: Value) -> Resu
     let Value::Object(object) = value else {
         return Err(Error::of(ErrorKind::InvalidValue, format!("`{urn}` is an object")));
     };
+    check_count(object.len(), urn)?;
     let mut kept = Map::new();
     for (name, value) in object {
         match known {
@@ -82,7 +84,10 @@ pub(crate) fn extension(known: Option<&Schema>, urn: &str, value: Value) -> Resu
             }
             // Some clients repeat the schemas in here.
             None if is_unset(&value) || is(&name, "schemas") => {}
-            None => drop(kept.insert(name, value)),
+            None => {
+                check_undeclared(&value, &name)?;
+                kept.insert(name, value);
+            }
         }
     }
     Ok((!kept.is_empty()).then(|| kept.into()))
@@ -135,6 +140,21 @@ pub(crate) fn check_count(count: usize, path: &str) -> Result<()> {
         return Err(Error::of(ErrorKind::InvalidValue, detail));
     }
     Ok(())
+}
+
+/// The same for a value of which no schema knows anything.
+pub(crate) fn check_undeclared(value: &Value, path: &str) -> Result<()> {
+    match value {
+        Value::Array(values) => {
+            check_count(values.len(), path)?;
+            values.iter().try_for_each(|value| check_undeclared(value, path))
+        }
+        Value::Object(object) => {
+            check_count(object.len(), path)?;
+            object.values().try_for_each(|value| check_undeclared(value, path))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The members named by a list, or by one of them alone, each once.
@@ -293,6 +313,11 @@ mod tests {
             (Kind::User, json!({ "userName": "a", "password": 1 }), "`password` is a text"),
             (Kind::User, json!({ "userName": "a", "urn:x:1.0:Y": 1 }), "`urn:x:1.0:Y` is an object"),
             (Kind::User, json!({ "userName": "a", "roles": long }), "`roles` has more than 1000 values"),
+            (
+                Kind::User,
+                json!({ "userName": "a", "urn:x:1.0:Y": { "z": { "deep": long } } }),
+                "`z` has more than 1000 values",
+            ),
             (
                 Kind::User,
                 json!({ "userName": "a", "emails": [{ "value": "b", "primary": true }, { "value": "c", "primary": true }] }),

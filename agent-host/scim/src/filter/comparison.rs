@@ -23,7 +23,7 @@ impl Check {
     ) -> Result<Self> {
         // Where a complex attribute stands for its `value`, that one decides.
         let attribute = match attribute {
-            Some(complex) if complex.kind == Type::Complex => complex.sub("value"),
+            Some(complex) if complex.kind == Type::Complex => complex.sub("value").or(attribute),
             other => other,
         };
         let constant = constant(path, attribute, operator, value)?;

@@ -107,6 +107,7 @@ fn what_cannot_be_compared_is_refused() {
         ("password eq \"x\"", "`password` is never given out"),
         ("PASSWORD pr", "is never given out"),
         ("not (urn:ietf:params:scim:schemas:core:2.0:User:password sw \"a\")", "is never given out"),
+        ("name eq \"x\"", "`name` compares with a sub-attribute"),
         ("active co \"true\"", "`co` compares texts"),
         ("active gt true", "needs an order"),
         ("active eq \"yes\"", "`active` compares with true or false"),

@@ -14,7 +14,7 @@ use crate::{
     json::{field, is_unset, spelling},
     schema::Attribute,
     syntax::{Filter, Operator},
-    values::{check_count, checked, element, is_primary},
+    values::{check_count, check_undeclared, checked, element, is_primary},
 };
 
 /// An operation whose path is resolved.
@@ -123,7 +123,7 @@ impl Edit<'_> {
             Some((name, declared)) => object_of(name, self.checked_part(declared, value)?),
             None => match self.attribute {
                 Some(attribute) => element(attribute, value.unwrap_or_default(), self.path)?.unwrap_or_default(),
-                None => value.unwrap_or_default(),
+                None => self.checked(value.unwrap_or_default())?,
             },
         };
         let Value::Object(wanted) = wanted else {
@@ -224,7 +224,10 @@ impl Edit<'_> {
     }
 
     fn checked(&self, value: Value) -> Result<Value> {
-        let Some(attribute) = self.attribute else { return Ok(value) };
+        let Some(attribute) = self.attribute else {
+            check_undeclared(&value, self.path)?;
+            return Ok(value);
+        };
         Ok(checked(attribute, value, self.path)?.unwrap_or_default())
     }
 
@@ -233,7 +236,10 @@ impl Edit<'_> {
         match (self.verb, value, declared) {
             (Verb::Remove, ..) | (_, None, _) => Ok(None),
             (_, Some(value), Some(declared)) => checked(declared, value, self.path),
-            (_, Some(value), None) => Ok(Some(value).filter(|value| !is_unset(value))),
+            (_, Some(value), None) => {
+                check_undeclared(&value, self.path)?;
+                Ok(Some(value).filter(|value| !is_unset(value)))
+            }
         }
     }
 }
@@ -258,9 +264,11 @@ fn equalities(filter: &Filter) -> Option<Vec<(&str, &Value)>> {
     }
 }
 
+/// In the spelling that is there; by a table of names, since an undeclared object may have many.
 fn merge(present: &mut Map<String, Value>, wanted: Map<String, Value>) {
+    let names: HashMap<String, String> = present.keys().map(|name| (name.to_ascii_lowercase(), name.clone())).collect();
     for (name, value) in wanted {
-        let name = spelling(present, &name).to_owned();
+        let name = names.get(&name.to_ascii_lowercase()).cloned().unwrap_or(name);
         present.insert(name, value);
     }
 }

@@ -249,6 +249,9 @@ fn wrong_operations_are_refused_with_the_right_type() {
         assert_eq!(error.kind(), Some(kind), "{operations}: {error}");
         assert!(error.detail().contains(expected), "{operations}: {error}");
     }
+    let tags: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+    let too_many = json!([{ "op": "add", "path": "urn:acme:1.0:Badge:tags", "value": tags }]);
+    assert!(patch(too_many).unwrap_err().detail().contains("more than 1000 values"));
     let many = vec![json!({ "op": "remove", "path": "title" }); MAX_PATCH_OPERATIONS + 1];
     assert_eq!(patch(many.into()).unwrap_err().kind(), Some(ErrorKind::TooMany));
 }

@@ -95,6 +95,16 @@ async fn cursors_lead_to_the_end() {
 }
 
 #[tokio::test]
+async fn a_page_of_nothing_leads_nowhere() {
+    let inbox = filled(3).await;
+    for query in ["cursor=&count=0", "cursor=&count=0&sortBy=title"] {
+        let body = inbox.get(&format!("/Users?{query}")).await.expect(200).body;
+        assert_eq!((&body["totalResults"], &body["itemsPerPage"]), (&json!(3), &json!(0)), "{query}");
+        assert!(body.get("nextCursor").is_none(), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_stays_where_it_is_when_others_go() {
     let inbox = filled(6).await;
     let first = inbox.get("/Users?cursor=&count=3").await.expect(200).body;
