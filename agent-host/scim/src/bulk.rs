@@ -1,8 +1,8 @@
 //! `/Bulk`: many changes in one request, which may refer to what others of them create.
 //!
-//! A reference `bulkId:x` makes the operation that creates `x` go first. Where two create each other, the references are
-//! left out at first and put in when both are there. Each operation stands for itself: one that fails undoes no other.
-//! Source: RFC 7644 §3.7.
+//! A reference `bulkId:x` makes the operation that creates `x` go first. Where two create each other, the references
+//! are left out at first and put in when both are there. Each operation stands for itself: one that fails undoes no
+//! other. Source: RFC 7644 §3.7.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     call::{Answer, Call},
     error::{Error, ErrorKind, Result},
-    json::{field, is, take},
+    json::{field, is, take, wipe},
     parameters::Parameters,
     preconditions::Preconditions,
     resource::Kind,
@@ -118,6 +118,12 @@ fn read(body: Value) -> Result<(Vec<Operation>, Option<u64>)> {
     });
     // One that asks for 0 errors at most means that the first ends it.
     Ok((read.collect::<Result<_>>()?, fail_on_errors.map(|limit| limit.max(1))))
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        wipe(&mut self.data);
+    }
 }
 
 impl Operation {
@@ -247,8 +253,8 @@ async fn close_circle(call: &Call<'_>, operation: &Operation, id: &str, created:
     call.replace(kind, id, data, &Preconditions::default(), &Parameters::default()).await.map(drop)
 }
 
-/// The body with ids for references. Where references may be `open`, what holds an unknown one is left out; None if that
-/// is everything.
+/// The body with ids for references. Where references may be `open`, what holds an unknown one is left out; None if
+/// that is everything.
 fn resolved(data: &Value, created: &Created, open: bool) -> Result<Option<Value>> {
     Ok(match data {
         Value::String(text) => match text.strip_prefix(REFERENCE) {
@@ -320,7 +326,10 @@ mod tests {
 
     #[test]
     fn what_is_referred_to_goes_first() {
-        let create = |name: &str, member: &str| json!({ "method": "post", "path": "/Groups", "bulkId": name, "data": { "members": [{ "value": member }] } });
+        let create = |name: &str, member: &str| {
+            let data = json!({ "members": [{ "value": member }] });
+            json!({ "method": "post", "path": "/Groups", "bulkId": name, "data": data })
+        };
         let check = |list: Value, expected: &[(usize, bool)]| {
             let steps: Vec<_> =
                 steps(&operations(&list)).iter().map(|step| (step.operation, step.is_circular)).collect();

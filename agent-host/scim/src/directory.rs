@@ -6,7 +6,8 @@ use crate::store::UnknownMember;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Directory {
-    /// The address below which `Users` lies, without `/` at the end, as clients see it: the beginning of each `location`.
+    /// The address below which `Users` lies, without `/` at the end, as clients see it: the beginning of each
+    /// `location`.
     pub base_url: String,
     /// Whether users may be created.
     pub create: bool,

@@ -1,8 +1,8 @@
 //! A filter bound to a kind of resource: checked once, then asked of many, or handed to the store as a look-up.
 //!
-//! Attributes that a resource does not have match nothing but `ne`, `eq null` and `not`. A multi-valued attribute matches
-//! if one of its values does; a complex one without a sub-attribute stands for its `value`. Texts compare by case folding
-//! unless the attribute is case-exact, times as instants. Source: RFC 7644 §3.4.2.2.
+//! Attributes that a resource does not have match nothing but `ne`, `eq null` and `not`. A multi-valued attribute
+//! matches if one of its values does; a complex one without a sub-attribute stands for its `value`. Texts compare by
+//! case folding unless the attribute is case-exact, times as instants. Source: RFC 7644 §3.4.2.2.
 
 mod comparison;
 mod lookup;

@@ -5,6 +5,7 @@
 
 use std::{collections::HashSet, fmt};
 
+use secrecy::zeroize::Zeroize;
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
@@ -62,6 +63,16 @@ pub(crate) fn is_unset(value: &Value) -> bool {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         _ => false,
+    }
+}
+
+/// Overwrites the texts of a value that may hold a password.
+pub(crate) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(object) => object.values_mut().for_each(wipe),
+        _ => {}
     }
 }
 

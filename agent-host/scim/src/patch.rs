@@ -16,7 +16,7 @@ pub(crate) use members::MemberEdit;
 use crate::{
     error::{Error, ErrorKind, Result},
     filter::ElementTest,
-    json::{field, is, spelling, take},
+    json::{field, is, spelling, take, wipe},
     parser,
     place::{Place, Target},
     resource::{Kind, View},
@@ -110,6 +110,12 @@ impl Patch {
         values::require(view.kind, &work.attributes)
             .map_err(|error| Error::of(ErrorKind::Mutability, error.detail()))?;
         Ok(Patched { attributes: work.attributes, members: work.members.into_change(), password: work.password })
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        self.value.iter_mut().for_each(wipe);
     }
 }
 

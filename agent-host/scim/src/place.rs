@@ -1,5 +1,5 @@
-//! What an attribute path means for a kind of resource: a declared attribute, one of an undeclared extension, or a whole
-//! extension.
+//! What an attribute path means for a kind of resource: a declared attribute, one of an undeclared extension, or a
+//! whole extension.
 //!
 //! A short name is looked for in the core schema first, then in EnterpriseUser, since Entra writes `manager` alone.
 

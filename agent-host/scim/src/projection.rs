@@ -61,10 +61,9 @@ impl Projection {
     /// Whether the request names the names of members.
     pub(crate) fn asks_for_names(&self) -> bool {
         let Self::Only(paths) = self else { return false };
-        targets(Kind::Group, paths).any(|place| {
-            let is_display = matches!(&place, Place::Attribute(target) if target.sub.as_ref().is_some_and(|sub| sub.name == "display"));
-            place.is_core("members") && is_display
-        })
+        let is_display = |target: &Target| target.sub.as_ref().is_some_and(|sub| sub.name == "display");
+        targets(Kind::Group, paths)
+            .any(|place| place.is_core("members") && matches!(&place, Place::Attribute(target) if is_display(target)))
     }
 
     /// The body with what is asked for.

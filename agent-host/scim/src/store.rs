@@ -1,9 +1,9 @@
 //! What the protocol asks of whoever keeps the resources of one directory.
 //!
-//! A store gives identifiers, order, versions and times; it keeps a `userName` unique under races, and it makes a change
-//! durable before it answers. It is never asked to understand a filter: what an index can answer comes as a [`Lookup`],
-//! everything else the protocol works out itself over pages. Members change by differences, so that one change in a
-//! large group costs one change.
+//! A store gives identifiers, order, versions and times; it keeps a `userName` unique under races, and it makes a
+//! change durable before it answers. It is never asked to understand a filter: what an index can answer comes as a
+//! [`Lookup`], everything else the protocol works out itself over pages. Members change by differences, so that one
+//! change in a large group costs one change.
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -160,8 +160,8 @@ pub struct Change {
 
 /// How the members of a group change: all go if `clear` says so, then some go, then some come.
 ///
-/// Adding a member that is there and removing one that is not change nothing. A store that clears and adds does so by the
-/// difference, so that members who stay are not touched.
+/// Adding a member that is there and removing one that is not change nothing. A store that clears and adds does so by
+/// the difference, so that members who stay are not touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberChange {
     /// Whether all members of before go first.

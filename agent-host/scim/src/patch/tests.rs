@@ -177,7 +177,10 @@ fn extensions_are_reached_by_urn() {
     );
     check(json!([{ "op": "remove", "path": "urn:acme:1.0:BADGE" }]), json!({ "urn:acme:1.0:Badge": null }));
     check(
-        json!([{ "op": "replace", "path": "urn:acme:1.0:badge:Level", "value": 2 }, { "op": "remove", "path": "urn:acme:1.0:Badge:tags" }]),
+        json!([
+            { "op": "replace", "path": "urn:acme:1.0:badge:Level", "value": 2 },
+            { "op": "remove", "path": "urn:acme:1.0:Badge:tags" }
+        ]),
         json!({ "urn:acme:1.0:Badge": { "level": 2 } }),
     );
     check(

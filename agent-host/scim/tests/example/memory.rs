@@ -1,6 +1,7 @@
 //! A store in memory: for tests, measurements and the example. Nothing survives the process.
 //!
-//! It keeps the indexes that a database would keep, so that what the protocol costs can be told from what a store costs.
+//! It keeps the indexes that a database would keep, so that what the protocol costs can be told from what a store
+//! costs.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -67,7 +67,8 @@ async fn bodies_that_are_too_long() {
     let inbox = Inbox::open().await;
     let long = |bytes: usize| format!("{{\"userName\":\"{}\"}}", "a".repeat(bytes)).into_bytes();
     inbox.raw(Method::POST, "/Users", &[AUTHORIZED, JSON], long(9 << 20)).await.expect(201);
-    // What is announced is refused unread, so that the client may not get to see the answer over a connection that ends.
+    // What is announced is refused unread, so that the client may not get to see the answer over a connection that
+    // ends.
     let body = long(12 << 20);
     let refused = reqwest::Client::new()
         .post(format!("{}/Users", inbox.base_url))

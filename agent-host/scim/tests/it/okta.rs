@@ -1,6 +1,7 @@
 //! Okta's call sequences, of both kinds of client: catalog apps, which PATCH, and wizard apps, which GET and PUT.
 //!
-//! Source: developer.okta.com, "Understand SCIM" and the SCIM 2.0 reference; recorded traffic of "Okta SCIM Client 1.0.0".
+//! Source: developer.okta.com, "Understand SCIM" and the SCIM 2.0 reference; recorded traffic of "Okta SCIM Client
+//! 1.0.0".
 
 use serde_json::{Value, json};
 
