@@ -90,7 +90,7 @@ pub(crate) async fn answer(call: &Call<'_>, body: Value) -> Result<Answer> {
         }
     }
     let done: Value = results.into_iter().flatten().collect();
-    Ok(Answer::ok(json!({ "schemas": [RESPONSE_SCHEMA], "Operations": done })))
+    Ok(Answer::ok(&json!({ "schemas": [RESPONSE_SCHEMA], "Operations": done })))
 }
 
 fn read(body: Value) -> Result<(Vec<Operation>, Option<u64>)> {
@@ -229,7 +229,8 @@ async fn run(call: &Call<'_>, operation: &Operation, created: &Created, is_circu
     let data = resolved(&operation.data, created, is_circular)?.unwrap_or_default();
     let Some(id) = target.id else {
         let answer = call.create(target.kind, data, &Parameters::default()).await?;
-        let id = answer.body.as_ref().and_then(|body| body["id"].as_str()).unwrap_or_default().to_owned();
+        let id = answer.location.as_deref().and_then(|location| location.rsplit('/').next()).unwrap_or_default();
+        let id = id.to_owned();
         return Ok((answer, id));
     };
     let id = match id.strip_prefix(REFERENCE) {

@@ -5,19 +5,21 @@
 //! Source: RFC 7644 §§3.3 to 3.6.
 
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
     directory::Directory,
     error::{Error, Result},
-    parameters::{Parameters, Start, list_response},
+    parameters::{ListResponse, Parameters},
     patch::{Patch, Patched},
     preconditions::Preconditions,
-    projection::Projection,
-    resource::{Kind, Resource, View, entity_tag},
+    projection::{Projection, Shown},
+    resource::{Kind, Resource},
     search::{Searcher, refusal},
     store::{Change, Deletion, Draft, Field, Links, MemberChange, ResourceStore, StoreError},
     values,
+    view::{View, entity_tag},
 };
 
 /// How often a change is worked out anew because another one came between.
@@ -37,14 +39,15 @@ pub(crate) struct Call<'c> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) body: Option<Value>,
+    /// JSON.
+    pub(crate) body: Option<String>,
     pub(crate) entity_tag: Option<String>,
     pub(crate) location: Option<String>,
 }
 
 impl Answer {
-    pub(crate) fn ok(body: impl Into<Value>) -> Self {
-        Self { status: StatusCode::OK, body: Some(body.into()), entity_tag: None, location: None }
+    pub(crate) fn ok(body: &impl Serialize) -> Self {
+        Self { status: StatusCode::OK, body: Some(text(body)), entity_tag: None, location: None }
     }
 }
 
@@ -60,15 +63,7 @@ impl Call<'_> {
         let searcher = Searcher { store: self.store, directory: self.directory, kinds: &searched, search: &search };
         let found = searcher.find(limit).await?;
         let shown = found.resources.iter().map(|(kind, resource)| self.shown(*kind, resource, &search.projection));
-        let start_index = match search.start {
-            Start::Index(index) => Some(index),
-            Start::Cursor(_) => None,
-        };
-        let mut body = list_response(shown.collect(), found.total, start_index);
-        if let Some(cursor) = found.next_cursor {
-            body.insert("nextCursor".to_owned(), cursor.into());
-        }
-        Ok(Answer::ok(body))
+        Ok(Answer::ok(&ListResponse::new(shown.collect(), found.total, &search.start, found.next_cursor)))
     }
 
     /// GET of a resource.
@@ -264,16 +259,16 @@ impl Call<'_> {
         let view = View { kind, resource, base_url: &self.directory.base_url, shows_names: true };
         Answer {
             status,
-            body: Some(self.shown(kind, resource, projection)),
+            body: Some(text(&self.shown(kind, resource, projection))),
             entity_tag: Some(entity_tag(resource.version)),
             location: Some(view.location()),
         }
     }
 
-    fn shown(&self, kind: Kind, resource: &Resource, projection: &Projection) -> Value {
+    fn shown<'s>(&'s self, kind: Kind, resource: &'s Resource, projection: &Projection) -> Shown<'s> {
         let shows_names = projection.asks_for_names();
         let view = View { kind, resource, base_url: &self.directory.base_url, shows_names };
-        projection.apply(kind, view.body()).into()
+        projection.show(view)
     }
 
     /// What no other resource may have.
@@ -292,6 +287,10 @@ impl Call<'_> {
     fn check_offered(&self, kind: Kind) -> Result<()> {
         if self.offers(kind) { Ok(()) } else { Err(switched_off("groups", "groups")) }
     }
+}
+
+fn text(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("every name is a text")
 }
 
 fn links_after_change(kind: Kind, projection: &Projection) -> Links {

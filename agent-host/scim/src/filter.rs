@@ -19,9 +19,10 @@ use crate::{
     json::field,
     letters::fold,
     place::{Place, Sub},
-    resource::{Kind, View},
+    resource::Kind,
     schema::{Attribute, Type},
     syntax::{AttributePath, Filter, Operator},
+    view::View,
 };
 
 /// A filter whose attributes are resolved and whose values are prepared.

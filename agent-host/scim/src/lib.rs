@@ -8,6 +8,7 @@ mod schema;
 mod syntax;
 mod parser;
 mod resource;
+mod view;
 mod store;
 mod place;
 mod directory;

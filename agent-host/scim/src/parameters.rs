@@ -3,7 +3,8 @@
 //! `+` is a space in a query, as Okta writes it; names nobody knows are passed over, since Entra adds flags to every
 //! address. Paging is clamped, not refused. Source: RFC 7644 §§3.4.2, 3.4.3; RFC 9865 §2.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -40,6 +41,22 @@ pub(crate) struct Search {
 pub(crate) struct Sort {
     pub(crate) by: AttributePath,
     pub(crate) descending: bool,
+}
+
+/// The body of an answer to a search (RFC 7644 §3.4.2).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListResponse<T> {
+    schemas: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_results: Option<u64>,
+    items_per_page: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    #[serde(rename = "Resources")]
+    resources: Vec<T>,
 }
 
 /// Where an answer begins.
@@ -140,6 +157,23 @@ impl Parameters {
     }
 }
 
+impl<T> ListResponse<T> {
+    /// A part of what was found, from `start` on; `total` where it is known.
+    pub(crate) fn new(resources: Vec<T>, total: Option<u64>, start: &Start, next_cursor: Option<String>) -> Self {
+        Self {
+            schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            total_results: total,
+            items_per_page: resources.len(),
+            start_index: match start {
+                Start::Index(index) => Some(*index),
+                Start::Cursor(_) => None,
+            },
+            next_cursor,
+            resources,
+        }
+    }
+}
+
 /// Text with its `%` sequences decoded.
 pub(crate) fn decoded(text: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -172,21 +206,6 @@ fn text(value: &Value) -> Option<String> {
 
 fn invalid(detail: &str) -> Error {
     Error::of(ErrorKind::InvalidValue, detail)
-}
-
-/// A list of answers (RFC 7644 §3.4.2).
-pub(crate) fn list_response(resources: Vec<Value>, total: Option<u64>, start_index: Option<u64>) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("schemas".to_owned(), vec!["urn:ietf:params:scim:api:messages:2.0:ListResponse"].into());
-    if let Some(total) = total {
-        body.insert("totalResults".to_owned(), total.into());
-    }
-    body.insert("itemsPerPage".to_owned(), resources.len().into());
-    if let Some(index) = start_index {
-        body.insert("startIndex".to_owned(), index.into());
-    }
-    body.insert("Resources".to_owned(), resources.into());
-    body
 }
 
 #[cfg(test)]

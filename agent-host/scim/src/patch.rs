@@ -19,10 +19,11 @@ use crate::{
     json::{field, is, spelling, take, wipe},
     parser,
     place::{Place, Target},
-    resource::{Kind, View},
+    resource::Kind,
     store::MemberChange,
     syntax::Path,
     values,
+    view::View,
 };
 
 /// The URN of a PATCH body.

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::{
     error::{Error, Result},
-    resource::entity_tag,
+    view::entity_tag,
 };
 
 /// The conditions of a request.

@@ -3,6 +3,7 @@
 //! `schemas` and `id` are always there, a password never. Names that no schema knows ask for nothing.
 //! Source: RFC 7644 §3.9.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     resource::Kind,
     schema::Returned,
     syntax::AttributePath,
+    view::View,
 };
 
 /// What a request says about the attributes of its answer.
@@ -66,14 +68,29 @@ impl Projection {
             .any(|place| place.is_core("members") && matches!(&place, Place::Attribute(target) if is_display(target)))
     }
 
-    /// The body with what is asked for.
-    pub(crate) fn apply(&self, kind: Kind, body: Map<String, Value>) -> Map<String, Value> {
+    /// What is asked for of the resource.
+    pub(crate) fn show<'r>(&self, view: View<'r>) -> Shown<'r> {
+        match self {
+            Self::Default => Shown::Whole(view),
+            _ => Shown::Part(self.apply(view.kind, view.body())),
+        }
+    }
+
+    fn apply(&self, kind: Kind, body: Map<String, Value>) -> Map<String, Value> {
         match self {
             Self::Default => body,
             Self::Only(paths) => only(kind, &targets(kind, paths).collect::<Vec<_>>(), body),
             Self::Without(paths) => targets(kind, paths).fold(body, |body, place| without(kind, &place, body)),
         }
     }
+}
+
+/// A resource in an answer.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown<'r> {
+    Whole(View<'r>),
+    Part(Map<String, Value>),
 }
 
 fn targets(kind: Kind, paths: &[AttributePath]) -> impl Iterator<Item = Place> {

@@ -17,7 +17,7 @@ use crate::{
     discovery,
     error::{Error, ErrorKind, Result, SCIM_JSON},
     json::{self, MAX_BODY_BYTES, is},
-    parameters::{Parameters, decoded, list_response},
+    parameters::{ListResponse, Parameters, Start, decoded},
     preconditions::Preconditions,
     resource::Kind,
     store::ResourceStore,
@@ -143,16 +143,16 @@ fn discover(directory: &Directory, route: &Route, parameters: &Parameters) -> Re
     let (all, wanted) = match route {
         Route::ResourceTypes(wanted) => (discovery::resource_types(directory), wanted),
         Route::Schemas(wanted) => (discovery::schemas(directory), wanted),
-        _ => return Ok(Answer::ok(discovery::service_provider_config(directory))),
+        _ => return Ok(Answer::ok(&discovery::service_provider_config(directory))),
     };
     match wanted {
         None => {
             let total = u64::try_from(all.len()).ok();
-            Ok(Answer::ok(list_response(all, total, Some(1))))
+            Ok(Answer::ok(&ListResponse::new(all, total, &Start::Index(1), None)))
         }
         Some(wanted) => {
             let found = all.into_iter().find(|one| one["id"].as_str().is_some_and(|id| is(id, wanted)));
-            found.map(Answer::ok).ok_or_else(|| Error::not_found(format!("there is no `{wanted}` here")))
+            found.map(|one| Answer::ok(&one)).ok_or_else(|| Error::not_found(format!("there is no `{wanted}` here")))
         }
     }
 }
@@ -196,11 +196,11 @@ fn too_long() -> Error {
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let body = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut response = Response::new(Full::from(body));
+    let has_body = answer.body.is_some();
+    let mut response = Response::new(Full::from(answer.body.unwrap_or_default()));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
-    if answer.body.is_some() {
+    if has_body {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
     }
     let named = [(header::ETAG, answer.entity_tag), (header::LOCATION, answer.location)];

@@ -14,8 +14,9 @@ use crate::{
     filter::{Constant, Plan, Test, comparable, field_of, sort_value},
     parameters::{Search, Sort, Start},
     place::Place,
-    resource::{Kind, Resource, View},
+    resource::{Kind, Resource},
     store::{Field, From, Links, Lookup, Order, Query, ResourceStore, StoreError},
+    view::View,
 };
 
 /// How many resources a sorted search may find where the store does not sort.

@@ -12,10 +12,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     filter::ElementTest,
     json::is_unset,
-    resource::{Link, View},
+    resource::Link,
     store::MemberChange,
     syntax::{Filter, Operator},
     values,
+    view::View,
 };
 
 /// The change that the operations so far amount to.
