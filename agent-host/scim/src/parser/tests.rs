@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// The text and, where it differs, how it is written back.
-const VALID: [(&str, &str); 44] = [
+const VALID: [(&str, &str); 45] = [
     ("userName eq \"bjensen\"", ""),
     ("USERNAME EQ \"x\"", "USERNAME eq \"x\""),
     ("name.familyName co \"O'Malley\"", ""),
@@ -46,6 +46,7 @@ const VALID: [(&str, &str); 44] = [
     ("a eq -1", ""),
     ("a gt 1.5", ""),
     ("a gt 1e3", "a gt 1000.0"),
+    ("a gt 7.7777777777e+36", ""),
     ("  a   eq\t1  ", "a eq 1"),
     ("members.$ref eq \"x\"", ""),
     ("emails[type eq \"work\"].value eq \"x\"", "emails[type eq \"work\" and value eq \"x\"]"),
