@@ -21,7 +21,7 @@ use crate::{
     place::{Place, Target},
     resource::Kind,
     store::MemberChange,
-    syntax::Path,
+    syntax::{Filter, Path},
     values,
     view::View,
 };
@@ -31,6 +31,12 @@ pub(crate) const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Pat
 
 /// The most operations in one PATCH; Okta sends up to 1,000 changes of a group at once.
 pub const MAX_PATCH_OPERATIONS: usize = 2_000;
+
+/// The most terms in the brackets of one PATCH, since each is asked of every element. One that chooses members by
+/// something else than their id counts as 100.
+pub const MAX_PATCH_TERMS: usize = 5_000;
+
+const TERM_OF_MEMBERS: usize = 100;
 
 /// The operations of a PATCH.
 #[derive(Debug)]
@@ -103,6 +109,7 @@ impl Patch {
             attributes: view.resource.attributes.clone(),
             members: MemberEdit::default(),
             password: None,
+            terms: 0,
         };
         for (index, operation) in self.operations.iter().enumerate() {
             work.apply(operation).map_err(|error| error.within(&format!("operation {}", index + 1)))?;
@@ -153,6 +160,8 @@ struct Work<'r> {
     attributes: Map<String, Value>,
     members: MemberEdit,
     password: Option<SecretString>,
+    /// How many terms have been asked so far.
+    terms: usize,
 }
 
 impl Work<'_> {
@@ -191,6 +200,9 @@ impl Work<'_> {
             let detail = format!("`{path}` is read-only; leave it out");
             return Err(Error::of(ErrorKind::Mutability, detail));
         }
+        if let Some(filter) = &path.filter {
+            self.charge(filter, place.is_core("members"))?;
+        }
         match (self.view.kind, target.urn.as_deref(), target.name.as_str()) {
             // It follows from the attributes that are there.
             (_, None, "schemas") => Ok(()),
@@ -210,6 +222,20 @@ impl Work<'_> {
             }
             _ => self.attribute(verb, target, path, value),
         }
+    }
+
+    /// Refuses brackets that are more work than a PATCH may ask for.
+    fn charge(&mut self, filter: &Filter, is_of_members: bool) -> Result<()> {
+        self.terms += match members::ids(filter) {
+            Some(_) if is_of_members => 0,
+            _ if is_of_members => filter.terms() * TERM_OF_MEMBERS,
+            _ => filter.terms(),
+        };
+        if self.terms > MAX_PATCH_TERMS {
+            let detail = format!("the brackets of a PATCH have at most {MAX_PATCH_TERMS} terms; send several");
+            return Err(Error::of(ErrorKind::TooMany, detail));
+        }
+        Ok(())
     }
 
     fn attribute(&mut self, verb: Verb, target: &Target, path: &Path, value: Option<Value>) -> Result<()> {

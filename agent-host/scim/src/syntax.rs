@@ -71,6 +71,15 @@ impl Filter {
         one_or(parts.collect(), Self::All)
     }
 
+    /// How many comparisons it is made of.
+    pub(crate) fn terms(&self) -> usize {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::terms).sum(),
+            Self::Not(filter) | Self::Within(_, filter) => filter.terms(),
+            Self::Present(_) | Self::Compare(..) => 1,
+        }
+    }
+
     /// Any of them, flat; `filters` is not empty.
     pub fn any(filters: Vec<Self>) -> Self {
         let parts = filters.into_iter().flat_map(|filter| match filter {

@@ -255,6 +255,15 @@ fn wrong_operations_are_refused_with_the_right_type() {
     let tags: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
     let too_many = json!([{ "op": "add", "path": "urn:acme:1.0:Badge:tags", "value": tags }]);
     assert!(patch(too_many).unwrap_err().detail().contains("more than 1000 values"));
+    let terms = |attribute: &str, term: &str, count: usize| {
+        let path = format!("{attribute}[{}]", vec![term; 50].join(" or "));
+        Value::from(vec![json!({ "op": "remove", "path": path }); count / 50])
+    };
+    assert!(patch(terms("emails", "value eq \"a\"", 5_000)).is_ok());
+    assert_eq!(patch(terms("emails", "value eq \"a\"", 5_050)).unwrap_err().kind(), Some(ErrorKind::TooMany));
+    assert!(group(terms("members", "value eq \"a\"", 50_000)).is_ok());
+    assert!(group(terms("members", "display eq \"a\"", 50)).is_ok());
+    assert_eq!(group(terms("members", "display eq \"a\"", 100)).unwrap_err().kind(), Some(ErrorKind::TooMany));
     let many = vec![json!({ "op": "remove", "path": "title" }); MAX_PATCH_OPERATIONS + 1];
     assert_eq!(patch(many.into()).unwrap_err().kind(), Some(ErrorKind::TooMany));
 }
