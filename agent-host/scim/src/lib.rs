@@ -23,7 +23,10 @@ mod call;
 mod bulk;
 mod discovery;
 mod routes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
+pub use async_trait::async_trait;
 pub use bulk::MAX_BULK_OPERATIONS;
 pub use call::MEMBERS_IN_ANSWER;
 pub use directory::Directory;

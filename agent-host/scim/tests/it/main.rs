@@ -23,3 +23,4 @@ mod okta;
 mod paging;
 mod patch;
 mod resources;
+mod store;
