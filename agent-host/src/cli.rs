@@ -220,8 +220,8 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
         Command::Run => run::run(open(common).await?).await,
-        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
+        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

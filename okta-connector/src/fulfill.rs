@@ -171,7 +171,10 @@ impl<'a> Task<'a> {
         let _turn = self.known.turns.enter(self.noun, &name).await;
         let (joined, rest) = self.joined_at_creation();
         let write = self.creation(&joined).await?;
-        let made = create::create(self.client, journal, self.noun, self.order, &write).await?;
+        let made = match create::create(self.client, journal, self.noun, self.order, &write).await {
+            Ok(made) => made,
+            Err(error) => return Err(self.why_not_made(error, &joined).await),
+        };
         let id = text_at(&made.record, "id").to_owned();
         if made.origin != Origin::Created {
             self.check_record(&id).await?;
@@ -191,6 +194,18 @@ impl<'a> Task<'a> {
             Origin::Adopted | Origin::Known => false,
         };
         Ok(Fulfillment { has_first_password: self.order.password.is_some() && is_fresh, ..fulfillment })
+    }
+
+    /// The refusal of a creation, or what is wrong with the groups it was to join, which Okta does not name.
+    async fn why_not_made(&self, error: Error, joined: &[String]) -> Error {
+        if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::NotFound) {
+            for link in self.links.iter().filter(|link| joined.contains(&link.other)) {
+                if let Err(reason) = links::check_other(self.client, link).await {
+                    return reason;
+                }
+            }
+        }
+        error
     }
 
     async fn modify(&self, journal: &dyn Journal) -> Result<Fulfillment> {
@@ -246,6 +261,9 @@ impl<'a> Task<'a> {
             self.check_record(&id).await?;
             let links = self.missing_links(&id).await?;
             return self.decide(&record, Origin::Adopted, &links).await;
+        }
+        for link in &self.links {
+            links::check_other(self.client, link).await?;
         }
         match self.noun {
             Noun::User => self.wanted_user(None, true).await?.as_new(self.client.settings(), &self.links),

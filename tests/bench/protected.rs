@@ -43,7 +43,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     fs::write(file, text + "}")?;
     let seconds = processor(folder)?;
-    report.figure(CASE, "processor time for 1,000 values with a key each, s", seconds, Bound::Under(5.0));
+    report.figure(CASE, "processor time for 1,000 values with a key each, s", seconds, Bound::Under(2.0));
     Ok(())
 }
 

@@ -42,18 +42,15 @@ impl Workshop {
     }
 
     fn openssl(&self, arguments: &[&str]) {
-        assert!(self.runs("openssl", arguments), "openssl {arguments:?}");
+        self.run("openssl", arguments);
     }
 
-    /// Runs a tool in the folder; whether it did what was asked.
-    fn runs(&self, tool: impl AsRef<Path>, arguments: &[&str]) -> bool {
+    /// Runs a tool in the folder; it must do what it is asked for.
+    fn run(&self, tool: impl AsRef<Path>, arguments: &[&str]) {
         let mut command = Command::new(tool.as_ref());
-        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
-        let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", tool.as_ref().display()));
-        if !output.status.success() {
-            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-        }
-        output.status.success()
+        let output = command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", tool.as_ref().display()));
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn pfx(&self, name: &str, further: &[&str]) {
@@ -62,12 +59,12 @@ impl Workshop {
 
     /// A value as `openssl cms -encrypt` protects it.
     fn cms(&self, text: &str, further: &[&str]) -> String {
-        fs::write(self.folder.join("plain.txt"), text).unwrap();
+        fs::write(self.folder.join("plain.txt"), text).expect("the folder is there");
         let base = ["cms", "-encrypt", "-binary", "-in", "plain.txt", "-outform", "DER", "-out", "value.der"];
         self.openssl(&[&base, further].concat());
-        fs::remove_file(self.folder.join("plain.txt")).unwrap();
+        fs::remove_file(self.folder.join("plain.txt")).expect("it was written");
         self.openssl(&["base64", "-A", "-in", "value.der", "-out", "value.b64"]);
-        fs::read_to_string(self.folder.join("value.b64")).unwrap().trim().to_owned()
+        fs::read_to_string(self.folder.join("value.b64")).expect("openssl wrote it").trim().to_owned()
     }
 }
 
@@ -218,7 +215,7 @@ fn keys_of_keytool_and_python_are_read() {
     let workshop = Workshop { folder: agent.directory() };
     let has_keytool = Command::new("keytool").arg("-help").output().is_ok_and(|output| output.status.success());
     if has_keytool {
-        assert!(workshop.runs(
+        workshop.run(
             "keytool",
             &[
                 "-genkeypair",
@@ -235,9 +232,9 @@ fn keys_of_keytool_and_python_are_read() {
                 "-keystore",
                 "java.pfx",
                 "-storepass",
-                "abcdef"
-            ]
-        ));
+                "abcdef",
+            ],
+        );
         assert_usable(&agent, &json!({ "File": "java.pfx", "Password": "abcdef" }));
     } else {
         eprintln!("keytool is not installed: its files are not tested (Debian: apt-get install default-jre-headless)");
@@ -247,7 +244,7 @@ fn keys_of_keytool_and_python_are_read() {
         return;
     };
     agent.write("make.py", PYTHON);
-    assert!(workshop.runs(python, &["make.py", PASSWORD]));
+    workshop.run(python, &["make.py", PASSWORD]);
     for name in ["python-best.pfx", "python-pbes2.pfx"] {
         assert_usable(&agent, &json!({ "File": name, "Password": PASSWORD }));
     }

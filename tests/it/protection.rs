@@ -226,6 +226,33 @@ fn the_vendors_forms_are_answered_with_what_to_do() {
     );
 }
 
+/// As it stands, and after the commands of its README.
+#[test]
+fn the_sample_works_as_it_stands_and_can_be_made_ones_own() {
+    const TOKEN: &str = "00SampleTokenThatNobodyHas";
+    let agent = TestAgent::with(okta_sandbox::SandboxConfig { token: TOKEN.to_owned(), ..Default::default() });
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config-samples/protected");
+    for entry in fs::read_dir(sample).unwrap().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap();
+        agent.write(&entry.file_name().to_string_lossy(), &text);
+    }
+    let check = |token: Option<&str>| {
+        let mut command = agent.command(&["check"]);
+        command.env("Connections__OktaExportFulfillment__Server", agent.sandbox.url());
+        command.envs(token.map(|token| ("Connections__OktaExportFulfillment__ApiKey", token)));
+        Run::of(command).must_exit(0)
+    };
+    assert!(!check(None).stderr.contains("WARN"));
+    agent.run(&["protect", "new-key", "--out", "agent.key"]).must_exit(0);
+    agent.run(&["protect", "rotate", "--to", "agent.key"]).must_exit(0);
+    let settings = fs::read_to_string(agent.directory().join("appsettings.json")).unwrap();
+    agent.write("appsettings.json", &settings.replace("protection.key", "agent.key"));
+    fs::remove_file(agent.directory().join("protection.key")).unwrap();
+    check(None);
+    let value = protect(&agent, API_KEY, TOKEN);
+    check(Some(&value));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_with_secrets_that_everybody_can_read_is_named() {
@@ -271,7 +298,7 @@ fn assert_private(path: &std::path::Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+        assert_eq!(fs::metadata(path).expect("it is there").permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
     assert!(path.exists());
 }

@@ -29,7 +29,7 @@ pub(super) fn is_secret(entry: &Entry) -> bool {
 }
 
 /// Whether the key is one under which a secret stands.
-fn names_secret(key: &str) -> bool {
+pub(super) fn names_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     let mut parts = key.split(':').rev().skip_while(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let Some(name) = parts.next() else { return false };

@@ -272,10 +272,15 @@ async fn write(client: &Client, record: &str, link: &Link) -> Result<()> {
         let outcome = client.write(&write).await;
         return outcome.map(|_| ()).map_err(|failure| explained(failure, &write.what, link.other_noun()));
     }
+    // Who has the app through a group has no assignment of their own to remove.
+    let is_removal = link.action == LinkAction::Remove;
+    if link.table == Table::UserApps && is_removal && is_as_wanted(client, record, link).await? {
+        return Ok(());
+    }
     if matches!(refusal.status, 403 | 404 | 501) {
         let ends = check_ends(client, record, link).await.map_err(|error| error.within(&write.what))?;
         // What is not there has no links.
-        if link.action == LinkAction::Remove && (ends == Ends::OtherIsMissing || refusal.is_missing_object()) {
+        if is_removal && (ends == Ends::OtherIsMissing || refusal.is_missing_object()) {
             return Ok(());
         }
         if ends == Ends::OtherIsMissing {
@@ -352,24 +357,40 @@ async fn groups_of(client: &Client, user: &str) -> Result<Vec<String>> {
 async fn check_ends(client: &Client, record: &str, link: &Link) -> Result<Ends> {
     for noun in link.table.sides() {
         let id = link.end(noun, record);
-        let Some(found) = read(client, noun, id).await? else {
-            if id == record {
+        match read(client, noun, id).await? {
+            Some(found) => check_end(link.table, noun, &found)?,
+            None if id == record => {
                 return Err(found::missing(noun, &RecordKey { column: "id".to_owned(), value: id.to_owned() }));
             }
-            return Ok(Ends::OtherIsMissing);
-        };
-        match noun {
-            Noun::Group if link.table == Table::Members => check_members_writable(&found)?,
-            Noun::App if text_at(&found, "status") == "INACTIVE" => {
-                return Err(refused(
-                    format!("the app {} is inactive, which freezes its assignments", noun.name_in(&found)),
-                    "ask for the app's status ACTIVE first, or evaluate the policy again once it is active",
-                ));
-            }
-            _ => {}
+            None => return Ok(Ends::OtherIsMissing),
         }
     }
     Ok(Ends::AreThere)
+}
+
+/// Checks the other end of a link to a record that is yet to be made.
+///
+/// # Errors
+/// Kind `Rejected` where it is not there or does not let itself be linked.
+pub(super) async fn check_other(client: &Client, link: &Link) -> Result<()> {
+    let noun = link.other_noun();
+    let checked = match read(client, noun, &link.other).await? {
+        Some(found) => check_end(link.table, noun, &found),
+        None if link.action == LinkAction::Remove => Ok(()),
+        None => Err(no_other(link)),
+    };
+    checked.map_err(|error| error.within(&link.in_words()))
+}
+
+fn check_end(table: Table, noun: Noun, end: &Value) -> Result<()> {
+    match noun {
+        Noun::Group if table == Table::Members => check_members_writable(end),
+        Noun::App if text_at(end, "status") == "INACTIVE" => Err(refused(
+            format!("the app {} is inactive, which freezes its assignments", noun.name_in(end)),
+            "ask for the app's status ACTIVE first, or evaluate the policy again once it is active",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// # Errors

@@ -17,7 +17,7 @@ struct Direction {
     because: &'static str,
 }
 
-const DIRECTIONS: [Direction; 6] = [
+const DIRECTIONS: [Direction; 7] = [
     Direction {
         name: "connector-api",
         needs: &[],
@@ -38,6 +38,13 @@ const DIRECTIONS: [Direction; 6] = [
         tests_need: &[],
         never: &["reqwest", "sqlx"],
         because: "two separate readings of Okta's documentation check each other",
+    },
+    Direction {
+        name: "scim-server",
+        needs: &[],
+        tests_need: &[],
+        never: &["sqlx", "axum", "hyper", "tokio", "reqwest"],
+        because: "the protocol knows neither what is behind it nor who serves it",
     },
     Direction {
         name: "agent-host",

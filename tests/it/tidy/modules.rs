@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{SOURCES, Source};
 
-const ORDERED: [&str; 3] = ["connector-api/src/lib.rs", "okta-connector/src/lib.rs", "agent-host/src/lib.rs"];
+const ORDERED: [&str; 4] =
+    ["connector-api/src/lib.rs", "okta-connector/src/lib.rs", "agent-host/scim/src/lib.rs", "agent-host/src/lib.rs"];
 
 #[test]
 fn modules_use_only_those_listed_above_them() {

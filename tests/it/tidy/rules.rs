@@ -68,6 +68,7 @@ pub(super) const MACHINE_PATHS: Rule = Rule {
         concat!("/", "users/"),
         concat!("c:", "\\users"),
     ],
+    except: &[("agent-host/scim/", "every user of SCIM has an address that looks like one")],
     ..EVERYWHERE
 };
 

@@ -7,6 +7,7 @@
 
 mod python;
 mod step;
+mod tools;
 
 use std::{
     path::{Path, PathBuf},
@@ -93,6 +94,7 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
+    tools::install();
     let has_python = python::is_here();
     if has_python {
         python::install(&target_folder()?)?;

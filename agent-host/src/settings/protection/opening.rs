@@ -12,11 +12,15 @@ use super::{
     super::{
         Warning,
         problems::Problems,
+        secrets,
         values::{Entry, Values},
     },
     Keyring, foreign, is_sealed, keys,
 };
 use crate::redaction;
+
+/// Where a whole file is protected, `groups` is protected too; cutting such words out of every message helps nobody.
+const MIN_TELLING_BYTES: usize = 8;
 
 /// What has been opened so far, and by which keys.
 pub(in super::super) struct Opening<'a> {
@@ -66,7 +70,9 @@ impl<'a> Opening<'a> {
                          unverified: see that the value works, then protect it with `agent-host protect value`"
                     )));
                 }
-                redaction::remember([&opened]);
+                if secrets::names_secret(&entry.key) || opened.expose_secret().len() >= MIN_TELLING_BYTES {
+                    redaction::remember([&opened]);
+                }
                 entry.text = Some(opened);
             }
             Err(problem) => self.problems.push(entry.error(problem.what).with_hint(problem.hint)),

@@ -202,3 +202,17 @@ async fn what_cannot_be_created_is_refused_before_anything_is_sent() {
     }
     assert_eq!(world.sandbox.journal().iter().filter(|exchange| exchange.method != "GET").count(), 0);
 }
+
+#[tokio::test]
+async fn a_group_that_cannot_be_joined_is_named_and_nothing_is_made() {
+    let world = world().await;
+    let everyone = world.sandbox.with_org(|org| org.group_id("Everyone")).expect("there is one");
+    for (group, reason) in [("00g0missing", "there is no group"), (everyone.as_str(), "built-in")] {
+        let mut order = with_password(added("users", person("ada@example.com")), false);
+        order.links = vec![link("groupsusers", 1, group, LinkAction::Add)];
+        let foretold = world.connector(&[]).preview(&order).await.expect_err("it would be refused");
+        assert_told(&foretold, ErrorKind::Rejected, &[group, reason]);
+        assert_rejected(world.fulfill(&order, &[]).await, &[group, reason]);
+    }
+    assert_eq!(world.writes(), 0, "{:?}", world.sent());
+}

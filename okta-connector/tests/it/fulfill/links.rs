@@ -77,6 +77,17 @@ async fn apps_are_assigned_to_single_users() {
 }
 
 #[tokio::test]
+async fn who_has_an_app_through_a_group_keeps_it_when_their_own_is_removed() {
+    let world = world().await;
+    let (app, user, group) = (world.nth("apps", 0), world.nth("users", 1), world.group("Readers"));
+    world.sandbox.with_org(|org| org.add_member(&group, &user) & org.assign_group(&app, &group));
+    let mut order = modified("users", &user, json!({}));
+    order.links = vec![link("appsusers", 1, &app, LinkAction::Remove)];
+    assert!(world.fulfill(&order, &[]).await.is_ok());
+    assert!(world.sandbox.with_org(|org| org.has_assignment(&app, &group) & org.has_member(&group, &user)));
+}
+
+#[tokio::test]
 async fn the_same_journal_sends_a_link_once() {
     let world = world().await;
     let (user, group) = (world.nth("users", 1), world.group("Readers"));
