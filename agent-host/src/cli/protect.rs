@@ -197,6 +197,9 @@ fn protect_values(common: &Common, wanted: &Values) -> anyhow::Result<()> {
     if wanted.path.is_none() && !wanted.any_path {
         tracing::warn!("the value will work under every key; --path KEY:PATH binds it to one, --any-path means it");
     }
+    for (number, _) in (1..).zip(&values).filter(|(_, value)| value.expose_secret().trim().is_empty()) {
+        tracing::warn!("value {number} is empty; a setting with it counts as absent");
+    }
     // A fresh data key for each, because nobody knows where they will go.
     let sealed = values.iter().map(|value| Sealer::new(key).seal(value, wanted.path.as_deref()));
     print_values(common, &sealed.collect::<Vec<_>>())

@@ -105,7 +105,7 @@ fn not_protected() -> Unusable {
 
 fn no_certificate() -> Unusable {
     Unusable::new(
-        "was protected with a certificate by another tool, and no certificate is configured",
+        "needs a certificate, for another tool protected it with one, and none is configured",
         "set `EncryptionCertificate:File` and its `Password`, or protect the value anew with `agent-host protect value`",
     )
 }
