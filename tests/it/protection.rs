@@ -213,10 +213,17 @@ fn values_are_not_taken_from_the_command_line_unless_insisted_on() {
 fn a_token_is_protected_in_three_lines() {
     let agent = TestAgent::new();
     agent.set("ApiKey", Value::Null);
+    let with_key = |arguments: &[&str]| {
+        let mut command = agent.command(arguments);
+        command.env("ProtectionKey__File", "protection.key");
+        command
+    };
     agent.run(&["protect", "new-key"]).must_exit(0);
+    let value = with_key(&["protect", "value", "--path", API_KEY]);
+    let value = agent.with_input(value, agent.sandbox.token()).must_exit(0).stdout;
+    agent.set("ApiKey", json!(value.trim()));
+    Run::of(with_key(&["check"])).must_exit(0);
     agent.write("appsettings.json", r#"{ "ProtectionKey": { "File": "protection.key" } }"#);
-    let value = protect(&agent, API_KEY, agent.sandbox.token());
-    agent.set("ApiKey", json!(value));
     agent.run(&["check"]).must_exit(0);
 }
 

@@ -230,7 +230,7 @@ impl TestAgent {
 impl Drop for TestAgent {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            secrets::assert_folder_unseen(self.folder.path(), &self.written.borrow());
+            assert_folder_unseen(self.folder.path(), &self.written.borrow());
         }
     }
 }
