@@ -314,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let settings = [("Server", "example.org"), ("ApiKey", "<Token>"), ("SendEmail", "x"), ("OnDelete", "x")];
+        let id = "Okta".parse().unwrap();
+        let settings =
+            settings.iter().fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(*key, *value));
+        let error = OktaSettings::read(&settings).unwrap_err();
+        assert_eq!(error.to_string(), "4 settings are unusable");
+        let told = std::error::Error::source(&error).unwrap().to_string();
+        assert!(["`Server`", "`ApiKey`", "`SendEmail`", "`OnDelete`"].iter().all(|key| told.contains(key)), "{told}");
+    }
+
+    #[test]
     fn the_token_and_client_id_exclude_each_other() {
         let settings = || ConnectionSettings::new("Okta".parse().unwrap()).with("Server", "https://example.okta.com");
         let key_at_fault = |settings| OktaSettings::read(&settings).unwrap_err().setting_key().map(str::to_owned);

@@ -13,9 +13,9 @@ fn demo(folder: &std::path::Path, arguments: &[&str]) -> Run {
 /// The token of the organisation, made up for the tour, stands in the settings and nowhere else.
 fn assert_token_unseen(folder: &std::path::Path, run: &Run) {
     let path = folder.join("kept/appsettings.agent.json");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let token = settings["Connections"][CONNECTION]["ApiKey"].as_str().unwrap();
+    let text = std::fs::read_to_string(&path).expect("it is kept");
+    let settings: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let token = settings["Connections"][CONNECTION]["ApiKey"].as_str().expect("there is a token");
     assert!(!token.is_empty() && !run.stdout.contains(token) && !run.stderr.contains(token));
     acceptance::watch(token);
     acceptance::assert_folder_unseen(folder, &[(path, text)].into());
