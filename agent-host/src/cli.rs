@@ -25,6 +25,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use connector_api::ErrorKind;
 use serde::Serialize;
 
 use crate::{agent::Agent, demo, init, settings};
@@ -244,7 +245,12 @@ struct InitReport<'a> {
 
 /// Opens the agent directory, with the log at the level its settings ask for.
 async fn open(common: &Common) -> anyhow::Result<Agent> {
-    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment()).await?;
+    let loaded = settings::Settings::load(&common.directory, settings::environment()).await;
+    // A vault that is down leaves the settings unusable; the managed system was not even asked.
+    let (settings, warnings) = loaded.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Protocol => error.of_kind(ErrorKind::Settings),
+        _ => error,
+    })?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

@@ -2,14 +2,13 @@
 
 use std::{error::Error as StdError, fmt, io::Write, process::ExitCode};
 
-use connector_api::{Error, ErrorKind};
+use connector_api::{Error, ErrorKind, ProblemList};
 use serde::Serialize;
 
 use crate::{
     export::{FileError, Refused},
     fulfill::OverLimit,
     redaction::redact,
-    settings::ProblemList,
 };
 
 use super::{Format, interrupt::Interrupted};
