@@ -24,7 +24,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::{agent::Agent, demo, init, settings};
+use crate::{agent::Agent, demo, fulfill::Stop, init, settings};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
@@ -156,9 +156,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let stop = Stop::default();
     let outcome = runtime
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(unless_interrupted(carry_out(&common, command))));
+        .and_then(|runtime| runtime.block_on(unless_interrupted(&stop, carry_out(&common, command, &stop))));
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
         failure.print(common.format);
@@ -172,7 +173,7 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
         || arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
             // What the tour shows is its log.
@@ -197,7 +198,7 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         }
         Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
-        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
+        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

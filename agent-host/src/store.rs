@@ -23,7 +23,7 @@ use sqlx::{
 
 pub use approvals::{Approval, ApprovalState};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
-pub use orders::BegunStep;
+pub use orders::{BegunStep, OpenOrderFile};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
 /// One to note with, one to read with.

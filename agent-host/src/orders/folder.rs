@@ -30,16 +30,18 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
             entries => entries?,
         };
         for entry in entries {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
             }
-            if path.is_dir() {
+            // Links to folders are not followed, as they may lead round in a circle; pipes and such are no files.
+            if entry.file_type()?.is_dir() {
                 if depth < MAX_DEPTH && !PASSED_OVER.iter().any(|passed| passed.eq_ignore_ascii_case(&name)) {
                     folders.push((path, depth + 1));
                 }
-            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            } else if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
                 files.push(path);
             }
         }
@@ -50,6 +52,13 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Moves a file of `root` into its folder of this name, below which it keeps its place.
 pub(crate) fn put_away(root: &Path, file: &Path, folder: &str) -> io::Result<PathBuf> {
+    let target = free_place(root, file, folder)?;
+    disk::put_in_place(file, &target)?;
+    Ok(target)
+}
+
+/// Where a file of `root` would be moved in its folder of this name.
+pub(crate) fn free_place(root: &Path, file: &Path, folder: &str) -> io::Result<PathBuf> {
     let below = file.strip_prefix(root).unwrap_or(file);
     let target = root.join(folder).join(below);
     let home = target.parent().unwrap_or(root);
@@ -59,9 +68,7 @@ pub(crate) fn put_away(root: &Path, file: &Path, folder: &str) -> io::Result<Pat
         1 => target.clone(),
         number => home.join(format!("{stem}-{number}.json")),
     };
-    let target = (1..).map(free).find(|path| path.symlink_metadata().is_err()).expect("some number is free");
-    disk::put_in_place(file, &target)?;
-    Ok(target)
+    Ok((1..).map(free).find(|path| path.symlink_metadata().is_err()).expect("some number is free"))
 }
 
 /// Moves an unreadable file away, with the reason beside it.
@@ -78,12 +85,17 @@ pub(crate) fn reject(root: &Path, file: &Path, reason: &str) -> io::Result<PathB
 pub(crate) fn keep(folder: &Path, name: &str, input: &mut dyn io::Read) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let part = folder.join(format!(".{name}.part"));
-    let mut file = disk::create_private(&part)?;
-    io::copy(input, &mut file)?;
-    file.sync_all()?;
     let path = folder.join(name);
-    disk::put_in_place(&part, &path)?;
-    Ok(path)
+    let kept = disk::create_private(&part).and_then(|mut file| {
+        io::copy(input, &mut file)?;
+        file.sync_all()?;
+        disk::put_in_place(&part, &path)
+    });
+    if kept.is_err() {
+        // Half of the orders, passwords perhaps among them, serve nobody.
+        let _ = fs::remove_file(&part);
+    }
+    kept.map(|()| path)
 }
 
 #[cfg(test)]
