@@ -50,6 +50,9 @@ use take_up::OrderReader;
 /// Requests under way at once where no setting says so; orders at work are twice as many in each lane.
 const REQUESTS_AT_ONCE: usize = 12;
 
+/// How the names of files end that standard input is kept in.
+const STDIN: &str = "_stdin.json";
+
 /// Which orders, and what else is wanted.
 #[derive(Debug)]
 pub struct FulfillOptions {
@@ -93,6 +96,8 @@ pub async fn fulfill(
     let limits = SafetyLimits::read(opened.settings).map_err(|error| agent.located(id, error))?;
     let vocabulary = Vocabulary::new(&agent.mapping, id, &opened.capabilities)?;
     let home = orders_folder(agent, opened);
+    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
+    check_results(&report_path)?;
     let _lock = lock(&agent.settings.work_folder, &connection)?;
     let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
     results::settle(&store, &connection, (options.clock)()).await?;
@@ -117,7 +122,6 @@ pub async fn fulfill(
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
     options.stop.heed();
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
-    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
     let tally = match close(&store, &notes, &connection, run_id, &report_path, options.clock).await {
         Ok(tally) => tally,
         // What stopped the run tells more than that nothing can be reported after it.
@@ -196,8 +200,9 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
 fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Vec<Source>> {
     match orders {
         Orders::Stdin => {
-            let name = format!("{}_stdin.json", stamp(clock()));
+            let name = format!("{}{STDIN}", stamp(clock()));
             let path = folder::keep(home, &name, &mut io::stdin().lock());
+            let path = path.and_then(|path| folder::instead_of(home, path, STDIN));
             let path = path.with_context(|| format!("keeping the orders in `{}`", home.display()))?;
             Ok(vec![Source { path, root: Some(home.to_owned()) }])
         }
@@ -299,6 +304,19 @@ async fn complete(
         disk::put_in_place(path, &target)?;
     }
     Ok(())
+}
+
+/// Finds out before anything is sent whether the results can go where they are to go.
+fn check_results(path: &Path) -> anyhow::Result<()> {
+    let is_file = path.metadata().map_or(path.file_name().is_some(), |there| there.is_file());
+    if !is_file {
+        let error = Error::new(ErrorKind::Settings, format!("the results cannot be put into `{}`", path.display()));
+        return Err(error.with_hint("name a file, new or to be replaced").into());
+    }
+    let path = std::path::absolute(path)?;
+    let folder = path.parent().unwrap_or(&path);
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.map(drop).with_context(|| format!("the results cannot be put into `{}`", folder.display()))
 }
 
 fn results_path(agent: &Agent, opened: &Opened<'_>, clock: Clock) -> PathBuf {

@@ -172,6 +172,13 @@ impl<'a> Task<'a> {
         if self.noun == Noun::User && (outlook.deletes || outlook.deactivates) {
             self.known.guards.check_own(self.client, id).await?;
         }
+        let own_app = self.client.settings().auth.app().map(|app| app.client_id());
+        if self.noun == Noun::App && (outlook.deletes || outlook.deactivates) && own_app == Some(id) {
+            return Err(refused(
+                format!("the app `{id}` is the one this connection signs in as: it is never deactivated or deleted"),
+                "its credentials would die with it; give the connection another app first",
+            ));
+        }
         Ok(())
     }
 

@@ -51,3 +51,99 @@ async fn unfinished(
         return Ok(Some(known));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use connector_api::Capabilities;
+
+    use super::*;
+    use crate::store::{OrderPlace, Outcome};
+
+    /// A store, and a folder in which an order file was found, carried out and reported.
+    struct Reported {
+        folder: tempfile::TempDir,
+        store: Store,
+        id: i64,
+    }
+
+    impl Reported {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("a.json"), "[{}]").unwrap();
+            let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
+            let mut this = Self { folder, store, id: 0 };
+            this.id = this.found("a.json").await;
+            let notes = this.store.notes();
+            let [id, change_type, owner_id, owner_type, message, record] = Default::default();
+            let place = OrderPlace { order_file: this.id, position: 0 };
+            let (state, changed, at_ms) = ("Executed", true, 1);
+            let it = Outcome { place, id, change_type, owner_id, owner_type, state, record, changed, message, at_ms };
+            notes.outcome(it).await.unwrap();
+            notes.flush().await.unwrap();
+            let run = this.store.begin_run("okta", 1).await.unwrap();
+            this.store.claim_outcomes(run, "okta").await.unwrap();
+            this.store.publish_results(run, 1).await.unwrap();
+            this
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        /// The id that a file of this name gets in a run of its own.
+        async fn found(&self, name: &str) -> i64 {
+            let mut index = Index::new(&Capabilities { tables: Vec::new() });
+            index.files.push(IndexedFile {
+                path: self.path(name),
+                root: Some(self.folder.path().to_owned()),
+                digest: "digest".to_owned(),
+                order_file: 0,
+                received_ms: 0,
+                first: 0,
+                count: 1,
+            });
+            identify(&self.store, "okta", &mut index, 2).await.unwrap();
+            index.files[0].order_file
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_reported_and_not_moved_is_still_the_same() {
+        let reported = Reported::new().await;
+        assert_eq!(reported.found("a.json").await, reported.id);
+        // Nor if the process ended just before it was moved.
+        let target = reported.path("Completed.json").to_string_lossy().into_owned();
+        reported.store.announce_move(reported.id, &target).await.unwrap();
+        assert_eq!(reported.found("a.json").await, reported.id);
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_a_file_was_moved_is_new_although_its_end_was_not_noted() {
+        let reported = Reported::new().await;
+        let target = reported.path("Completed.json");
+        reported.store.announce_move(reported.id, &target.to_string_lossy()).await.unwrap();
+        fs::copy(reported.path("a.json"), target).unwrap();
+        assert_ne!(reported.found("a.json").await, reported.id);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_away_is_not_what_comes_later() {
+        let reported = Reported::new().await;
+        fs::remove_file(reported.path("a.json")).unwrap();
+        identify(&reported.store, "okta", &mut Index::new(&Capabilities { tables: Vec::new() }), 2).await.unwrap();
+        fs::write(reported.path("a.json"), "[{}]").unwrap();
+        assert_ne!(reported.found("a.json").await, reported.id);
+    }
+
+    #[tokio::test]
+    async fn what_was_moved_before_it_was_done_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
+        let reported = Reported { folder, store, id: 0 };
+        let id = reported.found("a.json").await;
+        fs::write(reported.path("b.json"), "[{}]").unwrap();
+        assert_eq!(reported.found("b.json").await, id);
+    }
+}

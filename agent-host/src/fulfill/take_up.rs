@@ -74,7 +74,7 @@ impl<'a> OrderReader<'a> {
                 (Task::Refuse(why), Vec::new())
             }
             (Verdict::Repeats(other), _) => {
-                (Task::Follow(other), vec![format!("{} is the same, and was carried out once", self.named(other))])
+                (Task::Follow(other), vec![format!("{} is the same: what came of it counts for both", self.named(other))])
             }
             (Verdict::Due, Err(why)) => (Task::Refuse(why), Vec::new()),
             (Verdict::Due, Ok(resolved)) => {

@@ -5,7 +5,8 @@
 //! names, which the engine begins with the time.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead},
     path::{Path, PathBuf},
 };
 
@@ -98,6 +99,34 @@ pub(crate) fn keep(folder: &Path, name: &str, input: &mut dyn io::Read) -> io::R
     kept.map(|()| path)
 }
 
+/// The file that was kept, or an older one whose name ends so and that holds the same: then the new one goes, as the
+/// orders of the other were given once more because they are not yet done.
+pub(crate) fn instead_of(folder: &Path, kept: PathBuf, suffix: &str) -> io::Result<PathBuf> {
+    let size = fs::metadata(&kept)?.len();
+    for other in files_in(folder)? {
+        let may_be = other != kept && other.parent() == Some(folder) && other.to_string_lossy().ends_with(suffix);
+        if may_be && fs::metadata(&other)?.len() == size && is_same(&kept, &other)? {
+            fs::remove_file(&kept)?;
+            return Ok(other);
+        }
+    }
+    Ok(kept)
+}
+
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let open = |path| fs::File::open(path).map(io::BufReader::new);
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let common = left.len().min(right.len());
+        if left[..common] != right[..common] || common == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(common);
+        other.consume(common);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +143,30 @@ mod tests {
             files_in(root).unwrap().iter().map(|it| it.strip_prefix(root).unwrap().to_owned()).collect();
         assert_eq!(found, ["b/1.json", "2.JSON", "a/3.json"].map(PathBuf::from));
         assert!(files_in(&root.join("missing")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_given_once_more_is_kept_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let give = |name: &str, text: &str| {
+            let kept = keep(folder.path(), name, &mut text.as_bytes()).unwrap();
+            instead_of(folder.path(), kept, "_stdin.json").unwrap().file_name().unwrap().to_owned()
+        };
+        let given = [("1_stdin.json", "[1]"), ("2_stdin.json", "[2]"), ("3_stdin.json", "[1]"), ("4_stdin.json", "[]")];
+        assert_eq!(given.map(|(name, text)| give(name, text)), given.map(|(name, _)| if name == "3_stdin.json" { "1_stdin.json" } else { name }));
+        assert_eq!(files_in(folder.path()).unwrap().len(), 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_round_and_pipes_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::write(root.join("a.json"), "[]").unwrap();
+        std::os::unix::fs::symlink(root, root.join("round")).unwrap();
+        std::os::unix::fs::symlink(root.join("nothing"), root.join("b.json")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(root.join("c.json")).status().unwrap().success());
+        assert_eq!(files_in(root).unwrap(), [root.join("a.json")]);
     }
 
     #[test]
