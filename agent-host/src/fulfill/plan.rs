@@ -66,8 +66,10 @@ pub(super) async fn preview_all(
     let count = u32::try_from(reader.index.entries.len()).expect("bounded by MAX_ORDERS");
     let previews = stream::iter(0..count).map(|at| preview(reader, connector, at));
     let mut planned: Vec<(PlannedOrder, Role)> = previews.buffered(AT_ONCE).try_collect().await?;
-    let adopted: HashSet<u64> =
-        planned.iter().filter_map(|(_, role)| if let Role::Adopts(record) = role { Some(*record) } else { None }).collect();
+    let adopted: HashSet<u64> = planned
+        .iter()
+        .filter_map(|(_, role)| if let Role::Adopts(record) = role { Some(*record) } else { None })
+        .collect();
     for (order, role) in &mut planned {
         if matches!(role, Role::Deletes(record) if adopted.contains(record)) {
             order.effect = "refused".to_owned();

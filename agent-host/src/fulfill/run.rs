@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 
-use connector_api::{
-    ChangeType, Connector, Effect, Error, ErrorKind, Fulfillment, ProvisioningOrder, Traffic,
-};
+use connector_api::{ChangeType, Connector, Effect, Error, ErrorKind, Fulfillment, ProvisioningOrder, Traffic};
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
@@ -317,11 +315,7 @@ impl<'a> Run<'a> {
     }
 
     /// One try: what came of it, or why the order is refused; else what it means for the run.
-    async fn attempt(
-        &self,
-        at: u32,
-        order: &ProvisioningOrder,
-    ) -> Result<Result<Fulfillment, Error>, Fate> {
+    async fn attempt(&self, at: u32, order: &ProvisioningOrder) -> Result<Result<Fulfillment, Error>, Fate> {
         let place = self.place(at);
         let steps = self.lock_begun().remove(&place).unwrap_or_default();
         let journal = OrderJournal::new(self.notes, place, steps, self.clock, &self.waited_us);

@@ -42,7 +42,8 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
                 if depth < MAX_DEPTH && !PASSED_OVER.iter().any(|passed| passed.eq_ignore_ascii_case(&name)) {
                     folders.push((path, depth + 1));
                 }
-            } else if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            } else if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+            {
                 files.push(path);
             }
         }
@@ -153,7 +154,10 @@ mod tests {
             instead_of(folder.path(), kept, "_stdin.json").unwrap().file_name().unwrap().to_owned()
         };
         let given = [("1_stdin.json", "[1]"), ("2_stdin.json", "[2]"), ("3_stdin.json", "[1]"), ("4_stdin.json", "[]")];
-        assert_eq!(given.map(|(name, text)| give(name, text)), given.map(|(name, _)| if name == "3_stdin.json" { "1_stdin.json" } else { name }));
+        assert_eq!(
+            given.map(|(name, text)| give(name, text)),
+            given.map(|(name, _)| if name == "3_stdin.json" { "1_stdin.json" } else { name })
+        );
         assert_eq!(files_in(folder.path()).unwrap().len(), 3);
     }
 

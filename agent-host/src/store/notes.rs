@@ -280,7 +280,12 @@ async fn insert_outcomes(connection: &mut AnyConnection, outcomes: &[&Outcome]) 
     for it in outcomes {
         query = query.bind(it.place.order_file).bind(it.place.position).bind(it.id.as_str());
         query = query.bind(it.change_type.as_str()).bind(it.owner_id.as_str()).bind(it.owner_type.as_str());
-        query = query.bind(it.state).bind(it.record.as_str()).bind(i64::from(it.changed)).bind(it.message.as_str()).bind(it.at_ms);
+        query = query
+            .bind(it.state)
+            .bind(it.record.as_str())
+            .bind(i64::from(it.changed))
+            .bind(it.message.as_str())
+            .bind(it.at_ms);
     }
     query.execute(connection).await.map(drop)
 }

@@ -45,7 +45,8 @@ impl Store {
              WHERE connection = $1 AND closed_ms IS NULL ORDER BY id";
         let rows: Vec<(i64, String, String, i64, String)> =
             sqlx::query_as(statement).bind(connection).fetch_all(&self.pool).await?;
-        let file = |(id, digest, path, received_ms, moving_to)| OpenOrderFile { id, digest, path, received_ms, moving_to };
+        let file =
+            |(id, digest, path, received_ms, moving_to)| OpenOrderFile { id, digest, path, received_ms, moving_to };
         Ok(rows.into_iter().map(file).collect())
     }
 

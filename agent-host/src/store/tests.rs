@@ -4,7 +4,18 @@ use super::{BegunStep, OrderPlace, Outcome, Store, places};
 
 fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
     let [id, change_type, owner_id, owner_type, message] = ["7", "Added", "9", "51", "a \"b\"\nc"].map(str::to_owned);
-    Outcome { place, id, change_type, owner_id, owner_type, state, record: String::new(), changed: true, message, at_ms: 5 }
+    Outcome {
+        place,
+        id,
+        change_type,
+        owner_id,
+        owner_type,
+        state,
+        record: String::new(),
+        changed: true,
+        message,
+        at_ms: 5,
+    }
 }
 
 #[tokio::test]
