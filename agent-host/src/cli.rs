@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use connector_api::ErrorKind;
 use serde::Serialize;
 
-use crate::{agent::Agent, demo, init, settings};
+use crate::{agent::Agent, demo, fulfill::Stop, init, settings};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
@@ -177,10 +177,11 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let stop = Stop::default();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| match command {
         // Ends by itself when it is asked to.
-        Command::Run => runtime.block_on(carry_out(&common, command)),
-        command => runtime.block_on(unless_interrupted(carry_out(&common, command))),
+        Command::Run => runtime.block_on(carry_out(&common, command, &stop)),
+        command => runtime.block_on(unless_interrupted(&stop, carry_out(&common, command, &stop))),
     });
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
@@ -195,7 +196,7 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
         || arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
             // What the tour shows is its log.
@@ -222,7 +223,7 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
         Command::Run => run::run(open(common).await?).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
-        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
+        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ use crate::disk::Lock;
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
-pub use orders::BegunStep;
+pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
 pub use runs::{ReportedOrder, UnpublishedRun};
 

@@ -27,7 +27,9 @@ fn the_tour_shows_every_file_within_seconds() {
     let began = Instant::now();
     let run = demo(folder.path(), &["demo", "--keep", "kept"]).must_exit(0);
     assert_token_unseen(folder.path(), &run);
-    assert!(began.elapsed() < Duration::from_secs(15), "it took {:?}", began.elapsed());
+    // A tour is watched by somebody; a program that is not optimised, beside other tests, is not what they watch.
+    let patience = Duration::from_secs(if cfg!(debug_assertions) { 90 } else { 15 });
+    assert!(began.elapsed() < patience, "it took {:?}", began.elapsed());
     assert_eq!(run.stderr, "");
     let output = folder.path().join("kept/Temp/ExportOutput");
     let kept = files(&output);

@@ -1,5 +1,6 @@
 //! Orders carried out by the program: what they come to, what is reported, where their files go.
 
+mod deliveries;
 mod files;
 mod killed;
 mod limits;

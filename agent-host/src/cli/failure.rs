@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     export::{FileError, Refused},
-    fulfill::OverLimit,
+    fulfill::{OverLimit, Stopped},
     redaction::redact,
 };
 
@@ -78,6 +78,10 @@ impl Failure {
             }
             if let Some(cause) = cause.downcast_ref::<OverLimit>() {
                 return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<Stopped>() {
+                let hint = Some(cause.hint().to_owned());
+                return Self { kind: "interrupted", message, hint, lines, exit_code: 1 };
             }
             if let Some(cause) = cause.downcast_ref::<Interrupted>() {
                 let hint = Some(cause.hint().to_owned());
