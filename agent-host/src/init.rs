@@ -132,7 +132,10 @@ mod tests {
                 continue;
             }
             let (settings, warnings) = Settings::load(&folder, NO_VARIABLES).await.unwrap();
-            assert!(!settings.connections.is_empty() && warnings.is_empty(), "{}: {warnings:?}", folder.display());
+            // The key of the sample is everybody's, and the agent says so.
+            let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+            let odd = warnings.iter().find(|warning| !warning.contains("`ProtectionKey:File` names a key"));
+            assert!(!settings.connections.is_empty() && odd.is_none(), "{}: {warnings:?}", folder.display());
             for file in files_below(&folder).iter().filter(|file| file.extension().is_some_and(|it| it == "xml")) {
                 let text = fs::read_to_string(file).unwrap();
                 let mut reader = quick_xml::Reader::from_str(&text);

@@ -1,10 +1,18 @@
 //! What comes twice, in between or in the wrong order: the last word counts, and nothing is lost or taken away by it.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use acceptance::{
     CONNECTION, Run, TestAgent,
     orders::{GROUP_ID, added_user, list, order, results},
+};
+use agent_host::{
+    agent::Agent,
+    fulfill::{FulfillOptions, Orders, Stop, fulfill},
 };
 use okta_sandbox::{Fault, FaultAction};
 use serde_json::{Value, json};
@@ -163,4 +171,36 @@ fn results_that_can_go_nowhere_stop_the_run_before_anything_is_sent() {
     let run = agent.fulfill(&["--results", folder.to_str().unwrap()]).must_exit(3);
     assert!(run.failure().contains("folder") && run.failure().contains("name a file"), "{}", run.stderr);
     assert!(agent.sandbox.effects().is_empty());
+}
+
+#[test]
+fn an_order_that_fails_for_days_while_others_go_on_is_told_at_last() {
+    static NOW_MS: AtomicI64 = AtomicI64::new(1_800_000_000_000);
+    let agent = agent();
+    let (user, ..) = some(&agent);
+    agent.set("RetryBudgetSeconds", json!(1));
+    let broken = FaultAction::Error { status: 500, code: "E0000009".to_owned() };
+    agent.sandbox.add_fault(Fault::new(broken).on("POST", &format!("/api/v1/users/{user}")).always());
+    agent.order_file("1.json", &list(&[order("1", "Modified", "User", &user, json!({"profile_department": "Ops"}))]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let run = |other: &str| {
+        agent.order_file(&format!("{other}.json"), &list(&[added_user(other, &format!("u{other}@example.com"))]));
+        runtime.block_on(async {
+            let host = Agent::open(&agent.directory()).await.unwrap();
+            let opened = host.connection(CONNECTION).unwrap();
+            let clock = || NOW_MS.load(Ordering::Relaxed);
+            let (orders, results, approve) = (Orders::Folder, None, None);
+            let options = FulfillOptions { orders, results, approve, clock, stop: Stop::default() };
+            fulfill(&host, &opened, &options, |_| {}).await
+        })
+    };
+    for other in ["2", "3"] {
+        let error = run(other).unwrap_err();
+        assert!(format!("{error:#}").contains("1 of 2 orders are not carried out"), "{error:#}");
+        NOW_MS.fetch_add(26 * 3_600_000, Ordering::Relaxed);
+    }
+    let report = run("4").unwrap();
+    assert_eq!((report.executed, report.errored), (1, 1));
+    let text = fs::read_to_string(report.results.unwrap()).unwrap();
+    assert!(results(&text)["1"].1.contains("given up after 2 days"), "{text}");
 }
