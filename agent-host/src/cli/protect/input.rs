@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// All lines of stdin; on a terminal one value, asked for.
 pub(super) fn values(prompt: &str) -> anyhow::Result<Vec<SecretString>> {
     if stdin().is_terminal() {
-        return Ok(vec![rpassword::prompt_password(prompt).context("the value cannot be asked for")?.into()]);
+        return Ok(vec![ask(prompt).context("the value cannot be asked for")?.into()]);
     }
     let mut bytes = Zeroizing::new(Vec::new());
     stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("stdin cannot be read")?;
@@ -34,7 +34,7 @@ pub(super) fn values(prompt: &str) -> anyhow::Result<Vec<SecretString>> {
 /// The first line of stdin; on a terminal asked for.
 pub(super) fn password(prompt: &str) -> io::Result<SecretString> {
     if stdin().is_terminal() {
-        return rpassword::prompt_password(prompt).map(Into::into);
+        return ask(prompt).map(Into::into);
     }
     let mut line = Zeroizing::new(String::new());
     stdin().lock().take(MAX_BYTES).read_line(&mut line)?;
@@ -46,10 +46,43 @@ pub(super) fn new_password() -> anyhow::Result<SecretString> {
     let cannot = "the password cannot be read";
     let first = password("The password for the new file: ").context(cannot)?;
     if stdin().is_terminal() {
-        let again = Zeroizing::new(rpassword::prompt_password("The same again: ").context(cannot)?);
+        let again = Zeroizing::new(ask("The same again: ").context(cannot)?);
         if *again != *secrecy::ExposeSecret::expose_secret(&first) {
             return Err(Usage::new("the two passwords differ", "repeat the command").into());
         }
     }
     Ok(first)
+}
+
+/// Asks on the terminal, without echo from before the prompt on: whoever types early is not shown either.
+fn ask(prompt: &str) -> io::Result<String> {
+    #[cfg(unix)]
+    let _silence = Silence::begin();
+    rpassword::prompt_password(prompt)
+}
+
+/// A terminal that shows nothing of what is typed, until this is dropped.
+#[cfg(unix)]
+struct Silence(rustix::termios::Termios);
+
+#[cfg(unix)]
+impl Silence {
+    /// None where the terminal cannot be asked; then the prompt sees to it alone.
+    fn begin() -> Option<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+        let before = tcgetattr(stdin()).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(stdin(), OptionalActions::Now, &silent).ok()?;
+        Some(Self(before))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = rustix::termios::tcsetattr(stdin(), rustix::termios::OptionalActions::Now, &self.0);
+    }
 }
