@@ -358,3 +358,41 @@ fn the_settings_say_when_to_read_them_again() {
     }
     assert_eq!(refresh_after(&TestAgent::new()), None);
 }
+
+/// The daemon's next line with this text, within the time that a retry takes.
+fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> String {
+    let mut seen = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        if line.contains(text) {
+            return line;
+        }
+        seen.push(line);
+    }
+    panic!("the daemon ended without `{text}`: {seen:?}");
+}
+
+#[test]
+fn the_daemon_waits_for_a_vault_that_is_sealed_and_reads_it_again_in_time() {
+    use std::io::{BufRead, BufReader};
+
+    let vault = Vault::start();
+    vault.keep("secret", 2, "agent", full_key());
+    let mut settings = vault.settings();
+    settings["RefreshSeconds"] = json!(1);
+    let agent = agent("HashiCorpVault", &settings);
+    vault.change(|store| store.sealed = true);
+    let mut command = agent.command(&["run"]);
+    command.env("Web__Urls", "http://127.0.0.1:0");
+    let mut daemon = command.spawn().expect("the daemon starts");
+    let mut lines = BufReader::new(daemon.stderr.take().expect("it is piped")).lines();
+    let told = line_with(&mut lines, "will be tried again");
+    assert!(told.contains("the vault is sealed") && told.contains("HashiCorpVault"), "{told}");
+    vault.change(|store| store.sealed = false);
+    line_with(&mut lines, "Now listening on");
+    vault.change(|store| store.sealed = true);
+    line_with(&mut lines, "will be tried again");
+    vault.change(|store| store.sealed = false);
+    line_with(&mut lines, "Now listening on");
+    daemon.kill().expect("it runs");
+    daemon.wait().expect("it ends");
+}

@@ -109,7 +109,7 @@ pub(super) async fn read(sources: Sources<'_>, values: &Values, warnings: &mut V
     if matches!(credentials, Credentials::AppRole { .. }) && !found.is_cut_short() {
         vault.give_back(&token).await;
     }
-    found.refresh_after = refresh.max(SHORTEST_REFRESH);
+    found.refresh_after = refresh.max(SHORTEST_REFRESH.min(section.refresh()?));
     Ok(Some(found))
 }
 

@@ -68,7 +68,7 @@ impl<'a> Section<'a> {
 
     /// After how long the vault's values are read again, where nothing it says asks for less.
     pub(super) fn refresh(&self) -> Result<Duration> {
-        self.seconds("RefreshSeconds", 3600, 30..=86_400)
+        self.seconds("RefreshSeconds", 3600, 1..=86_400)
     }
 
     /// An array, or one text with commas.
