@@ -221,7 +221,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         }
         Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
-        Command::Run => run::run(common).await,
+        Command::Run => Box::pin(run::run(common)).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Protect { command } => {
