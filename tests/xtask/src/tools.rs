@@ -1,22 +1,25 @@
 //! Tools whose files the tests read: openssl and keytool.
 //!
-//! openssl is installed where that can be done without asking. Whatever cannot be had is named, and the tests that want
-//! it say so and leave it out.
+//! What is missing is installed by apt, where that can be done without asking. Whatever cannot be had is named, and the
+//! tests that want it say so and leave it out.
 
 use std::process::{Command, Stdio};
 
+/// A program, how to ask whether it works, and Debian's package with it.
+const TOOLS: [(&str, &str, &str); 2] =
+    [("openssl", "version", "openssl"), ("keytool", "-help", "default-jre-headless")];
+
 /// Installs what is missing, and says so.
 pub(crate) fn install() {
-    if !works("openssl", &["version"]) {
-        println!("openssl is missing: installing it with `apt-get install openssl`.");
-        if !(works("apt-get", &["update"]) && works("apt-get", &["install", "-y", "openssl"])) {
-            println!("It cannot be installed here; the tests of certificates will fail. Install openssl, then repeat.");
+    for (program, question, package) in TOOLS {
+        if works(program, &[question]) {
+            continue;
         }
-    }
-    if !works("keytool", &["-help"]) {
-        println!(
-            "keytool is not installed; tests of its files are left out (Debian: apt-get install default-jre-headless)."
-        );
+        println!("{program} is missing: installing it with `apt-get install {package}`.");
+        let install = ["install", "-y", "--no-install-recommends", package];
+        if !(works("apt-get", &["update"]) && works("apt-get", &install)) {
+            println!("It cannot be installed here; tests that need {program} fail or are left out.");
+        }
     }
 }
 
