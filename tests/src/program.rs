@@ -89,10 +89,14 @@ impl Run {
         Self::ended(&command, output)
     }
 
-    /// What a command left. `unprotect` is there to print secrets; nothing else may.
+    /// What a command left. `unprotect` and `--show` are there to print secrets; nothing else may, and no log.
     pub(crate) fn ended(command: &Command, output: Output) -> Self {
-        let may_reveal = command.get_args().any(|argument| argument == "unprotect");
-        if may_reveal { Self::read(output) } else { Self::from(output) }
+        let may_reveal = command.get_args().any(|argument| argument == "unprotect" || argument == "--show");
+        if !may_reveal {
+            assert_unseen("stdout", &output.stdout);
+        }
+        assert_unseen("stderr", &output.stderr);
+        Self::read(output)
     }
 
     fn read(output: Output) -> Self {
