@@ -157,7 +157,7 @@ fn moment(chance: &mut Chance) -> Fault {
         0 => FaultAction::SlowRequest(hold),
         _ => FaultAction::SlowFirstByte(hold),
     };
-    let nth = u32::try_from(1 + chance.below(7)).expect("it is small");
+    let nth = u32::try_from(1 + chance.below(4)).expect("it is small");
     Fault::new(action).nth(nth)
 }
 
@@ -238,7 +238,7 @@ fn orders_have_their_effect_once_however_often_the_process_is_killed() {
     let killed = (0..KILLS).filter(|_| run_and_kill(&agent, &mut chance)).count();
     agent.sandbox.clear_faults();
     agent.fulfill(&[]).must_exit(0);
-    assert!(killed >= KILLS as usize * 4 / 5, "seed {SEED}: only {killed} were killed before they were done");
+    assert_eq!(killed, KILLS as usize, "seed {SEED}: every one was killed before it was done");
 
     assert_reported_once(&agent);
     assert_no_effect_twice(&agent);
