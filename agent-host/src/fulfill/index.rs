@@ -2,15 +2,17 @@
 //!
 //! Orders on the same record keep their order; of two that want a link added and removed the last counts. What
 //! contradicts itself is found here, before anything is sent. Records are told apart by what orders call them, as
-//! hashes of 64 bits.
+//! hashes of 64 bits. When each order's turn is: `turns`; what the run takes away: `losses`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-};
+mod losses;
+mod turns;
+
+use std::{collections::HashMap, path::PathBuf};
 
 use connector_api::{Capabilities, ChangeType, LinkAction, LinkChange, Outlook, ProvisioningOrder, RecordKey};
+pub(super) use losses::Losses;
 use sha2::{Digest, Sha256};
+pub(super) use turns::Turns;
 
 use crate::orders::{Found, MAX_ORDER_BYTES, Place, Resolved};
 
@@ -104,16 +106,6 @@ struct Link {
     cancelled_by: Option<u32>,
 }
 
-/// What a run takes away, by table.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Losses {
-    pub(super) deletions: BTreeMap<String, u64>,
-    pub(super) deactivations: BTreeMap<String, u64>,
-    pub(super) link_removals: BTreeMap<String, u64>,
-    /// Of the orders that do so: the same set has the same.
-    pub(super) digest: String,
-}
-
 /// All orders of a run.
 #[derive(Debug)]
 pub(super) struct Index {
@@ -125,33 +117,6 @@ pub(super) struct Index {
     /// Tables of links come after tables of records, in the order in which links are made.
     link_tables: Vec<&'static str>,
     pub(super) lanes: Vec<&'static str>,
-}
-
-/// The orders in the order of their turns: by phase, then those on one record together in their order.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    order: Vec<u32>,
-    ends: Vec<u32>,
-    /// For each chain, what tells its record from others.
-    records: Vec<u32>,
-}
-
-impl Turns {
-    /// The number of chains: orders on one record, which are carried out one after the other.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// What a chain has in common with the others on the same record.
-    pub(super) fn record(&self, nth: usize) -> u32 {
-        self.records[nth]
-    }
-
-    /// The orders of a chain.
-    pub(super) fn chain(&self, nth: usize) -> &[u32] {
-        let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.order[start as usize..self.ends[nth] as usize]
-    }
 }
 
 /// How much an index holds, to go back to.
@@ -243,32 +208,6 @@ impl Index {
         self.cancel_links();
     }
 
-    /// When each order's turn is. An order comes no earlier than the one before it on the same record.
-    pub(super) fn turns(&mut self) -> Turns {
-        let chains = self.chains();
-        let mut latest: HashMap<u32, u8> = HashMap::new();
-        for (entry, chain) in self.entries.iter_mut().zip(&chains) {
-            let phase = latest.entry(*chain).or_insert(entry.phase);
-            *phase = entry.phase.max(*phase);
-            entry.phase = *phase;
-        }
-        drop(latest);
-        let mut order: Vec<u32> = (0..).take(self.entries.len()).collect();
-        order.sort_unstable_by_key(|&at| (self.entries[at as usize].phase, chains[at as usize], at));
-        let together = |one: &u32, other: &u32| {
-            let phase = |at: &u32| self.entries[*at as usize].phase;
-            chains[*one as usize] == chains[*other as usize] && phase(one) == phase(other)
-        };
-        let mut end = 0;
-        let ends = order.chunk_by(together).map(|chain| {
-            end += chain.len();
-            u32::try_from(end).expect("bounded by MAX_ORDERS")
-        });
-        let ends: Vec<u32> = ends.collect();
-        let records = ends.iter().map(|end| chains[order[*end as usize - 1] as usize]).collect();
-        Turns { order, ends, records }
-    }
-
     /// What tells the record with this identity, in the table of an order, from others.
     pub(super) fn record_hash(&self, at: usize, record: &str) -> u64 {
         hash([&[self.entries[at].table][..], record.as_bytes()])
@@ -277,37 +216,6 @@ impl Index {
     /// Whether the `nth` link of an order does not count, and which order says so.
     pub(super) fn link_cancelled(&self, at: u32, nth: usize) -> Option<u32> {
         self.links.get(self.entries[at as usize].links as usize + nth)?.cancelled_by
-    }
-
-    /// What the orders take away, those done before a crash included, so that the same orders are judged the same.
-    pub(super) fn losses(&self) -> Losses {
-        let mut losses = Losses::default();
-        let mut risky = Vec::new();
-        let due = |entry: &Entry| entry.verdict == Verdict::Due && entry.change != Change::Unknown;
-        for (at, entry) in self.entries.iter().enumerate().filter(|(_, entry)| due(entry)) {
-            let table = || self.tables[usize::from(entry.table)].to_owned();
-            match entry.risk {
-                Risk::None => {}
-                Risk::Deletes => *losses.deletions.entry(table()).or_default() += 1,
-                Risk::Deactivates => *losses.deactivations.entry(table()).or_default() += 1,
-            }
-            let mut is_risky = entry.risk != Risk::None;
-            let end = self.entries.get(at + 1).map_or(self.links.len(), |next| next.links as usize);
-            for link in &self.links[entry.links as usize..end] {
-                if !link.is_wanted && link.cancelled_by.is_none() {
-                    let table = self.tables[usize::from(link.table)].to_owned();
-                    *losses.link_removals.entry(table).or_default() += 1;
-                    is_risky = true;
-                }
-            }
-            if is_risky {
-                risky.push(entry.hash);
-            }
-        }
-        risky.sort_unstable();
-        let digest = risky.iter().fold(Sha256::new(), |digest, hash| digest.chain_update(hash.to_be_bytes()));
-        losses.digest = hex(&digest.finalize());
-        losses
     }
 
     fn find_repeated_ids(&mut self) {
@@ -375,36 +283,10 @@ impl Index {
             }
         }
     }
-
-    /// For each order the first one that is, by whatever name, on the same record.
-    fn chains(&self) -> Vec<u32> {
-        let mut parents: Vec<u32> = (0..).take(self.entries.len()).collect();
-        let mut known: HashMap<u64, u32> = HashMap::with_capacity(self.names.len());
-        for at in 0..self.entries.len() {
-            let this = u32::try_from(at).expect("bounded by MAX_ORDERS");
-            let end = self.entries.get(at + 1).map_or(self.names.len(), |next| next.names as usize);
-            for name in &self.names[self.entries[at].names as usize..end] {
-                let other = *known.entry(*name).or_insert(this);
-                let (one, other) = (root(&mut parents, this), root(&mut parents, other));
-                parents[one.max(other) as usize] = one.min(other);
-            }
-        }
-        (0..).take(parents.len()).map(|at| root(&mut parents, at)).collect()
-    }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The first order of a chain; ways there are shortened on the way.
-fn root(parents: &mut [u32], mut at: u32) -> u32 {
-    while parents[at as usize] != at {
-        let above = parents[parents[at as usize] as usize];
-        parents[at as usize] = above;
-        at = above;
-    }
-    at
 }
 
 pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
