@@ -168,10 +168,10 @@ impl<'a> Task<'a> {
     /// Refuses what must not be touched.
     async fn check_record(&self, id: &str) -> Result<()> {
         self.known.guards.check(self.client, self.noun, id).await?;
-        let outlook = outlook(self.client.settings(), self.order);
-        if self.noun == Noun::User && (outlook.deletes || outlook.deactivates) {
+        if self.noun == Noun::User {
             self.known.guards.check_own(self.client, id).await?;
         }
+        let outlook = outlook(self.client.settings(), self.order);
         let own_app = self.client.settings().auth.app().map(|app| app.client_id());
         if self.noun == Noun::App && (outlook.deletes || outlook.deactivates) && own_app == Some(id) {
             return Err(refused(

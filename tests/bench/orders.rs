@@ -88,7 +88,9 @@ pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
 
 /// Users who join groups, each another one.
 fn membership_orders(rig: &Rig, count: usize) -> anyhow::Result<impl Iterator<Item = String> + use<>> {
-    let (users, groups) = (rig.ids("users", "@")?, rig.ids("groups", "OKTA_GROUP")?);
+    let (mut users, groups) = (rig.ids("users", "@")?, rig.ids("groups", "OKTA_GROUP")?);
+    // The first account is the token's own, which no order may touch.
+    users.remove(0);
     ensure!(users.len() * groups.len() >= count, "there are too few users and groups");
     Ok((0..count).map(move |number| {
         let (user, group) = (&users[number % users.len()], &groups[(number + number / users.len()) % groups.len()]);

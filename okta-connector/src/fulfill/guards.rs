@@ -71,10 +71,8 @@ impl Guards {
             return Ok(());
         }
         Err(refused(
-            format!(
-                "the account `{id}` is the one this connection signs in as: it is never deactivated, suspended or deleted"
-            ),
-            "its API token would die with it; give the connection another administrator's token first",
+            format!("the account `{id}` is the one this connection signs in as: no order touches it"),
+            "change it in Okta's admin console, or give the connection another administrator's token first",
         ))
     }
 }

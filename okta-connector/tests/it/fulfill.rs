@@ -141,6 +141,14 @@ impl World {
         self.user_of(login)["id"].as_str().expect("an id").to_owned()
     }
 
+    /// The account whose API token the connection has; forgets what was sent before.
+    async fn own_account(&self) -> String {
+        let me: Value =
+            serde_json::from_str(&crate::call(&self.sandbox, "GET", "/api/v1/users/me").await).expect("JSON");
+        self.sandbox.clear_journal();
+        me["id"].as_str().expect("an id").to_owned()
+    }
+
     fn nth(&self, table: &str, place: usize) -> String {
         self.sandbox.with_org(|org| match table {
             "users" => org.user_ids(),

@@ -59,11 +59,9 @@ async fn an_unusable_filter_names_its_setting() {
 }
 
 #[tokio::test]
-async fn the_account_of_the_token_is_never_taken_out_of_use() {
+async fn no_order_touches_the_account_of_the_token() {
     let world = world().await;
-    let me: Value = serde_json::from_str(&crate::call(&world.sandbox, "GET", "/api/v1/users/me").await).expect("JSON");
-    let me = me["id"].as_str().expect("an id");
-    world.sandbox.clear_journal();
+    let me = &world.own_account().await;
     for on_delete in ["Delete", "Deactivate", "Suspend"] {
         assert_rejected(world.fulfill(&deleted("users", me), &[("OnDelete", on_delete)]).await, &[me, "signs in as"]);
     }
@@ -74,6 +72,14 @@ async fn the_account_of_the_token_is_never_taken_out_of_use() {
     let mut adopted = person(&login);
     adopted["status"] = json!("DEPROVISIONED");
     assert_rejected(world.fulfill(&added("users", adopted), &[]).await, &["signs in as"]);
+    assert_rejected(
+        world.fulfill(&modified("users", me, json!({"profile.city": "Oslo"})), &[]).await,
+        &["signs in as"],
+    );
+    let mut left = modified("users", me, json!({}));
+    left.links = vec![link("groupsusers", 1, &world.group("Readers"), LinkAction::Remove)];
+    assert_rejected(world.fulfill(&left, &[]).await, &["signs in as"]);
     assert_eq!(world.writes(), 0);
-    assert_effect(world.fulfill(&modified("users", me, json!({"profile.city": "Oslo"})), &[]).await, Effect::Changed);
+    let other = modified("users", &world.nth("users", 1), json!({"profile.city": "Oslo"}));
+    assert_effect(world.fulfill(&other, &[]).await, Effect::Changed);
 }

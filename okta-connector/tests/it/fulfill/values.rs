@@ -148,7 +148,7 @@ async fn another_type_is_a_full_replacement_that_loses_nothing_it_can_keep() {
     let foretold = world.connector(&[]).preview(&order).await.expect("it can be done");
     let (outcome, sent) = world.sent_by(&order, &[]).await;
     assert_effect(outcome, Effect::Changed);
-    assert_eq!(sent, [format!("GET users/{id}"), format!("PUT users/{id}")]);
+    assert_eq!(sent, [format!("GET users/{id}"), "GET users/me".to_owned(), format!("PUT users/{id}")]);
     let user = world.user_of(&id);
     assert_eq!((&user["type"]["id"], &user["profile"]["city"]), (&json!(guest), &json!("Oslo")));
     let lost = foretold.changes.iter().any(|change| change.attribute == "profile.shoeSize" && change.new.is_none());
@@ -169,6 +169,7 @@ async fn what_a_directory_masters_is_named_before_anything_is_sent() {
                 "city":{"type":"string","master":{"type":"PROFILE_MASTER"}},
                 "title":{"type":"string","master":{"type":"OKTA"}}}}}}"#,
         ),
+        "/api/v1/users/me" => Answer::json(200, r#"{"id":"00uAgent","status":"ACTIVE"}"#),
         _ => Answer::json(
             200,
             r#"{"id":"00u1","status":"ACTIVE","type":{"id":"oty1"},"profile":{"login":"ada","city":"Oslo"},
