@@ -47,7 +47,12 @@ impl OrdersWatch {
             return watch;
         }
         let told = watch.told.clone();
-        let tell = move |_: notify::Result<notify::Event>| told.notify_one();
+        // Looking is an access too.
+        let tell = move |event: notify::Result<notify::Event>| {
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                told.notify_one();
+            }
+        };
         watch.watcher = notify::recommended_watcher(tell).inspect_err(silent).ok();
         for connection in &agent.settings.connections {
             let name = connection.id().as_str();

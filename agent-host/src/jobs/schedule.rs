@@ -30,7 +30,10 @@ impl Schedule {
     /// What is wrong with it, in words that go on after the expression's name.
     pub fn parse(expression: &str, zone: Tz) -> Result<Self, String> {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let cron = parser.parse(expression).map_err(|error| format!("is no cron expression: {error}"))?;
+        let cron = parser.parse(expression).map_err(|error| {
+            let reason = error.to_string();
+            format!("is no cron expression: {}", reason.trim_end_matches('.'))
+        })?;
         let schedule = Self { cron, zone, expression: expression.to_owned() };
         match schedule.next(0) {
             Some(_) => Ok(schedule),

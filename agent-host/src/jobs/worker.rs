@@ -3,9 +3,15 @@
 //! Due times are queued here too. What a worker leaves when it dies another takes up once the lease has run out; what it
 //! leaves when it is asked to end, at once. A worker that finds its lease gone drops what it is doing.
 
-use std::{cell::RefCell, collections::BTreeMap, future::Future, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::Future,
+    time::Duration,
+};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, channel::mpsc};
+use tokio::sync::Notify;
 
 use super::{Clock, Jobs, OrdersWatch, log::RunLog, run::Steps, step::Ended};
 use crate::{
@@ -170,18 +176,54 @@ impl<'a> Worker<'a> {
 
     /// Works until `end` comes; then runs at work may go on for a while, and what is left is for the next worker.
     pub async fn work(&self, orders: &mut OrdersWatch, end: impl Future<Output = ()>) {
+        let (hand, taken) = mpsc::unbounded();
+        let (at_work, has_ended) = (Cell::new(0_usize), Notify::new());
+        // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
+        // waits for one.
+        let runs = taken.for_each_concurrent(None, async |run| {
+            Box::pin(self.told(run)).await;
+            at_work.set(at_work.get() - 1);
+            has_ended.notify_one();
+        });
+        let mut runs = Box::pin(runs);
+        tokio::select! {
+            () = self.look_out(orders, hand, &at_work, &has_ended, end) => {}
+            () = &mut runs => {}
+        }
+        if tokio::time::timeout(self.jobs.limits.stop_timeout, &mut runs).await.is_err() {
+            tracing::warn!("runs that are not done are left to the next agent");
+        }
+        // With what they hold of the store.
+        drop(runs);
+        if let Err(error) = self.store.hand_over_runs(&self.name).await {
+            tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");
+        }
+    }
+
+    /// Looks for runs and hands them on until `end` comes.
+    async fn look_out(
+        &self,
+        orders: &mut OrdersWatch,
+        hand: mpsc::UnboundedSender<JobRun>,
+        at_work: &Cell<usize>,
+        has_ended: &Notify,
+        end: impl Future<Output = ()>,
+    ) {
         let mut end = std::pin::pin!(end);
-        let mut running = FuturesUnordered::new();
         let mut forgotten_ms = i64::MIN;
         let mut is_store_well = true;
         loop {
-            match self.look(orders, running.len(), &mut forgotten_ms).await {
+            match self.look(orders, at_work.get(), &mut forgotten_ms).await {
                 Ok(runs) => {
                     if !is_store_well {
                         tracing::info!("the store is well again");
                     }
                     is_store_well = true;
-                    running.extend(runs.into_iter().map(|run| Box::pin(self.told(run))));
+                    for run in runs {
+                        at_work.set(at_work.get() + 1);
+                        // Whoever takes them is there as long as this is.
+                        let _ = hand.unbounded_send(run);
+                    }
                 }
                 Err(error) if is_store_well => {
                     is_store_well = false;
@@ -191,19 +233,11 @@ impl<'a> Worker<'a> {
             }
             tokio::select! {
                 biased;
-                () = &mut end => break,
-                Some(()) = running.next() => {}
+                () = &mut end => return,
+                () = has_ended.notified() => {}
                 () = orders.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-        }
-        let rest = async { while running.next().await.is_some() {} };
-        if tokio::time::timeout(self.jobs.limits.stop_timeout, rest).await.is_err() {
-            tracing::warn!("runs that are not done are left to the next agent");
-        }
-        drop(running);
-        if let Err(error) = self.store.hand_over_runs(&self.name).await {
-            tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");
         }
     }
 
