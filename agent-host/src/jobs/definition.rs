@@ -126,7 +126,7 @@ impl Jobs {
         let reader = Reader { agent, zone: ServerZone(&section), timeout: Duration::from_secs(60 * minutes) };
         let mut jobs: Vec<Job> = Vec::new();
         for declared in &agent.mapping.jobs {
-            let job = reader.from_xml(declared)?;
+            let job = reader.job_of_xml(declared)?;
             if job.steps.is_empty() {
                 let (position, name) = (&declared.position, &declared.identifier);
                 tracing::warn!("{position}: no task of the job `{name}` is for this agent: it is left out");
@@ -135,7 +135,7 @@ impl Jobs {
             }
         }
         for name in section.sections() {
-            let job = reader.from_settings(&agent.settings, name)?;
+            let job = reader.job_of_settings(&agent.settings, name)?;
             if let Some(known) = jobs.iter().find(|known| known.is(name)) {
                 let place = known.place.as_deref().unwrap_or_default();
                 let error =
@@ -249,7 +249,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn from_xml(&self, declared: &mapping::Job) -> Result<Job> {
+    fn job_of_xml(&self, declared: &mapping::Job) -> Result<Job> {
         let schedule = declared.cron.as_ref().map(|(cron, position)| {
             let zone = match declared.time_zone {
                 CronTimeZone::Utc => Tz::UTC,
@@ -348,7 +348,7 @@ impl Reader<'_> {
         names
     }
 
-    fn from_settings(&self, settings: &Settings, name: &str) -> Result<Job> {
+    fn job_of_settings(&self, settings: &Settings, name: &str) -> Result<Job> {
         let place = format!("Jobs:{name}");
         let section = settings.section(&[&place]);
         let zone = match section.text("TimeZone") {
@@ -365,7 +365,7 @@ impl Reader<'_> {
         let mut steps = Vec::new();
         for index in section_indexes(&section) {
             let level = u32::try_from(index).unwrap_or(u32::MAX);
-            steps.push(self.step_from_settings(settings, &format!("{place}:Steps:{index}"), level)?);
+            steps.push(self.step_of_settings(settings, &format!("{place}:Steps:{index}"), level)?);
         }
         if steps.is_empty() {
             return Err(section.error("Steps", "is missing, or holds no step").with_hint(STEP_HINT));
@@ -386,7 +386,7 @@ impl Reader<'_> {
         })
     }
 
-    fn step_from_settings(&self, settings: &Settings, place: &str, level: u32) -> Result<Step> {
+    fn step_of_settings(&self, settings: &Settings, place: &str, level: u32) -> Result<Step> {
         let section = settings.section(&[place]);
         let missing = |key: &str| section.error(key, "is missing").with_hint(STEP_HINT);
         section.text("Kind").ok_or_else(|| missing("Kind"))?;

@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -23,6 +26,8 @@ use crate::{
 
 /// Between two looks when nothing is told.
 const LOOK_EVERY_MS: i64 = 2_000;
+/// Between two looks at the least.
+const SWARM_MS: i64 = 500;
 /// A file that a failed run has left where it was is tried again after so long.
 const AGAIN_AFTER_MS: i64 = 300_000;
 
@@ -33,10 +38,17 @@ pub struct OrdersWatch {
     folders: Vec<(PathBuf, String)>,
     /// Files for which a run was queued: their size and time of change, and when.
     asked_for: HashMap<PathBuf, (u64, SystemTime, i64)>,
-    told: Arc<Notify>,
+    told: Arc<Told>,
     looked_ms: Option<i64>,
     // Tells as long as it lives.
     watcher: Option<RecommendedWatcher>,
+}
+
+/// What the system says.
+#[derive(Debug, Default)]
+struct Told {
+    is_new: AtomicBool,
+    waker: Notify,
 }
 
 impl OrdersWatch {
@@ -50,7 +62,8 @@ impl OrdersWatch {
         // Looking is an access too.
         let tell = move |event: notify::Result<notify::Event>| {
             if !event.is_ok_and(|event| event.kind.is_access()) {
-                told.notify_one();
+                told.is_new.store(true, Ordering::Release);
+                told.waker.notify_one();
             }
         };
         watch.watcher = notify::recommended_watcher(tell).inspect_err(silent).ok();
@@ -73,7 +86,7 @@ impl OrdersWatch {
 
     /// Comes when something may have changed.
     pub(super) async fn changed(&self) {
-        self.told.notified().await;
+        self.told.waker.notified().await;
     }
 
     /// Queues a run for each folder with complete files for which none was queued yet. How many.
@@ -81,10 +94,12 @@ impl OrdersWatch {
     /// # Errors
     /// Where the store fails.
     pub async fn look(&mut self, store: &Store, now_ms: i64) -> anyhow::Result<usize> {
-        if self.looked_ms.is_some_and(|looked| (looked..looked + LOOK_EVERY_MS / 4).contains(&now_ms)) {
-            // Files come in swarms: the look that follows sees the rest.
+        // Files come in swarms: of what is told at once one look sees all.
+        let rest = if self.told.is_new.load(Ordering::Acquire) { SWARM_MS } else { LOOK_EVERY_MS };
+        if self.looked_ms.is_some_and(|looked| (looked..looked + rest).contains(&now_ms)) {
             return Ok(0);
         }
+        self.told.is_new.store(false, Ordering::Release);
         self.looked_ms = Some(now_ms);
         let mut queued = 0;
         let mut seen = HashMap::new();

@@ -128,9 +128,9 @@ impl<'a> Worker<'a> {
             return failed(format!("its agent ended {MAX_ATTEMPTS} times while it was at it"));
         }
         tracing::info!(job.name, run.id, cause = run.cause, attempt = run.attempts, "the run begins");
-        let mut done_before = self.store.steps_of(run.id).await?;
-        if let Some(repaired) = run.repairs.filter(|_| done_before.is_empty()) {
-            done_before = self.store.steps_of(repaired).await?;
+        let mut done_before = Vec::new();
+        for earlier in run.repairs.into_iter().chain((run.attempts > 1).then_some(run.id)) {
+            done_before.extend(self.store.steps_of(earlier).await?);
         }
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());

@@ -165,15 +165,15 @@ fn a_file_that_is_being_written_is_left_until_it_is_complete() {
         directory.order_file("1.json", half);
         assert_eq!(watch.look(&opened.store, now).await.unwrap(), 0);
         directory.order_file("2.json", &orders);
-        assert_eq!(watch.look(&opened.store, now + 1_000).await.unwrap(), 1);
-        assert_eq!(watch.look(&opened.store, now + 2_000).await.unwrap(), 0, "it is asked for once");
-        at(now + 2_000);
+        assert_eq!(watch.look(&opened.store, now + 3_000).await.unwrap(), 1);
+        assert_eq!(watch.look(&opened.store, now + 6_000).await.unwrap(), 0, "it is asked for once");
+        at(now + 6_000);
         let worker = opened.worker("one");
         let run = worker.claim(None).await.unwrap().expect("it waits");
         assert_eq!((run.cause.as_str(), worker.carry_out(&run).await.unwrap()), ("orders", Some(RunState::Success)));
         let folder = directory.orders_folder();
         assert!(folder.join("1.json").exists() && folder.join("Completed/2.json").exists());
         directory.order_file("1.json", &orders.replace("\"1\"", "\"2\"").replace("new@", "other@"));
-        assert_eq!(watch.look(&opened.store, now + 3_000).await.unwrap(), 1);
+        assert_eq!(watch.look(&opened.store, now + 9_000).await.unwrap(), 1);
     });
 }
