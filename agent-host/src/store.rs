@@ -13,7 +13,6 @@ mod runs;
 mod upkeep;
 
 use std::{
-    fmt,
     fs::OpenOptions,
     path::{Path, PathBuf},
     time::Duration,
@@ -147,12 +146,6 @@ fn places(rows: usize, width: usize) -> String {
         format!("({})", values.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store")
-    }
 }
 
 /// Where the database of an agent is.

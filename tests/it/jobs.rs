@@ -8,7 +8,7 @@ use okta_sandbox::{Fault, FaultAction, Seed};
 use serde_json::{Value, json};
 
 /// An agent whose section `Jobs` this is.
-fn agent(jobs: Value) -> TestAgent {
+fn agent(jobs: &Value) -> TestAgent {
     let agent = TestAgent::seeded(Seed::exact(12, 3, 2, 4));
     agent.set("RetryBudgetSeconds", json!(1));
     agent.write("appsettings.json", &json!({ "Jobs": jobs }).to_string());
@@ -26,7 +26,7 @@ fn job(agent: &TestAgent, arguments: &[&str], code: i32) -> Value {
 
 #[test]
 fn a_job_that_is_started_without_an_agent_runs_at_once_and_is_kept() {
-    let agent = agent(json!({ "Nightly": export_job("0 3 * * *") }));
+    let agent = agent(&json!({ "Nightly": export_job("0 3 * * *") }));
     let run = job(&agent, &["start", "nightly"], 0);
     assert_eq!((&run["state"], &run["cause"], &run["job"]), (&json!("success"), &json!("person"), &json!("Nightly")));
     assert_eq!(run["steps"][0]["state"], "success");
@@ -53,7 +53,7 @@ fn a_failed_run_is_repaired_from_the_step_that_failed() {
         { "Kind": "export", "Connection": CONNECTION, "Name": "Export" },
         { "Kind": "fulfill", "Connection": CONNECTION, "Name": "Orders" },
     ]);
-    let agent = agent(json!({ "All": { "Steps": steps } }));
+    let agent = agent(&json!({ "All": { "Steps": steps } }));
     agent.sandbox.add_fault(Fault::new(FaultAction::Html(503)).on("GET", "/api/v1/users").always());
     let run = job(&agent, &["start", "All"], 1);
     assert_eq!(run["state"], "error");
@@ -78,7 +78,7 @@ fn a_step_that_may_fail_does_not_stop_the_job() {
         { "Kind": "fulfill", "Connection": CONNECTION, "Name": "Orders", "After": "Export" },
         { "Kind": "fulfill", "Connection": CONNECTION, "Name": "Other", "Level": 7 },
     ]);
-    let agent = agent(json!({ "All": { "Steps": steps } }));
+    let agent = agent(&json!({ "All": { "Steps": steps } }));
     agent.sandbox.add_fault(Fault::new(FaultAction::Html(503)).on("GET", "/api/v1/users").always());
     let run = job(&agent, &["start", "All"], 6);
     let states: Vec<&Value> = run["steps"].as_array().unwrap().iter().map(|step| &step["state"]).collect();
@@ -98,7 +98,7 @@ fn what_a_safety_limit_stops_is_blocked() {
 
 #[test]
 fn jobs_of_the_vendors_xml_are_read_and_what_is_not_run_is_named() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let job_xml = format!(
         r#"<ConfigurationFile xmlns="urn:schemas-usercube-com:configuration">
 <Job Identifier="Okta_Sync" DisplayName_L1="Okta" Agent="Local" CronTabExpression="*/15 * * * *" CronTimeZone="0" IsIncremental="true">
@@ -149,10 +149,10 @@ fn what_cannot_be_obeyed_is_refused_where_it_is_written() {
         (json!({ "A": { "TimeZone": "Mars/Olympus", "Steps": [step] } }), "`Jobs:A:TimeZone` is no time zone"),
         (json!({ "MaxTaskBatchSize": "many" }), "`Jobs:MaxTaskBatchSize` is no whole number from 1 to 1000"),
     ] {
-        let run = agent(jobs).run(&["job", "list"]).must_exit(3);
+        let run = agent(&jobs).run(&["job", "list"]).must_exit(3);
         assert!(run.failure().contains(expected), "{expected} in {}", run.stderr);
     }
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     agent.write("Conf/Jobs.xml", "<ConfigurationFile>\n<Job Identifier='A' CronTabExpression='every day'><ExportTask/></Job>\n</ConfigurationFile>");
     let run = agent.run(&["job", "list"]).must_exit(3);
     assert!(
@@ -164,7 +164,7 @@ fn what_cannot_be_obeyed_is_refused_where_it_is_written() {
 
 #[test]
 fn an_unknown_job_or_run_is_refused() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let refused = agent.run(&["job", "start", "Nobody"]).must_exit(3);
     assert!(
         refused.failure().starts_with("job `Nobody` is not found; `agent-host job list` names"),

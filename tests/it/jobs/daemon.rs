@@ -21,7 +21,7 @@ fn run(agent: &TestAgent, number: i64) -> Value {
 
 #[test]
 fn a_killed_agents_run_is_finished_by_the_next_one() {
-    let agent = agent(json!({ "Nightly": export_job("0 3 * * *") }));
+    let agent = agent(&json!({ "Nightly": export_job("0 3 * * *") }));
     hang(&agent);
     let daemon = Daemon::start(agent.command(&["run"]));
     job(&agent, &["start", "Nightly", "--no-wait"], 0);
@@ -50,7 +50,7 @@ fn a_killed_agents_run_is_finished_by_the_next_one() {
 
 #[test]
 fn a_run_is_cancelled_while_it_is_at_work_and_publishes_nothing() {
-    let agent = agent(json!({ "Nightly": export_job("0 3 * * *") }));
+    let agent = agent(&json!({ "Nightly": export_job("0 3 * * *") }));
     hang(&agent);
     let daemon = Daemon::start(agent.command(&["run"]));
     job(&agent, &["start", "Nightly", "--no-wait"], 0);
@@ -64,7 +64,7 @@ fn a_run_is_cancelled_while_it_is_at_work_and_publishes_nothing() {
 
 #[test]
 fn an_agent_that_is_asked_to_end_leaves_its_run_to_the_next_one() {
-    let agent = agent(json!({ "StopTimeoutSeconds": 0, "Nightly": export_job("0 3 * * *") }));
+    let agent = agent(&json!({ "StopTimeoutSeconds": 0, "Nightly": export_job("0 3 * * *") }));
     hang(&agent);
     let daemon = Daemon::start(agent.command(&["run"]));
     job(&agent, &["start", "Nightly", "--no-wait"], 0);
@@ -78,7 +78,7 @@ fn an_agent_that_is_asked_to_end_leaves_its_run_to_the_next_one() {
 
 #[test]
 fn a_running_agent_keeps_schedules_carries_out_orders_and_is_followed() {
-    let agent = agent(json!({ "Often": export_job("* * * * * *") }));
+    let agent = agent(&json!({ "Often": export_job("* * * * * *") }));
     let daemon = Daemon::start(agent.command(&["run"]));
     until(|| job(&agent, &["history", "Often"], 0)["runs"][0]["state"] == "success");
     agent.order_file("1.json", &orders::list(&[orders::added_user("1", "new@example.com")]));

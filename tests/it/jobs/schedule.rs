@@ -29,7 +29,7 @@ fn at(time: i64) {
 
 /// The test's own runtime: the sandbox has another, which must not end inside of it.
 fn within(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(test);
 }
 
 struct Opened {
@@ -40,9 +40,9 @@ struct Opened {
 
 impl Opened {
     async fn of(agent: &acceptance::TestAgent) -> Self {
-        let agent = Agent::open(&agent.directory()).await.unwrap();
-        let store = Store::open(&store::path_in(&agent.settings.work_folder)).await.unwrap();
-        Self { jobs: Jobs::read(&agent).unwrap(), agent, store }
+        let agent = Agent::open(&agent.directory()).await.expect("the agent opens");
+        let store = Store::open(&store::path_in(&agent.settings.work_folder)).await.expect("the store opens");
+        Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
     }
 
     fn worker(&self, name: &str) -> Worker<'_> {
@@ -52,7 +52,7 @@ impl Opened {
 
 #[test]
 fn a_due_time_runs_once_and_missed_ones_once_and_late() {
-    let directory = agent(json!({ "Hourly": export_job("0 * * * *") }));
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
     within(async {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
@@ -85,7 +85,7 @@ fn a_due_time_runs_once_and_missed_ones_once_and_late() {
 
 #[test]
 fn a_job_that_is_due_while_it_runs_runs_after_itself() {
-    let directory = agent(json!({ "Hourly": export_job("0 * * * *") }));
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
     within(async {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
@@ -109,7 +109,7 @@ fn a_job_that_is_due_while_it_runs_runs_after_itself() {
 
 #[test]
 fn what_a_silent_worker_had_another_takes_up_and_the_former_cannot_end() {
-    let directory = agent(json!({ "Hourly": export_job("0 * * * *") }));
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
     within(async {
         let opened = Opened::of(&directory).await;
         let (silent, other) = (opened.worker("silent"), opened.worker("other"));
@@ -130,7 +130,7 @@ fn what_a_silent_worker_had_another_takes_up_and_the_former_cannot_end() {
 
 #[test]
 fn old_runs_are_forgotten_and_no_number_comes_twice() {
-    let directory = agent(json!({}));
+    let directory = agent(&json!({}));
     within(async {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
@@ -154,7 +154,7 @@ fn old_runs_are_forgotten_and_no_number_comes_twice() {
 
 #[test]
 fn a_file_that_is_being_written_is_left_until_it_is_complete() {
-    let directory = agent(json!({}));
+    let directory = agent(&json!({}));
     within(async {
         let opened = Opened::of(&directory).await;
         let mut watch = OrdersWatch::new(&opened.agent, &opened.jobs);
