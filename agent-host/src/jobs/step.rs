@@ -1,5 +1,7 @@
 //! One step of a run: the same functions as those of the commands, and what came of it in a state and a line.
 
+use std::time::Duration;
+
 use connector_api::{Error, ErrorKind, Result, mapping::Deactivation};
 
 use super::{Clock, Kind, Step};
@@ -20,12 +22,29 @@ pub(super) struct Ended {
     pub(super) message: String,
 }
 
-/// Carries a step out. `progress` is told now and then how far it is.
+/// Between two looks whether another run or command is done with the connection.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Carries a step out, after whoever does the same with the connection; how long, the job's timeout says. `progress` is told now and then how far it is.
 pub(super) async fn carry_out(agent: &Agent, step: &Step, clock: Clock, progress: impl Fn(String)) -> Ended {
-    let outcome = match step.kind {
-        Kind::Export => export(agent, &step.connection, progress).await,
-        Kind::Fulfill => fulfill(agent, &step.connection, clock, progress).await,
-        Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
+    let mut has_waited = false;
+    let outcome = loop {
+        let outcome = match step.kind {
+            Kind::Export => export(agent, &step.connection, &progress).await,
+            Kind::Fulfill => fulfill(agent, &step.connection, clock, &progress).await,
+            Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
+        };
+        match &outcome {
+            Err(error) if is_busy(error) => {
+                if !has_waited {
+                    tracing::info!(step = step.name, connection.id = step.connection, "waits: {error:#}");
+                }
+                has_waited = true;
+                progress(format!("waits: {error:#}"));
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            _ => break outcome,
+        }
     };
     let ended = outcome.unwrap_or_else(|error| failure(&error));
     let (step, connection, state) = (&step.name, &step.connection, ended.state.name());
@@ -94,6 +113,11 @@ fn open<'a>(agent: &'a Agent, connection: &str, what: Deactivation) -> Result<Op
             Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping"))
         }
     }
+}
+
+/// Whether another run, or a command, is at the same work.
+fn is_busy(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<FileError>()).any(FileError::is_busy)
 }
 
 /// What an error says, and what to do about it.
