@@ -19,13 +19,16 @@ CREATE TABLE order_files (
     connection TEXT NOT NULL,
     -- The SHA-256 of the file.
     digest TEXT NOT NULL,
-    name TEXT NOT NULL,
+    -- Where it lies.
+    path TEXT NOT NULL,
     received_ms BIGINT NOT NULL,
+    -- Where it is about to be moved, all of its orders being reported: once it is there, it is over.
+    moving_to TEXT,
     closed_ms BIGINT
 );
 
 -- A file that is delivered again after it was reported is taken up again.
-CREATE UNIQUE INDEX order_files_open ON order_files (connection, digest) WHERE closed_ms IS NULL;
+CREATE UNIQUE INDEX order_files_open ON order_files (connection, digest, path) WHERE closed_ms IS NULL;
 
 -- What came of an order; there is a row once that is known.
 CREATE TABLE orders (
@@ -37,6 +40,8 @@ CREATE TABLE orders (
     owner_id TEXT NOT NULL,
     owner_type TEXT NOT NULL,
     state TEXT NOT NULL,
+    -- The identity of the record that an order to add came to; else empty.
+    record TEXT NOT NULL,
     -- 1 where something was written to the managed system.
     changed BIGINT NOT NULL,
     message TEXT NOT NULL,

@@ -87,8 +87,12 @@ impl Agent {
         self.settings.temp_folder.join("ExportOutput")
     }
 
-    /// The error with the place where the setting at fault is written, if it is about one.
+    /// The error with the place where the setting at fault is written, if it is about one; of several, each.
     pub fn located(&self, connection: &ConnectionId, error: Error) -> Error {
+        error.map_each(|error| self.located_alone(connection, error))
+    }
+
+    fn located_alone(&self, connection: &ConnectionId, error: Error) -> Error {
         let key = error.setting_key().map(str::to_owned);
         // A key that came from a file is at fault where the file is named.
         let places = key.iter().flat_map(|key| [key.clone(), format!("{key}File")]);

@@ -27,9 +27,10 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use connector_api::ErrorKind;
 use serde::Serialize;
 
-use crate::{agent::Agent, demo, init, settings};
+use crate::{agent::Agent, demo, fulfill::Stop, init, settings};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
@@ -205,10 +206,11 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Run => tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build(),
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
+    let stop = Stop::default();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| match command {
         // Ends by itself when it is asked to.
-        Command::Run => runtime.block_on(carry_out(&common, command)),
-        command => runtime.block_on(unless_interrupted(carry_out(&common, command))),
+        Command::Run => runtime.block_on(carry_out(&common, command, &stop)),
+        command => runtime.block_on(unless_interrupted(&stop, carry_out(&common, command, &stop))),
     });
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
@@ -223,7 +225,7 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
         || arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { keep } => {
             // What the tour shows is its log.
@@ -250,9 +252,9 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
         Command::Run => run::run(open(common).await?).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
-        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
         Command::Job { command } => job::run(&open(common).await?, common.format, &command).await,
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
+        Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)
@@ -275,7 +277,12 @@ struct InitReport<'a> {
 
 /// Opens the agent directory, with the log at the level its settings ask for.
 async fn open(common: &Common) -> anyhow::Result<Agent> {
-    let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment()).await?;
+    let loaded = settings::Settings::load(&common.directory, settings::environment()).await;
+    // A vault that is down leaves the settings unusable; the managed system was not even asked.
+    let (settings, warnings) = loaded.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Protocol => error.of_kind(ErrorKind::Settings),
+        _ => error,
+    })?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

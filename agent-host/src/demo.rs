@@ -16,7 +16,7 @@ use okta_sandbox::{Limits, Members, Sandbox, SandboxConfig, Seed};
 use crate::{
     agent::{Agent, Opened},
     export::{ExportOptions, ExportReport, export},
-    fulfill::{FulfillOptions, FulfillReport, Orders, fulfill, plan},
+    fulfill::{FulfillOptions, FulfillReport, Orders, Stop, fulfill, plan},
     init,
     password_reset::{PasswordResets, ResetWish},
     store::{self, Store},
@@ -136,7 +136,13 @@ async fn carry_out_orders(agent: &Agent, sandbox: &Sandbox, out: &mut dyn Write)
     for _ in 0..2 {
         let opened = agent.connection(CONNECTION)?;
         let clock = || chrono::Utc::now().timestamp_millis();
-        let options = FulfillOptions { orders: Orders::Path(path.clone()), results: None, approve: None, clock };
+        let options = FulfillOptions {
+            orders: Orders::Path(path.clone()),
+            results: None,
+            approve: None,
+            clock,
+            stop: Stop::default(),
+        };
         let report: FulfillReport = fulfill(agent, &opened, &options, |_| {}).await?;
         write!(out, "{report}")?;
         anyhow::ensure!(report.is_clean(), "some orders errored");

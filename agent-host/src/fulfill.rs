@@ -5,14 +5,16 @@
 //! sent, so that the next run knows what to look at first. What comes of an order is reported once.
 
 mod index;
+mod deliveries;
 mod intake;
 mod journal;
 mod limits;
 mod passwords;
+mod stop;
+mod run;
 mod plan;
 mod report;
 mod results;
-mod run;
 mod take_up;
 
 use std::{
@@ -30,16 +32,17 @@ pub use limits::OverLimit;
 pub use plan::{PlanReport, PlannedChange, PlannedOrder};
 pub use report::FulfillReport;
 pub use run::Progress;
+pub use stop::{Stop, Stopped};
 
 use crate::{
     agent::{Agent, Opened},
-    disk::Lock,
+    disk::{self, Lock},
     export::{FileError, manifest_path},
     orders::{Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
-use index::Index;
+use index::{Index, IndexedFile};
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
 use limits::SafetyLimits;
@@ -49,6 +52,9 @@ use take_up::OrderReader;
 
 /// Requests under way at once where no setting says so; orders at work are twice as many in each lane.
 const REQUESTS_AT_ONCE: usize = 12;
+
+/// How the names of files end that standard input is kept in.
+const STDIN: &str = "_stdin.json";
 
 /// Which orders, and what else is wanted.
 #[derive(Debug)]
@@ -61,6 +67,8 @@ pub struct FulfillOptions {
     pub approve: Option<String>,
     /// The time.
     pub clock: Clock,
+    /// By which the run may be asked to end before its time.
+    pub stop: Stop,
 }
 
 /// Where orders are.
@@ -93,6 +101,8 @@ pub async fn fulfill(
     let limits = SafetyLimits::read(opened.settings).map_err(|error| agent.located(id, error))?;
     let vocabulary = Vocabulary::new(&agent.mapping, id, &opened.capabilities)?;
     let home = orders_folder(agent, opened);
+    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
+    check_results(&report_path)?;
     let _lock = lock(&agent.settings.work_folder, &connection)?;
     let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
     results::settle(&store, &connection, (options.clock)()).await?;
@@ -101,10 +111,7 @@ pub async fn fulfill(
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), true).await?;
     let Intake { mut index, rejected, copies } = intake;
-    for file in &mut index.files {
-        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        file.order_file = store.order_file(&connection, &file.digest, &name, (options.clock)()).await?;
-    }
+    deliveries::identify(&store, &connection, &mut index, (options.clock)()).await?;
     index.settle();
     let losses = index.losses();
     let over = limits.exceeded(&losses, &manifest_path(&agent.export_folder(), id.as_str()));
@@ -117,12 +124,12 @@ pub async fn fulfill(
     tell(resets.as_ref(), &connection).await?;
     let passwords = resets.as_ref().map(|resets| Passwords { resets, connection: &connection });
     let reader = OrderReader::new(&index, &vocabulary);
-    let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, options.clock);
+    let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, &options.stop, options.clock);
     recall(&store, &index, &mut run).await?;
     let run_id = store.begin_run(&connection, now).await?;
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
+    options.stop.heed();
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
-    let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
     let tally = match close(&store, &notes, &connection, run_id, &report_path, options.clock).await {
         Ok(tally) => tally,
         // What stopped the run tells more than that nothing can be reported after it.
@@ -137,7 +144,7 @@ pub async fn fulfill(
     store.forget_old((options.clock)()).await?;
     let results = tally.map(|_| report_path);
     let where_to = results.as_ref().map_or_else(String::new, |path| format!("; the others are in {}", path.display()));
-    if let Some(error) = ending.error(open, index.entries.len(), &where_to) {
+    if let Some(error) = ending.error(open, index.entries.len(), &where_to, options.stop.is_asked()) {
         return Err(error);
     }
     let tally = tally.unwrap_or_default();
@@ -225,8 +232,9 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
 fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Vec<Source>> {
     match orders {
         Orders::Stdin => {
-            let name = format!("{}_stdin.json", stamp(clock()));
+            let name = format!("{}{STDIN}", stamp(clock()));
             let path = folder::keep(home, &name, &mut io::stdin().lock());
+            let path = path.and_then(|path| folder::instead_of(home, path, STDIN));
             let path = path.with_context(|| format!("keeping the orders in `{}`", home.display()))?;
             Ok(vec![Source { path, root: Some(home.to_owned()) }])
         }
@@ -259,9 +267,9 @@ async fn recall(store: &Store, index: &Index, run: &mut Run<'_>) -> anyhow::Resu
     for file in &index.files {
         let place = |position: i64| usize::try_from(position).ok().filter(|place| *place < file.count);
         store
-            .finished(file.order_file, |position, executed| {
+            .finished(file.order_file, |position, executed, record| {
                 if let Some(place) = place(position) {
-                    run.was_finished(file.first + place, executed);
+                    run.was_finished(file.first + place, executed, record);
                 }
             })
             .await?;
@@ -287,6 +295,9 @@ async fn close(
 }
 
 /// Closes the files whose orders are all reported, and moves those that are to be moved.
+///
+/// # Errors
+/// The first file that cannot be moved, when all others are; the store.
 async fn put_away(
     store: &Store,
     index: &Index,
@@ -294,21 +305,63 @@ async fn put_away(
     copies: &[(PathBuf, usize)],
     clock: Clock,
 ) -> anyhow::Result<()> {
+    let mut failed = None;
     for (nth, file) in index.files.iter().enumerate() {
         if run.open_in(file.first..file.first + file.count) > 0 {
             continue;
         }
-        if let Some(root) = &file.root {
-            let twins = copies.iter().filter(|(_, twin)| *twin == nth).map(|(path, _)| path);
-            for path in twins.chain([&file.path]) {
-                folder::put_away(root, path, folder::COMPLETED).with_context(|| {
-                    format!("all orders of `{}` are reported, but it cannot be moved", path.display())
-                })?;
+        let twins = copies.iter().filter(|(_, twin)| *twin == nth).map(|(path, _)| path);
+        let moved = match &file.root {
+            Some(root) => complete(store, file, root, twins.chain([&file.path])).await,
+            None => Ok(()),
+        };
+        match moved {
+            Ok(()) => store.close_order_file(file.order_file, clock()).await?,
+            Err(error) => {
+                let named = || format!("all orders of `{}` are reported, but it cannot be moved", file.path.display());
+                failed.get_or_insert(error.context(named()));
             }
         }
-        store.close_order_file(file.order_file, clock()).await?;
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Moves what was handled to its folder. What was put in its place meanwhile is for the next run.
+async fn complete(
+    store: &Store,
+    file: &IndexedFile,
+    root: &Path,
+    paths: impl Iterator<Item = &PathBuf>,
+) -> anyhow::Result<()> {
+    for path in paths {
+        if path.symlink_metadata().is_err() {
+            tracing::warn!(file = %path.display(), "is gone: somebody else has put it away");
+            continue;
+        }
+        if results::digest_of(path)? != file.digest {
+            tracing::warn!(file = %path.display(), "has changed since it was read: left for the next run");
+            continue;
+        }
+        let target = folder::free_place(root, path, folder::COMPLETED)?;
+        if *path == file.path {
+            store.announce_move(file.order_file, &std::path::absolute(&target)?.to_string_lossy()).await?;
+        }
+        disk::put_in_place(path, &target)?;
     }
     Ok(())
+}
+
+/// Finds out before anything is sent whether the results can go where they are to go.
+fn check_results(path: &Path) -> anyhow::Result<()> {
+    let is_file = path.metadata().map_or(path.file_name().is_some(), |there| there.is_file());
+    if !is_file {
+        let error = Error::new(ErrorKind::Settings, format!("the results cannot be put into `{}`", path.display()));
+        return Err(error.with_hint("name a file, new or to be replaced").into());
+    }
+    let path = std::path::absolute(path)?;
+    let folder = path.parent().unwrap_or(&path);
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.map(drop).with_context(|| format!("the results cannot be put into `{}`", folder.display()))
 }
 
 fn results_path(agent: &Agent, opened: &Opened<'_>, clock: Clock) -> PathBuf {

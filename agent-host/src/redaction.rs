@@ -15,6 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// Shorter ones are not looked for.
 const MIN_BYTES: usize = 6;
+/// Shorter lines of a longer secret are not looked for.
+const MIN_LINE_BYTES: usize = 20;
 /// More are not looked for; settings have a few.
 const MAX_SECRETS: usize = 20_000;
 /// What stands where a secret stood.
@@ -36,9 +38,11 @@ pub fn remember<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) {
         if text.len() < MIN_BYTES || known.spellings.len() >= MAX_SECRETS {
             continue;
         }
-        for spelling in spellings(text) {
-            known.spellings.insert(spelling);
-        }
+        known.spellings.extend(spellings(text));
+        // A key in PEM is known by each of its lines, in which it may be repeated.
+        let lines = text.lines().flat_map(|line| line.split("\\n")).map(str::trim);
+        let telling = lines.filter(|line| line.len() >= MIN_LINE_BYTES && *line != text && !line.contains("-----"));
+        known.spellings.extend(telling.map(str::to_owned));
     }
     // Built when it is next asked for, so that a thousand secrets do not build it a thousand times.
     known.finder = None;
@@ -103,6 +107,9 @@ mod tests {
         ] {
             assert_eq!(redact(text), expected);
         }
+        let key = "-----BEGIN PRIVATE KEY-----\nRedactedTestLineOfTheKeyOne\nRedactedTestLineOfTheKeyTwo\nshort\n-----END PRIVATE KEY-----";
+        remember(&[key.into(), key.replace("LineOf", "NextOf").replace('\n', "\\n").into()]);
+        assert_eq!(redact("RedactedTestLineOfTheKeyTwo, RedactedTestNextOfTheKeyOne, short"), "***, ***, short");
         remember(&["RedactedLater".into()]);
         assert_eq!(redact("RedactedLater, RedactedTestTwo"), "***, ***");
     }

@@ -6,7 +6,7 @@
 mod values;
 mod section;
 mod json;
-mod problems;
+mod unusable;
 mod named_file;
 pub(crate) mod certificate;
 pub(crate) mod protection;
@@ -22,13 +22,11 @@ use std::{
     time::Duration,
 };
 
-use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
+use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Problems, Result};
 pub(crate) use section::Section;
 use tracing::Level;
+use unusable::Unusable;
 use values::{Entry, Values};
-
-pub use problems::ProblemList;
-use problems::{Problems, Unusable};
 
 use crate::redaction;
 
@@ -83,14 +81,25 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
-/// The keys of protected values of the agent directory, without reading what they protect.
+/// The keys of protected values of the agent directory and one `also`, without reading what they protect.
 pub(crate) fn keyring(
+    directory: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    also: Option<protection::key::Key>,
+) -> Result<(protection::Keyring, Vec<Warning>)> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let mut warnings = Vec::new();
+    files::keyring(directory, &environment, also, &mut warnings).map(|keyring| (keyring, warnings))
+}
+
+/// The same without the certificate's: what the certificate's own password is protected with.
+pub(crate) fn shared_keyring(
     directory: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(protection::Keyring, Vec<Warning>)> {
     let environment: Vec<_> = environment.into_iter().collect();
     let mut warnings = Vec::new();
-    files::keyring(directory, &environment, &mut warnings).map(|keyring| (keyring, warnings))
+    files::shared_keyring(directory, &environment, &mut warnings).map(|keyring| (keyring, warnings))
 }
 
 /// Every settings file of the agent directory.
@@ -106,8 +115,8 @@ impl Settings {
     /// settings name, and nobody where they name none.
     ///
     /// # Errors
-    /// Of kind `Settings`: a file that cannot be read or understood, or an unusable value; of kind `Credentials` or
-    /// `Unavailable` where a vault refuses or cannot be reached.
+    /// Of kind `Settings`: files that cannot be read or understood, or unusable values, all of them at once; of kind
+    /// `Credentials` or `Unavailable` where a vault refuses or cannot be reached.
     pub async fn load(
         directory: &Path,
         environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
@@ -115,17 +124,22 @@ impl Settings {
         let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut warnings = Vec::new();
         proxy::check(&environment, &mut warnings);
-        let (values, refresh_after) = files::read(directory, &environment, &mut warnings).await?;
+        let files::Read { values, refresh_after, mut problems } =
+            files::read(directory, &environment, &mut warnings).await?;
         let secret = values.entries().iter().filter(|entry| secrets::is_secret(entry));
         redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
         check_sinks(&values, &mut warnings);
-        let (connections, misnamed) = connections(directory, &values)?;
+        let (connections, misnamed) = connections(directory, &values, &mut problems);
+        let temp_folder = problems.note(files::temp_folder(directory, &values)).unwrap_or_default();
+        let work_folder = problems.note(files::work_folder(directory, &values)).unwrap_or_default();
+        let log_level = problems.note(log_level(&values)).unwrap_or(Level::INFO);
+        problems.into_result()?;
         let settings = Self {
             directory: directory.to_owned(),
             conf_folder: directory.join("Conf"),
-            temp_folder: files::temp_folder(directory, &values)?,
-            work_folder: files::work_folder(directory, &values)?,
-            log_level: log_level(&values)?,
+            temp_folder,
+            work_folder,
+            log_level,
             connections,
             misnamed,
             refresh_after,
@@ -178,7 +192,7 @@ impl fmt::Display for Warning {
 }
 
 /// Every connection with its settings. Keys that differ in case alone have become one key before.
-fn connections(directory: &Path, values: &Values) -> Result<(Vec<ConnectionSettings>, Vec<Misnamed>)> {
+fn connections(directory: &Path, values: &Values, problems: &mut Problems) -> (Vec<ConnectionSettings>, Vec<Misnamed>) {
     let mut ids: Vec<ConnectionId> = Vec::new();
     let mut misnamed: Vec<Misnamed> = Vec::new();
     for (rest, entry) in values.below("Connections") {
@@ -196,7 +210,8 @@ fn connections(directory: &Path, values: &Values) -> Result<(Vec<ConnectionSetti
             }
         }
         if name == rest && values.text(&entry.key).is_some() {
-            return Err(entry.error("holds a value where its settings belong").with_hint("write `{ \"Server\": … }`"));
+            let problem = entry.error("holds a value where its settings belong");
+            problems.push(problem.with_hint("write `{ \"Server\": … }`"));
         }
     }
     let settings = |id: ConnectionId| {
@@ -205,9 +220,7 @@ fn connections(directory: &Path, values: &Values) -> Result<(Vec<ConnectionSetti
         let settings = given.fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(key, value));
         with_authorities(directory, values, &section, settings)
     };
-    let mut problems = Problems::default();
-    let connections = ids.into_iter().filter_map(|id| problems.note(settings(id))).collect();
-    problems.into_result().map(|()| (connections, misnamed))
+    (ids.into_iter().filter_map(|id| problems.note(settings(id))).collect(), misnamed)
 }
 
 /// The settings of a connection with the text of its `CaFile` under `CaCertificates`, for connectors read no files.

@@ -31,7 +31,7 @@ pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
-pub use orders::BegunStep;
+pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
 pub use runs::{ReportedOrder, UnpublishedRun};
 

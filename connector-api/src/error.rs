@@ -61,10 +61,22 @@ impl Error {
         Self { source: Some(source.into()), ..self }
     }
 
+    /// The same error as one of another kind, where what failed was a step on the way to something else.
+    #[must_use]
+    pub fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The same error, its message preceded by where it arose.
     #[must_use]
     pub fn within(self, place: &str) -> Self {
         Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
+    /// The error without its cause, and the cause.
+    pub(crate) fn take_source(mut self) -> (Self, Option<Box<dyn StdError + Send + Sync>>) {
+        let source = self.source.take();
+        (self, source)
     }
 
     /// What the caller can do about it.

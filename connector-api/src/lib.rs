@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod error;
+pub mod problems;
 pub mod settings;
 pub mod table;
 pub mod capabilities;
@@ -24,6 +25,7 @@ pub use order::{
     ProvisioningOrder, RecordKey,
 };
 pub use password::{Account, NewPassword, PasswordAction, PasswordEffect, PasswordOutcome, PasswordReset};
+pub use problems::{ProblemList, Problems};
 pub use settings::{ConnectionId, ConnectionSettings};
 pub use table::{Column, ColumnKind, ColumnSchema, RecordBatch, Records, Table, TableSchema};
 pub use traffic::{BucketPlan, BucketTraffic, ExportPlan, TableProgress, Traffic};

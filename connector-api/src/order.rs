@@ -139,6 +139,8 @@ pub enum Effect {
 pub struct Preview {
     /// What would happen to the record.
     pub effect: ForeseenEffect,
+    /// The identity of the record that an order to add would find there already.
+    pub record: Option<String>,
     /// Attribute by attribute, what would be different. Secrets are never in it.
     pub changes: Vec<AttributeChange>,
     /// What a reader should know.

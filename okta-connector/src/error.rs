@@ -116,6 +116,12 @@ impl Refusal {
         self.code == "E0000040" || self.code == "E0000001" && self.summary.contains("already exists")
     }
 
+    /// Whether an attribute is said to be missing from the profile, which Okta has been known to say in error.
+    pub(crate) fn says_attribute_is_unknown(&self) -> bool {
+        let says = |words: &str| self.summary.contains(words);
+        self.code == "E0000001" && (says("is not defined in profile") || says("profile property wasn't defined"))
+    }
+
     /// Whether the app lacks a scope.
     pub(crate) fn is_missing_scope(&self) -> bool {
         self.code == "invalid_scope"

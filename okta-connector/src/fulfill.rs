@@ -75,8 +75,12 @@ pub(crate) fn outlook(settings: &OktaSettings, order: &ProvisioningOrder) -> Out
 /// Foretells what `fulfill` would do now.
 pub(crate) async fn preview(client: &Client, known: &Known, order: &ProvisioningOrder) -> Result<Preview> {
     let task = Task::of(client, known, order).await?;
+    let mut adopted = None;
     let decision = match order.change {
-        ChangeType::Added => task.foresee_creation().await?,
+        ChangeType::Added => {
+            adopted = task.there_already().await?;
+            task.foresee_creation(adopted.as_ref()).await?
+        }
         ChangeType::Modified => {
             let record = found::find(client, task.noun, task.key()?).await?;
             let record = record.ok_or_else(|| found::missing(task.noun, task.key_or_none()))?;
@@ -94,7 +98,8 @@ pub(crate) async fn preview(client: &Client, known: &Known, order: &Provisioning
         },
     };
     let note = decision.note();
-    Ok(Preview { effect: decision.effect, changes: decision.changes, note })
+    let record = adopted.map(|record| text_at(&record, "id").to_owned());
+    Ok(Preview { effect: decision.effect, record, changes: decision.changes, note })
 }
 
 /// Carries the order out.
@@ -134,6 +139,10 @@ impl<'a> Task<'a> {
             ChangeType::Deleted => Vec::new(),
             _ => links::of_order(client, noun, &order.links).await?,
         };
+        if noun != Noun::User && order.password.is_some() {
+            let message = format!("a {} has no password that an order could set", noun.in_words());
+            return Err(refused(message, "take the property out of the provisioning rules"));
+        }
         for link in &links {
             let (other, id) = link.touches();
             known.guards.check(client, other, id).await?;
@@ -162,6 +171,13 @@ impl<'a> Task<'a> {
         let outlook = outlook(self.client.settings(), self.order);
         if self.noun == Noun::User && (outlook.deletes || outlook.deactivates) {
             self.known.guards.check_own(self.client, id).await?;
+        }
+        let own_app = self.client.settings().auth.app().map(|app| app.client_id());
+        if self.noun == Noun::App && (outlook.deletes || outlook.deactivates) && own_app == Some(id) {
+            return Err(refused(
+                format!("the app `{id}` is the one this connection signs in as: it is never deactivated or deleted"),
+                "its credentials would die with it; give the connection another app first",
+            ));
         }
         Ok(())
     }
@@ -252,15 +268,20 @@ impl<'a> Task<'a> {
         Ok(Fulfillment { key: carrier.id, effect, note, has_first_password: false })
     }
 
-    /// What an order to create comes to, by looking whether the record is there.
-    async fn foresee_creation(&self) -> Result<Decision> {
+    /// What an order to create would find in the place of its record.
+    async fn there_already(&self) -> Result<Option<Value>> {
         self.name()?;
         self.creation(&[]).await?;
-        if let Some(record) = create::existing(self.client, self.noun, self.order).await? {
-            let id = text_at(&record, "id").to_owned();
-            self.check_record(&id).await?;
-            let links = self.missing_links(&id).await?;
-            return self.decide(&record, Origin::Adopted, &links).await;
+        create::existing(self.client, self.noun, self.order).await
+    }
+
+    /// What an order to create comes to, where this is there already or nothing is.
+    async fn foresee_creation(&self, there: Option<&Value>) -> Result<Decision> {
+        if let Some(record) = there {
+            let id = text_at(record, "id");
+            self.check_record(id).await?;
+            let links = self.missing_links(id).await?;
+            return self.decide(record, Origin::Adopted, &links).await;
         }
         for link in &self.links {
             links::check_other(self.client, link).await?;

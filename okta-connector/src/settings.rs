@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use connector_api::{ConnectionSettings, Error, Result};
+use connector_api::{ConnectionSettings, Error, Problems, Result};
+use secrecy::SecretString;
 use url::{Host, Url};
 
 use crate::auth::{App, Auth, DPoP, TOKEN_PATH};
@@ -85,6 +86,10 @@ pub(crate) struct OktaSettings {
 }
 
 impl OktaSettings {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// Of kind `Settings`, with everything that is unusable.
     pub(crate) fn read(settings: &ConnectionSettings) -> Result<Self> {
         for key in settings.keys() {
             let name = key.split(':').next().unwrap_or(key);
@@ -92,31 +97,48 @@ impl OktaSettings {
                 tracing::warn!(connection.id = %settings.id(), key, "this setting means nothing to a connection to Okta");
             }
         }
-        let owned = |key| settings.text(key).map(str::to_owned);
-        let seconds = |key, default| settings.number(key, default, 1..=86_400).map(|s| Duration::from_secs(s.into()));
         let by = [("app", GroupsAppsBy::App), ("group", GroupsAppsBy::Group), ("auto", GroupsAppsBy::Auto)];
-        let server = server(settings)?;
         let on_delete =
             [("Delete", OnDelete::Delete), ("Deactivate", OnDelete::Deactivate), ("Suspend", OnDelete::Suspend)];
-        Ok(Self {
-            auth: auth(settings, &server)?,
-            server,
-            rate_limit_share: settings.number("RateLimitShare", 90, 1..=100)?,
-            max_concurrency: settings.number("MaxConcurrency", 12, 1..=75)?,
-            request_timeout: seconds("RequestTimeoutSeconds", 60)?,
-            retry_budget: seconds("RetryBudgetSeconds", 900)?,
-            groups_apps_by: settings.choice("GroupsAppsBy", GroupsAppsBy::App, &by)?,
-            include_deprovisioned: settings.flag("IncludeDeprovisioned", true)?,
-            user_filter: owned("UserFilter"),
-            group_filter: owned("GroupFilter"),
-            app_filter: owned("AppFilter"),
-            on_delete: settings.choice("OnDelete", OnDelete::Delete, &on_delete)?,
-            activate_users: settings.flag("ActivateUsers", true)?,
-            send_email: settings.flag("SendEmail", false)?,
-            protected_user_filter: owned("ProtectedUserFilter"),
-            protected_group_filter: owned("ProtectedGroupFilter"),
-            ca_certificates: owned("CaCertificates"),
-        })
+        let mut problems = Problems::default();
+        let server = problems.note(server(settings));
+        // Where the server is unusable, nothing is sent, and the credentials are checked all the same.
+        let anywhere = Url::parse("https://localhost").expect("it is an address");
+        let auth = problems.note(auth(settings, server.as_ref().unwrap_or(&anywhere)));
+        let groups_apps_by = problems.note(settings.choice("GroupsAppsBy", GroupsAppsBy::App, &by));
+        let on_delete = problems.note(settings.choice("OnDelete", OnDelete::Delete, &on_delete));
+        let mut number = |key, default, range| problems.note(settings.number(key, default, range));
+        let (rate_limit_share, max_concurrency) =
+            (number("RateLimitShare", 90, 1..=100), number("MaxConcurrency", 12, 1..=75));
+        let mut seconds = |key, default| number(key, default, 1..=86_400).map(|s| Duration::from_secs(s.into()));
+        let (request_timeout, retry_budget) =
+            (seconds("RequestTimeoutSeconds", 60), seconds("RetryBudgetSeconds", 900));
+        let mut flag = |key, default| problems.note(settings.flag(key, default));
+        let (include_deprovisioned, activate_users, send_email) =
+            (flag("IncludeDeprovisioned", true), flag("ActivateUsers", true), flag("SendEmail", false));
+        let owned = |key| settings.text(key).map(str::to_owned);
+        let whole = || {
+            Some(Self {
+                auth: auth?,
+                server: server?,
+                rate_limit_share: rate_limit_share?,
+                max_concurrency: max_concurrency?,
+                request_timeout: request_timeout?,
+                retry_budget: retry_budget?,
+                groups_apps_by: groups_apps_by?,
+                include_deprovisioned: include_deprovisioned?,
+                user_filter: owned("UserFilter"),
+                group_filter: owned("GroupFilter"),
+                app_filter: owned("AppFilter"),
+                on_delete: on_delete?,
+                activate_users: activate_users?,
+                send_email: send_email?,
+                protected_user_filter: owned("ProtectedUserFilter"),
+                protected_group_filter: owned("ProtectedGroupFilter"),
+                ca_certificates: owned("CaCertificates"),
+            })
+        };
+        problems.finish(whole())
     }
 }
 
@@ -147,42 +169,55 @@ fn auth(settings: &ConnectionSettings, server: &Url) -> Result<Auth> {
 }
 
 fn app(settings: &ConnectionSettings, client_id: &str, server: &Url) -> Result<App> {
+    let mut problems = Problems::default();
     if client_id.starts_with('<') || !client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::setting("ClientId", "`ClientId` is no client id")
-            .with_hint("copy it from the app's page in Okta's admin console; it begins with 0oa"));
+        problems.push(
+            Error::setting("ClientId", "`ClientId` is no client id")
+                .with_hint("copy it from the app's page in Okta's admin console; it begins with 0oa"),
+        );
     }
-    if settings.secret("PrivateKey").is_some() && settings.text("PrivateKeyFile").is_some() {
-        return Err(Error::setting("PrivateKeyFile", "`PrivateKey` and `PrivateKeyFile` are both given")
-            .with_hint("keep one of them"));
-    }
-    let private_key = settings.secret("PrivateKey").ok_or_else(|| {
-        if settings.text("PrivateKeyFile").is_some() {
-            // The host reads files; this one did not.
-            return Error::setting("PrivateKeyFile", "`PrivateKeyFile` was not read")
-                .with_hint("put the key itself into `PrivateKey`");
-        }
-        if settings.text("PrivateKey:kty").is_some() {
-            return Error::setting("PrivateKey:kty", "`PrivateKey` is a section where a text belongs")
-                .with_hint("write the JWK as one text, or into a file that `PrivateKeyFile` names");
-        }
-        Error::setting("PrivateKey", "`PrivateKey` is missing: `ClientId` signs in with a key").with_hint(
-            "set `PrivateKey` or `PrivateKeyFile` to the private half of a key that is registered with the app",
-        )
-    })?;
+    let key = problems.note(private_key(settings));
     let scopes = settings.list("Scopes").map(|scopes| {
         let scopes = scopes.iter().flat_map(|scope| scope.split_whitespace());
         scopes.collect::<Vec<_>>().join(" ")
     });
     let wrong = |scopes: &String| !scopes.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     if scopes.as_ref().is_some_and(wrong) {
-        return Err(Error::setting("Scopes", "`Scopes` holds a character that no scope has")
-            .with_hint("write scopes such as okta.users.read, or remove `Scopes`: they follow from what is done"));
+        problems.push(
+            Error::setting("Scopes", "`Scopes` holds a character that no scope has")
+                .with_hint("write scopes such as okta.users.read, or remove `Scopes`: they follow from what is done"),
+        );
     }
     let key_id = settings.text("KeyId").map(str::to_owned);
-    let dpop = settings.choice("DPoP", DPoP::Auto, &[("auto", DPoP::Auto), ("on", DPoP::On), ("off", DPoP::Off)])?;
+    let dpop = settings.choice("DPoP", DPoP::Auto, &[("auto", DPoP::Auto), ("on", DPoP::On), ("off", DPoP::Off)]);
+    let dpop = problems.note(dpop).unwrap_or(DPoP::Auto);
     let mut token_url = server.clone();
     token_url.set_path(TOKEN_PATH);
-    App::new(client_id.to_owned(), private_key, key_id, scopes, dpop, token_url)
+    let app = key.map(|key| App::new(client_id.to_owned(), key, key_id, scopes, dpop, token_url));
+    let app = app.and_then(|app| problems.note(app));
+    problems.finish(app)
+}
+
+/// The text of the app's key.
+fn private_key(settings: &ConnectionSettings) -> Result<&SecretString> {
+    let in_file = settings.text("PrivateKeyFile").is_some();
+    match settings.secret("PrivateKey") {
+        Some(_) if in_file => Err(Error::setting("PrivateKeyFile", "`PrivateKey` and `PrivateKeyFile` are both given")
+            .with_hint("keep one of them")),
+        Some(key) => Ok(key),
+        // The host reads files; this one did not.
+        None if in_file => Err(Error::setting("PrivateKeyFile", "`PrivateKeyFile` was not read")
+            .with_hint("put the key itself into `PrivateKey`")),
+        None if settings.text("PrivateKey:kty").is_some() => {
+            Err(Error::setting("PrivateKey:kty", "`PrivateKey` is a section where a text belongs")
+                .with_hint("write the JWK as one text, or into a file that `PrivateKeyFile` names"))
+        }
+        None => {
+            let hint =
+                "set `PrivateKey` or `PrivateKeyFile` to the private half of a key that is registered with the app";
+            Err(Error::setting("PrivateKey", "`PrivateKey` is missing: `ClientId` signs in with a key").with_hint(hint))
+        }
+    }
 }
 
 fn server(settings: &ConnectionSettings) -> Result<Url> {
@@ -276,6 +311,18 @@ mod tests {
             assert!(error.hint().unwrap().contains(hint), "{text}: {:?}", error.hint());
             assert!(!error.to_string().contains("p4ssw0rd"));
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let settings = [("Server", "example.org"), ("ApiKey", "<Token>"), ("SendEmail", "x"), ("OnDelete", "x")];
+        let id = "Okta".parse().unwrap();
+        let settings =
+            settings.iter().fold(ConnectionSettings::new(id), |settings, (key, value)| settings.with(*key, *value));
+        let error = OktaSettings::read(&settings).unwrap_err();
+        assert_eq!(error.to_string(), "4 settings are unusable");
+        let told = std::error::Error::source(&error).unwrap().to_string();
+        assert!(["`Server`", "`ApiKey`", "`SendEmail`", "`OnDelete`"].iter().all(|key| told.contains(key)), "{told}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Orders carried out by the program: what they come to, what is reported, where their files go.
 
+mod deliveries;
 mod files;
 mod killed;
 mod limits;
@@ -199,6 +200,7 @@ fn a_connection_that_is_switched_off_or_unknown_is_refused() {
 #[test]
 fn first_passwords_come_from_the_settings_and_are_nowhere_else() {
     const PASSWORD: &str = "Correct-horse-7";
+    acceptance::watch(PASSWORD);
     let agent = agent();
     let xml = std::fs::read_to_string(agent.directory().join("Conf/Okta/Okta Connector.xml")).unwrap();
     let more = format!(

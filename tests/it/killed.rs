@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acceptance::{CONNECTION, Files, TABLES, TestAgent, csv_name, listing};
+use acceptance::{CONNECTION, Files, Run, TABLES, TestAgent, csv_name, listing};
 use okta_sandbox::{SandboxConfig, Seed};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -65,7 +65,7 @@ fn a_killed_export_leaves_the_former_set() {
         let mut export = agent.command(&["export", CONNECTION]).spawn().unwrap();
         thread::sleep(moment);
         export.kill().unwrap();
-        export.wait().unwrap();
+        let _ = Run::from(export.wait_with_output().unwrap());
         let found = agent.published();
         if found != former {
             // Published before it was killed: then as a whole, and this is the set to keep from now on.

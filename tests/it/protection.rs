@@ -111,9 +111,9 @@ fn a_whole_file_is_protected_opened_and_rotated() {
     );
     agent.set("MaxConcurrency", json!(3));
     agent.set("Tables", json!(["users", "groups"]));
-    let plain = agent.directory().join("appsettings.agent.json");
-    let text = fs::read_to_string(&plain).unwrap().replacen('{', "{ // the former token was 00former-secret\n", 1);
-    fs::write(&plain, &text).unwrap();
+    let plain = fs::read_to_string(agent.directory().join("appsettings.agent.json")).unwrap();
+    let commented = plain.replacen('{', "{ // the former token was 00former-secret\n", 1);
+    agent.write("appsettings.agent.json", &commented);
     let files = ["--in", "appsettings.agent.json", "--out", ENCRYPTED];
     agent.run(&[&["protect", "file"], &files[..]].concat()).must_exit(0);
     let encrypted = agent.directory().join(ENCRYPTED);
@@ -208,6 +208,136 @@ fn values_are_not_taken_from_the_command_line_unless_insisted_on() {
     assert!(run.stdout.lines().count() == 2 && run.stderr.contains("under every key"), "{}", run.stderr);
 }
 
+/// What the README shows, line by line.
+#[test]
+fn a_token_is_protected_in_three_lines() {
+    let agent = TestAgent::new();
+    agent.set("ApiKey", Value::Null);
+    let with_key = |arguments: &[&str]| {
+        let mut command = agent.command(arguments);
+        command.env("ProtectionKey__File", "protection.key");
+        command
+    };
+    agent.run(&["protect", "new-key"]).must_exit(0);
+    let value = with_key(&["protect", "value", "--path", API_KEY]);
+    let value = agent.with_input(value, agent.sandbox.token()).must_exit(0).stdout;
+    agent.set("ApiKey", json!(value.trim()));
+    Run::of(with_key(&["check"])).must_exit(0);
+    agent.write("appsettings.json", r#"{ "ProtectionKey": { "File": "protection.key" } }"#);
+    agent.run(&["check"]).must_exit(0);
+}
+
+/// A certificate cannot open its own password: that stays with its key, whatever else a rotation changes.
+#[test]
+fn the_certificates_password_stays_with_its_key_and_a_rotation_cut_off_can_be_repeated() {
+    const PASSWORD: &str = "EncryptionCertificate:Password";
+    let agent = TestAgent::new();
+    agent.run(&["protect", "new-key"]).must_exit(0);
+    agent.run_with_input(&["protect", "new-certificate"], "00password-of-the-file\n").must_exit(0);
+    // Even where the certificate cannot be opened yet, its password can be protected.
+    let vendors = format!("{0}=@{0}=@AAAAAAAAAAAAAAAAAAAAAA==", "A".repeat(171));
+    agent.write("appsettings.json", &settings(json!({ "File": "agent.pfx", "Password": vendors })));
+    let password = protect(&agent, PASSWORD, "00password-of-the-file");
+    let with = |key: &str| {
+        let certificate = json!({ "File": "agent.pfx", "Password": password, "UseEncryptedAppsettings": true });
+        json!({ "EncryptionCertificate": certificate, "ProtectionKey": { "File": key } }).to_string()
+    };
+    agent.write("appsettings.json", &with("protection.key"));
+    let encrypted = connection(&protect(&agent, API_KEY, agent.sandbox.token()));
+    agent.run_with_input(&["protect", "new-certificate", "--out", "new.pfx"], "00second-password\n").must_exit(0);
+    agent.run(&["protect", "new-key", "--out", "new.key"]).must_exit(0);
+    for (new, keeps_password) in [("new.pfx", true), ("new.key", false)] {
+        let rotate = || agent.run_with_input(&["protect", "rotate", "--to", new], "00second-password\n").must_exit(0);
+        agent.write("appsettings.json", &with("protection.key"));
+        agent.write(ENCRYPTED, &encrypted);
+        rotate();
+        let rotated = fs::read_to_string(agent.directory().join("appsettings.json")).unwrap();
+        assert_eq!(rotated == with("protection.key"), keeps_password, "{new}");
+        // As if it had been killed after the one file and before the other.
+        agent.write(ENCRYPTED, &encrypted);
+        rotate();
+        assert_ne!(fs::read_to_string(agent.directory().join(ENCRYPTED)).unwrap(), encrypted);
+    }
+    agent.run(&["protect", "value", "--path", PASSWORD]).must_exit(2);
+    agent.write("appsettings.json", r#"{ "EncryptionCertificate": { "File": "agent.pfx" } }"#);
+    let run = agent.run_with_input(&["protect", "value", "--path", PASSWORD], "00password-of-the-file\n").must_exit(3);
+    assert!(run.failure().contains("needs a key beside the certificate"), "{}", run.failure());
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_that_lie_open_are_named_and_a_rotation_keeps_the_rights_of_the_group_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let agent = protected();
+    let key = agent.directory().join("protection.key");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
+    let run = agent.run(&["check"]).must_exit(0);
+    assert!(run.stderr.contains("`ProtectionKey:File` names a key that everybody"), "{}", run.stderr);
+    agent.run(&["protect", "new-key", "--out", "new.key"]).must_exit(0);
+    let path = agent.directory().join(ENCRYPTED);
+    for (former, after) in [(0o640, 0o640), (0o644, 0o600)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(former)).unwrap();
+        agent.run(&["protect", "rotate", "--to", "new.key"]).must_exit(0);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, after, "{former:o}");
+    }
+}
+
+#[test]
+fn what_protects_nothing_is_warned_of() {
+    let agent = TestAgent::new();
+    let run = agent.run(&["protect", "new-certificate"]).must_exit(0);
+    assert!(run.stderr.contains("no password is given"), "{}", run.stderr);
+    agent.run(&["protect", "new-key"]).must_exit(0);
+    agent.write("appsettings.json", &settings(json!({})));
+    let run = agent.run_with_input(&["protect", "value", "--any-path"], "00first\n\n").must_exit(0);
+    assert!(run.stdout.lines().count() == 2 && run.stderr.contains("value 2 is empty"), "{}", run.stderr);
+}
+
+/// `script` of util-linux gives the program a terminal; where it is not there, there is nothing to look at.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_passwords_are_asked_for_and_not_shown() {
+    use std::{
+        io::{BufRead, BufReader, Read, Write},
+        process::Stdio,
+    };
+
+    let agent = TestAgent::new();
+    acceptance::watch("00typed-password");
+    let ask = |answers: [&str; 2], out: &str| {
+        let line = format!(
+            "'{}' --directory '{}' protect new-certificate --out {out}",
+            acceptance::program().display(),
+            agent.directory().display()
+        );
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = script.spawn().ok()?;
+        let (mut keys, mut screen) = (script.stdin.take().unwrap(), BufReader::new(script.stdout.take().unwrap()));
+        let mut seen = Vec::new();
+        for answer in answers {
+            // The prompt ends with a colon; before it nothing may be typed.
+            screen.read_until(b':', &mut seen).unwrap();
+            keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        }
+        screen.read_to_end(&mut seen).unwrap();
+        let code = script.wait().unwrap().code();
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(!seen.contains("00typed"), "{seen}");
+        Some((code, seen))
+    };
+    let Some((code, seen)) = ask(["00typed-password"; 2], "typed.pfx") else { return println!("no `script` here") };
+    assert_eq!(code, Some(0), "{seen}");
+    let (code, seen) = ask(["00typed-password", "00typed-otherwise"], "other.pfx").unwrap();
+    assert!(code == Some(2) && seen.contains("the two passwords differ"), "{seen}");
+    assert!(!agent.directory().join("other.pfx").exists());
+    agent.write("appsettings.json", r#"{ "EncryptionCertificate": { "File": "typed.pfx" } }"#);
+    let mut command = agent.command(&["protect", "value", "--any-path"]);
+    command.env("EncryptionCertificate__Password", "00typed-password");
+    agent.with_input(command, "00any-value\n").must_exit(0);
+}
+
 #[test]
 fn the_vendors_forms_are_answered_with_what_to_do() {
     let agent = protected();
@@ -242,7 +372,9 @@ fn the_sample_works_as_it_stands_and_can_be_made_ones_own() {
         command.envs(token.map(|token| ("Connections__OktaExportFulfillment__ApiKey", token)));
         Run::of(command).must_exit(0)
     };
-    assert!(!check(None).stderr.contains("WARN"));
+    // A file of a repository cannot be for its owner alone.
+    let warnings = check(None).stderr;
+    assert!(warnings.lines().all(|line| line.contains("everybody on this machine can read")), "{warnings}");
     agent.run(&["protect", "new-key", "--out", "agent.key"]).must_exit(0);
     agent.run(&["protect", "rotate", "--to", "agent.key"]).must_exit(0);
     let settings = fs::read_to_string(agent.directory().join("appsettings.json")).unwrap();
@@ -291,7 +423,7 @@ fn there_are_no_core_dumps() {
     };
     assert_eq!(limits.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     drop(waiting.stdin.take());
-    waiting.wait().unwrap();
+    Run::from(waiting.wait_with_output().unwrap()).must_exit(2);
 }
 
 fn assert_private(path: &std::path::Path) {

@@ -142,3 +142,35 @@ fn no_output_and_no_file_shows_what_is_protected() {
         assert_silent(&path.display().to_string(), &fs::read(&path).unwrap());
     }
 }
+
+/// Of a service app: neither the key nor what is signed with it nor the access token, wherever an answer repeats them.
+#[test]
+fn no_output_and_no_file_shows_what_a_service_app_signs_in_with() {
+    let agent = agent();
+    let key = okta_sandbox::KeyPair::rsa("key-1");
+    agent.org(|org| org.add_service_app(okta_sandbox::ServiceApp::new("0oa1agent", key.jwk())).expect("it is good"));
+    agent.write("okta.pem", &key.private_pem());
+    acceptance::watch(&key.private_pem());
+    agent.set("ApiKey", serde_json::Value::Null);
+    agent.set("ClientId", json!("0oa1agent"));
+    agent.set("PrivateKeyFile", json!("okta.pem"));
+    let line = key.private_pem().lines().nth(3).expect("a key has lines").to_owned();
+    let echo = format!(
+        r#"{{"errorCode":"E0000001","errorSummary":"{line}","error":"invalid_client","error_description":"{line}"}}"#
+    );
+    let status = || FaultAction::Status { status: 400, body: echo.clone(), headers: Vec::new() };
+    let refuse = FaultAction::Error { status: 401, code: "E0000011".to_owned() };
+    let api = Fault::new(status()).on("GET", "/api/v1/users").always();
+    let sign_in = Fault::new(status()).on("POST", "/oauth2/v1/token").always();
+    let refused = Fault::new(refuse).on("GET", "/api/v1/groups").always();
+    for fault in [None, Some(api), Some(sign_in), Some(refused)] {
+        agent.sandbox.clear_faults();
+        fault.into_iter().for_each(|fault| agent.sandbox.add_fault(fault));
+        for log_format in ["text", "json"] {
+            for command in [&["check"][..], &["export", CONNECTION]] {
+                // Every run's output is searched.
+                agent.run(&[&["-vv", "--log-format", log_format, "--format", "json"], command].concat());
+            }
+        }
+    }
+}

@@ -69,6 +69,62 @@ fn a_setting_that_means_nothing_is_named_in_the_log() {
 }
 
 #[test]
+fn every_unusable_setting_is_told_at_once() {
+    let told = |agent: &TestAgent, command: &[&str]| -> Vec<String> {
+        let run = agent.run(command).must_exit(3);
+        let problems: Vec<String> =
+            run.stderr.lines().filter_map(|line| line.strip_prefix("problem: ")).map(str::to_owned).collect();
+        assert!(run.failure().starts_with(&format!("{} settings are unusable", problems.len())), "{}", run.stderr);
+        problems
+    };
+    let all_named = |problems: &[String], names: &[&str]| {
+        assert_eq!(problems.len(), names.len(), "{problems:#?}");
+        for (problem, name) in problems.iter().zip(names) {
+            assert!(problem.contains(name) && problem.contains("appsettings"), "{name} in {problem}");
+        }
+    };
+    let agent = TestAgent::new();
+    agent.write(
+        "appsettings.json",
+        r#"{ "Serilog": { "MinimumLevel": "Loud" }, "ProtectionKey": { "File": "none.key" },
+            "EncryptionCertificate": { "UseEncryptedAppsettings": "yes", "File": "none.pfx" } }"#,
+    );
+    agent.write(
+        "appsettings.encrypted.agent.json",
+        r#"{ "A": "prot1:AAAA", "B": "00plain-secret", "Connections": { "Okta": { "CaFile": "prot1:AAAA" } } }"#,
+    );
+    agent.write("appsettings.agent.json", r#"{ "Connections": { "A": 5, "B": { "CaFile": "none.pem" } } }"#);
+    let problems = told(&agent, &["check"]);
+    let names = [
+        "`EncryptionCertificate:UseEncryptedAppsettings` is neither",
+        "`ProtectionKey:File` names a file that is not there",
+        "`EncryptionCertificate:File` names a file that is not there",
+        "`A` is a protected value that was altered",
+        "`B` is not protected",
+        "`Connections:Okta:CaFile` is a protected value that was altered",
+        "`Connections:A` holds a value",
+        "`Connections:B:CaFile` names a file that is not there",
+        "`Serilog:MinimumLevel` is no log level",
+    ];
+    all_named(&problems, &names);
+
+    agent.write("appsettings.json", "{");
+    agent.write("appsettings.agent.json", "[]");
+    all_named(&told(&agent, &["check"]), &["appsettings.json:1:1", "appsettings.agent.json:1:1"]);
+
+    agent.write("appsettings.json", "{}");
+    let connection = json!({
+        "Server": "example.org", "ClientId": "<ClientId>", "PrivateKey": "no key", "DPoP": "maybe", "MaxConcurrency": 900,
+        "SendEmail": "perhaps",
+    });
+    connect(&agent, &connection);
+    let names = ["`Server`", "`ClientId`", "`DPoP`", "`PrivateKey` is neither", "`MaxConcurrency`", "`SendEmail`"];
+    all_named(&told(&agent, &["export", CONNECTION]), &names);
+    let report = agent.run(&["check", "--format", "json"]).must_exit(3).json();
+    assert_eq!(report["connections"][0]["problems"].as_array().map(Vec::len), Some(names.len()), "{report}");
+}
+
+#[test]
 fn init_writes_once_and_never_over_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let init = || {
@@ -91,6 +147,7 @@ fn agent_of_an_app() -> (TestAgent, Value) {
     let key = KeyPair::rsa("key-1");
     agent.org(|org| org.add_service_app(ServiceApp::new("0oa1agent", key.jwk())).expect("the app is good"));
     agent.write("Keys/okta.pem", &key.private_pem());
+    acceptance::watch(&key.private_pem());
     let server = agent.sandbox.url();
     let connection = json!({ "Server": server, "ClientId": "0oa1agent", "PrivateKeyFile": "Keys/okta.pem" });
     connect(&agent, &connection);

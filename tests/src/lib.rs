@@ -9,11 +9,11 @@ mod secrets;
 mod program;
 
 pub use program::{Run, program, python};
-pub use secrets::watch;
+pub use secrets::{assert_folder_unseen, watch};
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -39,7 +39,7 @@ pub struct TestAgent {
     /// The organisation.
     pub sandbox: Sandbox,
     /// What the test wrote, secrets and all.
-    written: RefCell<BTreeSet<PathBuf>>,
+    written: RefCell<BTreeMap<PathBuf, String>>,
     folder: TempDir,
     // Serves the sandbox; the last to go.
     _runtime: Runtime,
@@ -93,10 +93,18 @@ impl TestAgent {
 
     /// Writes a file of the agent directory.
     pub fn write(&self, path: &str, text: &str) {
-        let path = self.directory().join(path);
+        self.write_at(self.directory().join(path), text);
+    }
+
+    /// Writes a file beside the agent directory.
+    pub fn write_beside(&self, path: &str, text: &str) {
+        self.write_at(self.beside(path), text);
+    }
+
+    fn write_at(&self, path: PathBuf, text: &str) {
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("the folder can be made");
         fs::write(&path, text).expect("the file can be written");
-        self.written.borrow_mut().insert(path);
+        self.written.borrow_mut().insert(path, text.to_owned());
     }
 
     /// Sets one setting of the connection; null removes it.
@@ -110,7 +118,7 @@ impl TestAgent {
         } else {
             connection.insert(key.to_owned(), value);
         }
-        fs::write(path, settings.to_string()).expect("the settings can be written");
+        self.write_at(path, &settings.to_string());
     }
 
     /// Replaces the mapping by these elements.
@@ -222,7 +230,7 @@ impl TestAgent {
 impl Drop for TestAgent {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            secrets::assert_folder_unseen(self.folder.path(), &self.written.borrow());
+            assert_folder_unseen(self.folder.path(), &self.written.borrow());
         }
     }
 }

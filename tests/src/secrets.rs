@@ -1,11 +1,12 @@
 //! Every secret that a test hands out, and the search for it in everything that the product leaves.
 //!
-//! Whoever makes an agent or gives it a password has it watched; each run's output is searched when it ends, and the
-//! agent's folder when the test does. What a test itself wrote is left out, and what `unprotect` prints, for that is
-//! what it is asked for.
+//! Whoever makes an agent or gives it a password or a key has it watched; each run's output is searched when it ends, and
+//! the agent's folder, its store included, when the test does. Signed tokens (JWT: access tokens, assertions, proofs) are
+//! found by their look. What a test itself wrote is left out while it is as it was written, and what `unprotect` prints,
+//! for that is what it is asked for.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -16,11 +17,10 @@ const MIN_BYTES: usize = 6;
 
 static WATCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// From now on nothing may show this.
+/// From now on nothing may show this; of a key in PEM, none of its lines.
 pub fn watch(secret: &str) {
-    if secret.trim().len() >= MIN_BYTES {
-        WATCHED.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.trim().to_owned());
-    }
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_BYTES && !line.starts_with("-----"));
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
 }
 
 /// Fails where the bytes show a secret.
@@ -30,18 +30,34 @@ pub(crate) fn assert_unseen(what: &str, bytes: &[u8]) {
     assert!(found.is_none(), "{what} shows the secret `{}`", found.unwrap_or_default());
 }
 
-/// Fails where a file below shows a secret, but for those written by the test.
-pub(crate) fn assert_folder_unseen(folder: &Path, written: &BTreeSet<PathBuf>) {
-    for path in files_below(folder).into_iter().filter(|path| !written.contains(path)) {
-        if let Ok(bytes) = fs::read(&path) {
-            assert_unseen(&path.display().to_string(), &bytes);
+/// Fails where a file below shows a secret, but for those that are as the test wrote them.
+pub fn assert_folder_unseen(folder: &Path, written: &BTreeMap<PathBuf, String>) {
+    for path in files_below(folder) {
+        match fs::read(&path) {
+            Ok(bytes) if written.get(&path).is_none_or(|text| text.as_bytes() != bytes) => {
+                assert_unseen(&path.display().to_string(), &bytes);
+            }
+            _ => {}
         }
     }
 }
 
 fn found(bytes: &[u8]) -> Option<String> {
     let watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    watched.iter().find(|secret| bytes.windows(secret.len()).any(|window| window == secret.as_bytes())).cloned()
+    let known = watched.iter().find(|secret| bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    known.cloned().or_else(|| signed_token(bytes))
+}
+
+/// What looks like a JWT: each begins with `{"` in base64url, and has a dot before its claims, which begin so too.
+fn signed_token(bytes: &[u8]) -> Option<String> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let starts = (0..bytes.len()).filter(|&start| bytes[start..].starts_with(b"eyJ"));
+    let mut tokens = starts.filter_map(|start| {
+        let header = bytes[start..].iter().take_while(|byte| is_part(byte)).count();
+        let token = &bytes[start..(start + header + 4).min(bytes.len())];
+        token.ends_with(b".eyJ").then(|| String::from_utf8_lossy(token).into_owned())
+    });
+    tokens.next()
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -55,10 +71,16 @@ fn a_secret_is_found_in_texts_and_files() {
     watch("x");
     assert_eq!(found(b"a 00watched b"), Some("00watched".to_owned()));
     assert_eq!(found(b"a x b"), None);
+    watch("-----BEGIN PRIVATE KEY-----\n00lineOfAKey\n-----END PRIVATE KEY-----\n");
+    assert_eq!(found(b"..00lineOfAKey.."), Some("00lineOfAKey".to_owned()));
+    assert_eq!(found(b"Bearer eyJhbGci.eyJzdWIi.x"), Some("eyJhbGci.eyJ".to_owned()));
+    assert_eq!(found(b"eyJhbGci, keyJar.csv"), None);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("a").join("b");
     fs::create_dir(path.parent().expect("a folder")).expect("it can be made");
     fs::write(&path, "..00watched..").expect("it can be written");
-    assert!(std::panic::catch_unwind(|| assert_folder_unseen(folder.path(), &BTreeSet::new())).is_err());
-    assert_folder_unseen(folder.path(), &BTreeSet::from([path]));
+    let fails = |written| std::panic::catch_unwind(|| assert_folder_unseen(folder.path(), &written)).is_err();
+    assert!(fails(BTreeMap::new()));
+    assert!(!fails(BTreeMap::from([(path.clone(), "..00watched..".to_owned())])));
+    assert!(fails(BTreeMap::from([(path, "what was there before".to_owned())])));
 }

@@ -11,6 +11,8 @@ use connector_api::{ConnectionSettings, Error, Result};
 use secrecy::SecretString;
 use zeroize::Zeroize;
 
+use crate::redaction;
+
 const FILE: &str = "PrivateKeyFile";
 const KEY: &str = "PrivateKey";
 /// No key is larger: one of 8192 bits takes 7 KiB.
@@ -58,10 +60,12 @@ pub(super) fn read(directory: &Path, settings: &ConnectionSettings) -> Result<Op
         error.into_bytes().zeroize();
         refused("is no text", "convert it to PEM: openssl pkey -inform DER -in KEY -out key.pem")
     })?;
+    let key = SecretString::from(text);
+    redaction::remember([&key]);
     let others = settings.keys().filter_map(|key| Some((key, settings.secret(key)?.clone())));
     let others =
         others.fold(ConnectionSettings::new(settings.id().clone()), |settings, (key, value)| settings.with(key, value));
-    Ok(Some(others.with(FILE, "").with(KEY, SecretString::from(text))))
+    Ok(Some(others.with(FILE, "").with(KEY, key)))
 }
 
 #[cfg(unix)]

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use connector_api::ProblemList;
 use serde::{Serialize, Serializer};
 
-use crate::agent::Agent;
+use crate::{agent::Agent, redaction::redact};
 
 use super::{Format, failure::Failure, print};
 
@@ -82,7 +83,8 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
         Ok(found) => {
             let ok = found.problems.is_empty();
             let said = |list: Vec<connector_api::Problem>| {
-                list.into_iter().map(|one| Problem { message: one.message, hint: one.hint }).collect()
+                let said = |text: &str| redact(text).into_owned();
+                list.into_iter().map(|one| Problem { message: said(&one.message), hint: said(&one.hint) }).collect()
             };
             ConnectionReport {
                 connection: name.to_owned(),
@@ -100,12 +102,22 @@ async fn check(agent: &Agent, name: &str) -> ConnectionReport {
                 connection: name.to_owned(),
                 ok: false,
                 tables: Vec::new(),
-                problems: vec![Problem { message: failure.message().to_owned(), hint: failure.hint().to_owned() }],
+                problems: problems(&error, &failure),
                 warnings: Vec::new(),
                 notes: Vec::new(),
                 exit_code: failure.code(),
             }
         }
+    }
+}
+
+/// Each problem alone, where the error stands for several.
+fn problems(error: &anyhow::Error, failure: &Failure) -> Vec<Problem> {
+    let problem =
+        |message: &str, hint: &str| Problem { message: redact(message).into_owned(), hint: redact(hint).into_owned() };
+    match error.chain().find_map(|cause| cause.downcast_ref::<ProblemList>()) {
+        Some(list) => list.each().map(|(message, hint)| problem(&message, hint)).collect(),
+        None => vec![problem(failure.message(), failure.hint())],
     }
 }
 

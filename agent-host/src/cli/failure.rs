@@ -2,14 +2,13 @@
 
 use std::{error::Error as StdError, fmt, io::Write, process::ExitCode};
 
-use connector_api::{Error, ErrorKind};
+use connector_api::{Error, ErrorKind, ProblemList};
 use serde::Serialize;
 
 use crate::{
     export::{FileError, Refused},
-    fulfill::OverLimit,
+    fulfill::{OverLimit, Stopped},
     redaction::redact,
-    settings::ProblemList,
 };
 
 use super::{Format, interrupt::Interrupted};
@@ -79,6 +78,10 @@ impl Failure {
             }
             if let Some(cause) = cause.downcast_ref::<OverLimit>() {
                 return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<Stopped>() {
+                let hint = Some(cause.hint().to_owned());
+                return Self { kind: "interrupted", message, hint, lines, exit_code: 1 };
             }
             if let Some(cause) = cause.downcast_ref::<Interrupted>() {
                 let hint = Some(cause.hint().to_owned());

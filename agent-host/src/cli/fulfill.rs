@@ -7,7 +7,7 @@ use connector_api::{Error, ErrorKind, mapping::Deactivation};
 
 use crate::{
     agent::Agent,
-    fulfill::{FulfillOptions, Orders, fulfill, plan},
+    fulfill::{FulfillOptions, Orders, Stop, fulfill, plan},
 };
 
 use super::{Format, now_ms, print, progress::OrdersDisplay};
@@ -33,7 +33,7 @@ pub(super) struct Options {
     approve: Option<String>,
 }
 
-pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(agent: &Agent, format: Format, options: &Options, stop: &Stop) -> anyhow::Result<ExitCode> {
     let opened = agent.connection(&options.connection)?;
     if let Some(place) = agent.switched_off(&options.connection, Deactivation::Fulfill) {
         let message = format!("{place}: the fulfillment of `{}` is switched off", options.connection);
@@ -50,7 +50,7 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
         return Ok(ExitCode::SUCCESS);
     }
     let (results, approve) = (options.results.clone(), options.approve.clone());
-    let wanted = FulfillOptions { orders, results, approve, clock: now_ms };
+    let wanted = FulfillOptions { orders, results, approve, clock: now_ms, stop: stop.clone() };
     let mut display = OrdersDisplay::new(&options.connection);
     let outcome = fulfill(agent, &opened, &wanted, |progress| display.show(progress)).await;
     drop(display);

@@ -1,8 +1,11 @@
 //! Ctrl-C, and the signal that asks a program to end: the command is dropped where it waits, so that it tidies up.
 //!
-//! What must not be cut in two, such as a publication, does not wait and is not interrupted.
+//! What must not be cut in two, such as a publication, does not wait and is not interrupted. A run of orders finishes
+//! those under way and reports them, unless it is asked twice.
 
-use std::{error::Error, fmt, future::Future};
+use std::{error::Error, fmt, future::Future, pin::pin};
+
+use crate::fulfill::Stop;
 
 /// Somebody asked the program to end before it was done.
 #[derive(Debug)]
@@ -23,10 +26,24 @@ impl fmt::Display for Interrupted {
 
 impl Error for Interrupted {}
 
-/// What the command comes to, unless somebody asks the program to end before.
-pub(super) async fn unless_interrupted<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// What the command comes to, unless somebody asks the program to end before. A run that heeds `stop` finishes what is
+/// under way; who asks twice does not wait for it.
+pub(super) async fn unless_interrupted<T>(
+    stop: &Stop,
+    command: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let mut command = pin!(command);
     tokio::select! {
         // In this order: from the first step of the command on, somebody listens.
+        biased;
+        () = asked_to_end() => {}
+        outcome = &mut command => return outcome,
+    }
+    if !stop.ask() {
+        return Err(Interrupted.into());
+    }
+    tracing::warn!("asked to end: what is under way is finished first; ask again to end at once");
+    tokio::select! {
         biased;
         () = asked_to_end() => Err(Interrupted.into()),
         outcome = command => outcome,

@@ -20,6 +20,7 @@ use crate::settings::{
     protection::{
         Keyring,
         file::{self, SettingsFile},
+        key::Key,
         keys,
         sealed::Sealer,
     },
@@ -149,8 +150,8 @@ pub(super) fn protect(common: &Common, command: &Protect) -> anyhow::Result<()> 
     match command {
         Protect::Value(values) => protect_values(common, values),
         Protect::File(files) => {
-            let keyring = keyring(common)?;
-            let sealer = sealer(&keyring)?;
+            let keyring = keyring(common, None)?;
+            let sealer = Sealer::new(first(&keyring)?);
             let (input, output) = files.paths(common);
             let text = SettingsFile::read(&input)?.protect(&sealer)?;
             files.write(&output, text.as_bytes())
@@ -162,7 +163,10 @@ pub(super) fn protect(common: &Common, command: &Protect) -> anyhow::Result<()> 
 }
 
 pub(super) fn unprotect(common: &Common, command: &Unprotect) -> anyhow::Result<()> {
-    let keyring = keyring(common)?;
+    let keyring = match command {
+        Unprotect::Value(wanted) => wanted.keyring(common)?,
+        Unprotect::File(_) => keyring(common, None)?,
+    };
     match command {
         Unprotect::Value(wanted) => {
             let mut values = Vec::new();
@@ -187,13 +191,14 @@ pub(super) fn unprotect(common: &Common, command: &Unprotect) -> anyhow::Result<
 }
 
 fn protect_values(common: &Common, wanted: &Values) -> anyhow::Result<()> {
-    let keyring = keyring(common)?;
-    let key = keyring.first().map_err(|problem| {
-        Error::new(ErrorKind::Settings, format!("`protect` {}", problem.what)).with_hint(problem.hint)
-    })?;
+    let keyring = wanted.keyring(common)?;
+    let key = first(&keyring)?;
     let values = wanted.read("The value (it is not shown): ")?;
     if wanted.path.is_none() && !wanted.any_path {
         tracing::warn!("the value will work under every key; --path KEY:PATH binds it to one, --any-path means it");
+    }
+    for (number, _) in (1..).zip(&values).filter(|(_, value)| value.expose_secret().trim().is_empty()) {
+        tracing::warn!("value {number} is empty; a setting with it counts as absent");
     }
     // A fresh data key for each, because nobody knows where they will go.
     let sealed = values.iter().map(|value| Sealer::new(key).seal(value, wanted.path.as_deref()));
@@ -209,16 +214,18 @@ fn rotate(common: &Common, rotation: &Rotation) -> anyhow::Result<()> {
         keys::read_file(&found(common, &rotation.to), || input::password("The password of the new certificate: "))?;
     let sealer = Sealer::new(&new);
     // The new key opens too: of a rotation that was cut off, some files are done.
-    let keyring = keyring(common)?.with_first(new);
-    let paths = match rotation.input.as_slice() {
+    let keyring = keyring(common, Some(new))?;
+    let paths: Vec<PathBuf> = match rotation.input.as_slice() {
         [] => settings::settings_files(&common.directory, settings::environment())?,
         named => named.iter().map(|path| found(common, path)).collect(),
     };
+    // A link is followed: what it leads to holds the values.
+    let paths: Vec<PathBuf> = paths.into_iter().map(|path| path.canonicalize().unwrap_or(path)).collect();
     let mut staged = Vec::new();
     for path in &paths {
         let (text, values) = SettingsFile::read(path)?.rotate(&keyring, &sealer)?;
         if values > 0 {
-            let file = file::stage(path, text.as_bytes()).with_context(|| cannot_write(path))?;
+            let file = file::stage_over(path, text.as_bytes()).with_context(|| cannot_write(path))?;
             staged.push((file, path, values));
         }
     }
@@ -239,22 +246,38 @@ fn rotate(common: &Common, rotation: &Rotation) -> anyhow::Result<()> {
     })
 }
 
-/// The keys that the settings name.
-fn keyring(common: &Common) -> anyhow::Result<Keyring> {
+/// The keys that the settings name, and one `also`.
+fn keyring(common: &Common, also: Option<Key>) -> anyhow::Result<Keyring> {
     super::logs::start(common, None);
-    let (keyring, warnings) = settings::keyring(&common.directory, settings::environment())?;
+    let (keyring, warnings) = settings::keyring(&common.directory, settings::environment(), also)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(keyring)
 }
 
-fn sealer(keyring: &Keyring) -> anyhow::Result<Sealer> {
-    let key = keyring.first().map_err(|problem| {
+/// The key that values are protected with.
+fn first(keyring: &Keyring) -> Result<&Key, Error> {
+    keyring.first().map_err(|problem| {
         Error::new(ErrorKind::Settings, format!("`protect` {}", problem.what)).with_hint(problem.hint)
-    })?;
-    Ok(Sealer::new(key))
+    })
 }
 
 impl Values {
+    /// The keys that these values may be protected with: for the certificate's password, those that are no certificate's.
+    fn keyring(&self, common: &Common) -> anyhow::Result<Keyring> {
+        let Some(path) = self.path.as_deref().filter(|path| keys::is_password(path)) else {
+            return keyring(common, None);
+        };
+        super::logs::start(common, None);
+        let (keyring, warnings) = settings::shared_keyring(&common.directory, settings::environment())?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        if keyring.first().is_err() {
+            let what = format!("`{path}` needs a key beside the certificate, which cannot open its own password");
+            let hint = "set `ProtectionKey:File` (`agent-host protect new-key` makes one)";
+            return Err(Error::new(ErrorKind::Settings, what).with_hint(hint).into());
+        }
+        Ok(keyring)
+    }
+
     /// The values: from stdin, or from the command line where that is insisted on.
     fn read(&self, prompt: &str) -> anyhow::Result<Vec<SecretString>> {
         let given: Vec<SecretString> = self.value.iter().chain(&self.misplaced).map(|value| value.0.clone()).collect();

@@ -31,6 +31,8 @@ pub(super) struct IndexedFile {
     pub(super) digest: String,
     /// Its id in the store; 0 where nothing is kept.
     pub(super) order_file: i64,
+    /// When it was first taken up.
+    pub(super) received_ms: i64,
     /// The index of its first order.
     pub(super) first: usize,
     pub(super) count: usize,
@@ -130,12 +132,19 @@ pub(super) struct Index {
 pub(super) struct Turns {
     order: Vec<u32>,
     ends: Vec<u32>,
+    /// For each chain, what tells its record from others.
+    records: Vec<u32>,
 }
 
 impl Turns {
     /// The number of chains: orders on one record, which are carried out one after the other.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// What a chain has in common with the others on the same record.
+    pub(super) fn record(&self, nth: usize) -> u32 {
+        self.records[nth]
     }
 
     /// The orders of a chain.
@@ -255,8 +264,14 @@ impl Index {
             end += chain.len();
             u32::try_from(end).expect("bounded by MAX_ORDERS")
         });
-        let ends = ends.collect();
-        Turns { order, ends }
+        let ends: Vec<u32> = ends.collect();
+        let records = ends.iter().map(|end| chains[order[*end as usize - 1] as usize]).collect();
+        Turns { order, ends, records }
+    }
+
+    /// What tells the record with this identity, in the table of an order, from others.
+    pub(super) fn record_hash(&self, at: usize, record: &str) -> u64 {
+        hash([&[self.entries[at].table][..], record.as_bytes()])
     }
 
     /// Whether the `nth` link of an order does not count, and which order says so.

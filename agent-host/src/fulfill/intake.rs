@@ -16,7 +16,7 @@ use secrecy::zeroize::Zeroize;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::index::{Index, IndexedFile, MAX_ORDERS, hex};
+use super::index::{Index, IndexedFile, MAX_ORDERS, Mark, hex};
 use crate::orders::{Scanner, Unreadable, Vocabulary, folder};
 
 /// How long a file that breaks off is watched for more to come.
@@ -75,14 +75,20 @@ impl Intake {
                 self.index.back_to(mark);
             }
             match read {
-                Ok(FileContent::Orders(digest)) => self.add_file(source, digest),
+                Ok(FileContent::Orders(digest)) => self.add_file(source, digest, mark),
                 Ok(FileContent::TooMany) if !self.index.files.is_empty() => {
                     tracing::warn!(file = %source.path.display(), "left for the next run: this one has orders enough");
                     return Ok(());
                 }
                 Ok(FileContent::TooMany) => {
                     let reason = format!("it holds more than {MAX_ORDERS} orders; split it");
-                    self.reject(&source, reason, moves)?;
+                    self.reject(&source, reason, moves);
+                }
+                Err(Unreadable::Io(error)) if source.root.is_some() => {
+                    // It stays: tomorrow it may be readable, and the others need not wait for it.
+                    let reason = Unreadable::Io(error).to_string();
+                    tracing::error!(file = %source.path.display(), "not carried out: {reason}");
+                    self.rejected.push(RejectedFile { file: source.path, reason });
                 }
                 Err(Unreadable::Io(error)) => {
                     return Err(error)
@@ -91,12 +97,12 @@ impl Intake {
                 Err(error @ Unreadable::CutShort { .. }) if source.root.is_some() && moves => {
                     tokio::time::sleep(STILL_WRITTEN).await;
                     if size() == before {
-                        self.reject(&source, error.to_string(), moves)?;
+                        self.reject(&source, error.to_string(), moves);
                     } else {
                         tracing::warn!(file = %source.path.display(), "left for the next run: it is still being written");
                     }
                 }
-                Err(error) => self.reject(&source, error.to_string(), moves)?,
+                Err(error) => self.reject(&source, error.to_string(), moves),
             }
             // Whoever asks the program to end is heard here.
             tokio::task::yield_now().await;
@@ -126,29 +132,32 @@ impl Intake {
         Ok(FileContent::Orders(hex(&digest.finalize())))
     }
 
-    fn add_file(&mut self, source: Source, digest: String) {
+    fn add_file(&mut self, source: Source, digest: String, mark: Mark) {
         let first = self.index.files.last().map_or(0, |last| last.first + last.count);
         let count = self.index.entries.len() - first;
-        if let Some(twin) = self.index.files.iter().position(|known| known.digest == digest && count > 0) {
+        // With others in between, which may want the opposite, the same text is the last word once more.
+        let before = self.index.files.last().filter(|known| known.digest == digest && count > 0);
+        if let Some(twin) = before {
             let name = source.path.display();
-            tracing::warn!(file = %name, "holds the same as `{}`: carried out once", self.index.files[twin].path.display());
-            self.index.entries.truncate(first);
-            self.copies.push((source.path, twin));
+            tracing::warn!(file = %name, "holds the same as `{}`: carried out once", twin.path.display());
+            self.index.back_to(mark);
+            self.copies.push((source.path, self.index.files.len() - 1));
             return;
         }
         let Source { path, root } = source;
-        self.index.files.push(IndexedFile { path, root, digest, order_file: 0, first, count });
+        self.index.files.push(IndexedFile { path, root, digest, order_file: 0, received_ms: 0, first, count });
     }
 
-    fn reject(&mut self, source: &Source, reason: String, moves: bool) -> anyhow::Result<()> {
+    fn reject(&mut self, source: &Source, reason: String, moves: bool) {
         let mut file = source.path.clone();
         tracing::error!(file = %file.display(), "not carried out: {reason}");
         if let (Some(root), true) = (&source.root, moves) {
-            file = folder::reject(root, &file, &reason)
-                .with_context(|| format!("cannot put the unreadable file `{}` away", source.path.display()))?;
+            match folder::reject(root, &file, &reason) {
+                Ok(put_away) => file = put_away,
+                Err(error) => tracing::error!(file = %file.display(), %error, "cannot be put away: it stays"),
+            }
         }
         self.rejected.push(RejectedFile { file, reason });
-        Ok(())
     }
 }
 

@@ -185,7 +185,7 @@ impl StdError for OverLimit {}
 
 /// The kind of an error that is about one order alone.
 pub(super) fn is_of_the_order(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Settings | ErrorKind::Unsupported)
+    matches!(kind, ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Unsupported)
 }
 
 #[cfg(test)]

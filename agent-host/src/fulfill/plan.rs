@@ -1,14 +1,15 @@
 //! What orders would do, told without doing it: reads what it must, writes nothing, keeps nothing.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use connector_api::{Connector, Error, ForeseenEffect};
+use connector_api::{ChangeType, Connector, Error, ForeseenEffect};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::{
     intake::RejectedFile,
     limits::is_of_the_order,
+    run::ADDED_HERE,
     take_up::{OrderReader, TakenUp, Task},
 };
 
@@ -64,13 +65,35 @@ pub(super) async fn preview_all(
 ) -> Result<Vec<PlannedOrder>, Error> {
     let count = u32::try_from(reader.index.entries.len()).expect("bounded by MAX_ORDERS");
     let previews = stream::iter(0..count).map(|at| preview(reader, connector, at));
-    previews.buffered(AT_ONCE).try_collect().await
+    let mut planned: Vec<(PlannedOrder, Role)> = previews.buffered(AT_ONCE).try_collect().await?;
+    let adopted: HashSet<u64> = planned
+        .iter()
+        .filter_map(|(_, role)| if let Role::Adopts(record) = role { Some(*record) } else { None })
+        .collect();
+    for (order, role) in &mut planned {
+        if matches!(role, Role::Deletes(record) if adopted.contains(record)) {
+            order.effect = "refused".to_owned();
+            order.changes.clear();
+            order.reason = Some(ADDED_HERE.to_owned());
+        }
+    }
+    Ok(planned.into_iter().map(|(order, _)| order).collect())
 }
 
-async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -> Result<PlannedOrder, Error> {
+/// What an order has to do with a record that others of the run may have to do with.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    None,
+    Adopts(u64),
+    Deletes(u64),
+}
+
+async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -> Result<(PlannedOrder, Role), Error> {
     let TakenUp { head, task, mut notes, first_password } = reader.take_up(at)?;
     let mut planned =
         PlannedOrder { id: head.id, change: head.change, effect: "none".to_owned(), changes: Vec::new(), reason: None };
+    let mut role = Role::None;
+    let record_hash = |record: &str| reader.index.record_hash(at as usize, record);
     match task {
         Task::Nothing | Task::Follow(_) => {}
         Task::Refuse(why) => {
@@ -80,6 +103,11 @@ async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -
         Task::CarryOut(order) => match connector.preview(&order).await {
             Ok(preview) => {
                 planned.effect = preview.effect.to_string();
+                role = match (order.change, &order.key, &preview.record) {
+                    (ChangeType::Added, _, Some(record)) => Role::Adopts(record_hash(record)),
+                    (ChangeType::Deleted, Some(key), _) => Role::Deletes(record_hash(&key.value)),
+                    _ => Role::None,
+                };
                 notes.extend(preview.note);
                 let change = |it: connector_api::AttributeChange| PlannedChange {
                     attribute: it.attribute,
@@ -99,7 +127,7 @@ async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -
         },
     }
     planned.reason = Some(notes.join("\n")).filter(|reason| !reason.is_empty());
-    Ok(planned)
+    Ok((planned, role))
 }
 
 /// The plan as people read it.

@@ -87,7 +87,8 @@ async fn write(store: &Store, run: i64, path: &Path) -> anyhow::Result<(PathBuf,
     Ok((part, tally))
 }
 
-fn digest_of(path: &Path) -> anyhow::Result<String> {
+/// The SHA-256 of a file, in hexadecimal.
+pub(super) fn digest_of(path: &Path) -> anyhow::Result<String> {
     let mut file = fs::File::open(path)?;
     let mut digest = Sha256::new();
     let mut chunk = vec![0; 64 << 10];

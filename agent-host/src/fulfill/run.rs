@@ -4,7 +4,7 @@
 //! as requests may be under way: while some orders wait for their notes, others are at the managed system.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     mem,
     sync::{
         Mutex, PoisonError,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use connector_api::{Connector, Effect, Error, ErrorKind, Fulfillment, Traffic};
+use connector_api::{ChangeType, Connector, Effect, Error, ErrorKind, Fulfillment, ProvisioningOrder, Traffic};
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
     journal::{Clock, OrderJournal, Steps, micros, stopwatch},
     limits::is_of_the_order,
     passwords::Passwords,
+    stop::{Stop, Stopped},
     take_up::{OrderReader, TakenUp, Task},
 };
 use crate::store::{Notes, OrderPlace, Outcome};
@@ -29,6 +30,11 @@ use crate::store::{Notes, OrderPlace, Outcome};
 const TRIES: u8 = 2;
 /// Orders one after the other that fail so before the run gives up.
 const GIVE_UP_AFTER: u64 = 10;
+/// How long an order is tried again, run after run, while the system carries others out.
+const PATIENCE_MS: i64 = 2 * 86_400_000;
+/// Why a record is not deleted that an order of the same run has adopted.
+pub(super) const ADDED_HERE: &str = "another order of the same run adds this very record, which was there already: it is not \
+     deleted; evaluate the policy again";
 /// How often the watcher is told.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
@@ -58,8 +64,13 @@ pub(super) struct Run<'a> {
     connector: &'a dyn Connector,
     notes: &'a Notes,
     passwords: Option<Passwords<'a>>,
+    stop: &'a Stop,
     clock: Clock,
     states: Vec<AtomicU8>,
+    /// Records that orders to add came to, which no order of this run may delete.
+    added: Mutex<HashSet<u64>>,
+    /// Whether the system has carried out or refused an order in this run.
+    has_answered: AtomicBool,
     /// What earlier runs noted of orders that have no outcome.
     begun: Mutex<HashMap<OrderPlace, Steps>>,
     stopping: AtomicBool,
@@ -75,6 +86,8 @@ pub(super) struct Ending {
     pub(super) stopped: Option<anyhow::Error>,
     /// Why the first order that was left open was.
     pub(super) unavailable: Option<Error>,
+    /// Records with an order that was left open: those that come after it wait.
+    held_up: HashSet<u32>,
     /// Percent of the time of orders that was spent waiting for the journal.
     pub(super) journal_percent: f64,
 }
@@ -108,6 +121,7 @@ impl<'a> Run<'a> {
         connector: &'a dyn Connector,
         notes: &'a Notes,
         passwords: Option<Passwords<'a>>,
+        stop: &'a Stop,
         clock: Clock,
     ) -> Self {
         let states = reader.index.entries.iter().map(|_| AtomicU8::new(state::OPEN)).collect();
@@ -116,8 +130,11 @@ impl<'a> Run<'a> {
             connector,
             notes,
             passwords,
+            stop,
             clock,
             states,
+            added: Mutex::default(),
+            has_answered: AtomicBool::new(false),
             begun: Mutex::default(),
             stopping: AtomicBool::new(false),
             failed_in_a_row: AtomicU64::new(0),
@@ -127,7 +144,10 @@ impl<'a> Run<'a> {
     }
 
     /// An order that has an outcome from an earlier run.
-    pub(super) fn was_finished(&mut self, at: usize, executed: bool) {
+    pub(super) fn was_finished(&mut self, at: usize, executed: bool, record: &str) {
+        if !record.is_empty() {
+            self.keep_record(at, record);
+        }
         if let Some(known) = self.states.get_mut(at) {
             *known.get_mut() = if executed { state::EXECUTED } else { state::ERRORED };
         }
@@ -156,8 +176,11 @@ impl<'a> Run<'a> {
                 lanes.push(Lane::default());
             }
             while next < turns.len() && phase_of(index, turns, next) == phase {
-                let lane = index.entries[turns.chain(next)[0] as usize].lane;
-                lanes[usize::from(lane)].queue.push_back(Waiting { chain: next, from: 0, tries: 1 });
+                // What comes after an order that is left open waits for it, so that they keep their order.
+                if !ending.held_up.contains(&turns.record(next)) {
+                    let lane = index.entries[turns.chain(next)[0] as usize].lane;
+                    lanes[usize::from(lane)].queue.push_back(Waiting { chain: next, from: 0, tries: 1 });
+                }
                 next += 1;
             }
             self.carry_out_phase(turns, &mut lanes, places, watch, &mut ending).await;
@@ -186,7 +209,7 @@ impl<'a> Run<'a> {
                 {
                     lane.at_work += 1;
                     let chain = turns.chain(waiting.chain);
-                    at_work.push(async move { (number, waiting, self.chain(chain, waiting.from).await) });
+                    at_work.push(async move { (number, waiting, self.chain(chain, waiting).await) });
                 }
             }
             let ended = tokio::select! {
@@ -205,6 +228,7 @@ impl<'a> Run<'a> {
                     lanes[number].queue.push_back(Waiting { from, tries: waiting.tries + 1, ..waiting });
                 }
                 Fate::Open(error) => {
+                    ending.held_up.insert(turns.record(waiting.chain));
                     ending.unavailable.get_or_insert(error);
                 }
                 Fate::Stop(error) => {
@@ -215,16 +239,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Carries the orders of a chain out, from the nth on; says where it ended.
-    async fn chain(&self, orders: &[u32], from: usize) -> (usize, Fate) {
-        for (nth, &at) in orders.iter().enumerate().skip(from) {
+    /// Carries the orders of a chain out, from the one that waits on; says where it ended.
+    async fn chain(&self, orders: &[u32], waiting: Waiting) -> (usize, Fate) {
+        for (nth, &at) in orders.iter().enumerate().skip(waiting.from) {
             if self.is_stopping() {
                 break;
             }
             if self.states[at as usize].load(Ordering::Relaxed) != state::OPEN {
                 continue;
             }
-            let fate = self.order(at).await;
+            let fate = self.order(at, nth == waiting.from && waiting.tries == TRIES).await;
             if !matches!(fate, Fate::Finished) {
                 return (nth, fate);
             }
@@ -232,14 +256,18 @@ impl<'a> Run<'a> {
         (orders.len(), Fate::Finished)
     }
 
-    async fn order(&self, at: u32) -> Fate {
+    async fn order(&self, at: u32, is_last_try: bool) -> Fate {
         let taken = match self.reader.take_up(at) {
             Ok(taken) => taken,
             Err(error) => return Fate::Open(error),
         };
         let TakenUp { head, task, mut notes, first_password } = taken;
-        let mut has_first_password = false;
+        let (mut record, mut has_first_password) = (String::new(), false);
         let (executed, changed) = match task {
+            Task::CarryOut(order) if order.change == ChangeType::Deleted && self.is_kept(at, &order) => {
+                notes = vec![ADDED_HERE.to_owned()];
+                (false, false)
+            }
             Task::Nothing => (true, false),
             Task::Refuse(why) => {
                 notes = vec![why];
@@ -259,10 +287,18 @@ impl<'a> Run<'a> {
                     Ok(Ok(fulfillment)) => {
                         notes.extend(fulfillment.note);
                         has_first_password = fulfillment.has_first_password;
+                        if order.change == ChangeType::Added {
+                            self.keep_record(at as usize, &fulfillment.key);
+                            record = fulfillment.key;
+                        }
                         (true, fulfillment.effect == Effect::Changed)
                     }
                     Ok(Err(refusal)) => {
                         notes = vec![in_words(&refusal)];
+                        (false, false)
+                    }
+                    Err(Fate::Open(error)) if is_last_try && self.is_hopeless(at) => {
+                        notes = vec![given_up(&error)];
                         (false, false)
                     }
                     Err(fate) => return fate,
@@ -282,22 +318,16 @@ impl<'a> Run<'a> {
             owner_id: head.owner_id,
             owner_type: head.owner_type,
             state: if executed { "Executed" } else { "Errored" },
+            record,
             changed,
             message: notes.join("\n"),
             at_ms: (self.clock)(),
         });
-        match kept.await {
-            Ok(()) => Fate::Finished,
-            Err(failure) => Fate::Stop(failure.into()),
-        }
+        kept.await.map_or_else(|failure| Fate::Stop(failure.into()), |()| Fate::Finished)
     }
 
     /// One try: what came of it, or why the order is refused; else what it means for the run.
-    async fn attempt(
-        &self,
-        at: u32,
-        order: &connector_api::ProvisioningOrder,
-    ) -> Result<Result<Fulfillment, Error>, Fate> {
+    async fn attempt(&self, at: u32, order: &ProvisioningOrder) -> Result<Result<Fulfillment, Error>, Fate> {
         let place = self.place(at);
         let steps = self.lock_begun().remove(&place).unwrap_or_default();
         let journal = OrderJournal::new(self.notes, place, steps, self.clock, &self.waited_us);
@@ -310,16 +340,16 @@ impl<'a> Run<'a> {
         }
         match outcome {
             Ok(fulfillment) => {
-                self.failed_in_a_row.store(0, Ordering::Relaxed);
+                self.has_been_answered();
                 Ok(Ok(fulfillment))
             }
             Err(error) if is_of_the_order(error.kind()) => {
-                self.failed_in_a_row.store(0, Ordering::Relaxed);
+                self.has_been_answered();
                 Ok(Err(error))
             }
             Err(error) => {
                 self.lock_begun().insert(place, steps);
-                if error.kind() == ErrorKind::Credentials {
+                if matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Settings) {
                     return Err(Fate::Stop(error.into()));
                 }
                 if self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= GIVE_UP_AFTER {
@@ -328,6 +358,29 @@ impl<'a> Run<'a> {
                 Err(Fate::Open(error))
             }
         }
+    }
+
+    fn has_been_answered(&self) {
+        self.failed_in_a_row.store(0, Ordering::Relaxed);
+        self.has_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the order fails for days while others are carried out: then it is told, for somebody to look at it.
+    fn is_hopeless(&self, at: u32) -> bool {
+        let index = self.reader.index;
+        let received_ms = index.files[index.entries[at as usize].file as usize].received_ms;
+        self.has_answered.load(Ordering::Relaxed) && (self.clock)() - received_ms >= PATIENCE_MS
+    }
+
+    fn keep_record(&self, at: usize, record: &str) {
+        let name = self.reader.index.record_hash(at, record);
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// Whether another order of this run, or of one that was cut off, has added or adopted the record of this one.
+    fn is_kept(&self, at: u32, order: &ProvisioningOrder) -> bool {
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        order.key.as_ref().is_some_and(|key| added.contains(&self.reader.index.record_hash(at as usize, &key.value)))
     }
 
     fn place(&self, at: u32) -> OrderPlace {
@@ -344,7 +397,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::Relaxed) || self.stop.is_asked()
     }
 
     fn lock_begun(&self) -> std::sync::MutexGuard<'_, HashMap<OrderPlace, Steps>> {
@@ -354,7 +407,7 @@ impl<'a> Run<'a> {
 
 impl Ending {
     /// The error a run ends in that left so many orders open, if it is one.
-    pub(super) fn error(&mut self, open: usize, of: usize, results: &str) -> Option<anyhow::Error> {
+    pub(super) fn error(&mut self, open: usize, of: usize, results: &str, was_asked: bool) -> Option<anyhow::Error> {
         let open_in_words = format!("{open} of {of} orders are not carried out");
         if let Some(error) = self.stopped.take() {
             return Some(match error.downcast::<Error>() {
@@ -365,6 +418,9 @@ impl Ending {
         if open == 0 {
             return None;
         }
+        if was_asked {
+            return Some(Stopped(format!("ended as asked: {open_in_words}{results}")).into());
+        }
         let hint = format!("run again when it is back: they are kept{results}");
         let error = mem::take(&mut self.unavailable);
         let error = error.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "the managed system fails"));
@@ -374,6 +430,12 @@ impl Ending {
 
 fn phase_of(index: &Index, turns: &Turns, chain: usize) -> u8 {
     index.entries[turns.chain(chain)[0] as usize].phase
+}
+
+/// What is told of an order that is tried no more.
+fn given_up(error: &Error) -> String {
+    let days = PATIENCE_MS / 86_400_000;
+    format!("given up after {days} days, in which others went on; it may have taken effect: {}", in_words(error))
 }
 
 /// An error as the results show it.

@@ -76,9 +76,10 @@ impl<'a> OrderReader<'a> {
                     format!("{} has the same id and says something else; neither is carried out", self.named(other));
                 (Task::Refuse(why), Vec::new())
             }
-            (Verdict::Repeats(other), _) => {
-                (Task::Follow(other), vec![format!("{} is the same, and was carried out once", self.named(other))])
-            }
+            (Verdict::Repeats(other), _) => (
+                Task::Follow(other),
+                vec![format!("{} is the same: what came of it counts for both", self.named(other))],
+            ),
             (Verdict::Due, Err(why)) => (Task::Refuse(why), Vec::new()),
             (Verdict::Due, Ok(resolved)) => {
                 let mut order = resolved.order;

@@ -9,7 +9,7 @@ use crate::{
     agent::{Agent, Opened},
     disk,
     export::{self, ExportOptions, FileError, Refused, grouped},
-    fulfill::{self, FulfillOptions, Orders, OverLimit},
+    fulfill::{self, FulfillOptions, Orders, OverLimit, Stop},
     redaction::redact,
     schema_xml,
     store::RunState,
@@ -75,7 +75,7 @@ async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> a
 
 async fn fulfill(agent: &Agent, connection: &str, clock: Clock, progress: impl Fn(String)) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Fulfill)?;
-    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock };
+    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: Stop::default() };
     let watch = |so_far: &fulfill::Progress| {
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));

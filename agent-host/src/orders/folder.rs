@@ -34,16 +34,19 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
             entries => entries?,
         };
         for entry in entries {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
             }
-            if path.is_dir() {
+            // Links to folders are not followed, as they may lead round in a circle; pipes and such are no files.
+            if entry.file_type()?.is_dir() {
                 if depth < MAX_DEPTH && !PASSED_OVER.iter().any(|passed| passed.eq_ignore_ascii_case(&name)) {
                     folders.push((path, depth + 1));
                 }
-            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            } else if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+            {
                 files.push(path);
             }
         }
@@ -87,6 +90,13 @@ fn is_complete(file: &mut impl BufRead) -> io::Result<bool> {
 
 /// Moves a file of `root` into its folder of this name, below which it keeps its place.
 pub(crate) fn put_away(root: &Path, file: &Path, folder: &str) -> io::Result<PathBuf> {
+    let target = free_place(root, file, folder)?;
+    disk::put_in_place(file, &target)?;
+    Ok(target)
+}
+
+/// Where a file of `root` would be moved in its folder of this name.
+pub(crate) fn free_place(root: &Path, file: &Path, folder: &str) -> io::Result<PathBuf> {
     let below = file.strip_prefix(root).unwrap_or(file);
     let target = root.join(folder).join(below);
     let home = target.parent().unwrap_or(root);
@@ -96,9 +106,7 @@ pub(crate) fn put_away(root: &Path, file: &Path, folder: &str) -> io::Result<Pat
         1 => target.clone(),
         number => home.join(format!("{stem}-{number}.json")),
     };
-    let target = (1..).map(free).find(|path| path.symlink_metadata().is_err()).expect("some number is free");
-    disk::put_in_place(file, &target)?;
-    Ok(target)
+    Ok((1..).map(free).find(|path| path.symlink_metadata().is_err()).expect("some number is free"))
 }
 
 /// Moves an unreadable file away, with the reason beside it.
@@ -115,12 +123,45 @@ pub(crate) fn reject(root: &Path, file: &Path, reason: &str) -> io::Result<PathB
 pub(crate) fn keep(folder: &Path, name: &str, input: &mut dyn io::Read) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let part = folder.join(format!(".{name}.part"));
-    let mut file = disk::create_private(&part)?;
-    io::copy(input, &mut file)?;
-    file.sync_all()?;
     let path = folder.join(name);
-    disk::put_in_place(&part, &path)?;
-    Ok(path)
+    let kept = disk::create_private(&part).and_then(|mut file| {
+        io::copy(input, &mut file)?;
+        file.sync_all()?;
+        disk::put_in_place(&part, &path)
+    });
+    if kept.is_err() {
+        // Half of the orders, passwords perhaps among them, serve nobody.
+        let _ = fs::remove_file(&part);
+    }
+    kept.map(|()| path)
+}
+
+/// The file that was kept, or an older one whose name ends so and that holds the same: then the new one goes, as the
+/// orders of the other were given once more because they are not yet done.
+pub(crate) fn instead_of(folder: &Path, kept: PathBuf, suffix: &str) -> io::Result<PathBuf> {
+    let size = fs::metadata(&kept)?.len();
+    for other in files_in(folder)? {
+        let may_be = other != kept && other.parent() == Some(folder) && other.to_string_lossy().ends_with(suffix);
+        if may_be && fs::metadata(&other)?.len() == size && is_same(&kept, &other)? {
+            fs::remove_file(&kept)?;
+            return Ok(other);
+        }
+    }
+    Ok(kept)
+}
+
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let open = |path| fs::File::open(path).map(BufReader::new);
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let common = left.len().min(right.len());
+        if left[..common] != right[..common] || common == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(common);
+        other.consume(common);
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +180,33 @@ mod tests {
             files_in(root).unwrap().iter().map(|it| it.strip_prefix(root).unwrap().to_owned()).collect();
         assert_eq!(found, ["b/1.json", "2.JSON", "a/3.json"].map(PathBuf::from));
         assert!(files_in(&root.join("missing")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_given_once_more_is_kept_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let give = |name: &str, text: &str| {
+            let kept = keep(folder.path(), name, &mut text.as_bytes()).unwrap();
+            instead_of(folder.path(), kept, "_stdin.json").unwrap().file_name().unwrap().to_owned()
+        };
+        let given = [("1_stdin.json", "[1]"), ("2_stdin.json", "[2]"), ("3_stdin.json", "[1]"), ("4_stdin.json", "[]")];
+        assert_eq!(
+            given.map(|(name, text)| give(name, text)),
+            given.map(|(name, _)| if name == "3_stdin.json" { "1_stdin.json" } else { name })
+        );
+        assert_eq!(files_in(folder.path()).unwrap().len(), 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_round_and_pipes_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::write(root.join("a.json"), "[]").unwrap();
+        std::os::unix::fs::symlink(root, root.join("round")).unwrap();
+        std::os::unix::fs::symlink(root.join("nothing"), root.join("b.json")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(root.join("c.json")).status().unwrap().success());
+        assert_eq!(files_in(root).unwrap(), [root.join("a.json")]);
     }
 
     #[test]

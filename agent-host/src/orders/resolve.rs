@@ -127,6 +127,9 @@ impl Vocabulary<'_> {
                 order.password = password(property, value, must_change)?;
             } else {
                 let value = if value.as_str() == Some("") { Value::Null } else { value };
+                if order.values.get(column).is_some_and(|other| *other != value) {
+                    return Err(format!("the column of `{property}` is given two different values"));
+                }
                 order.values.insert(column.to_owned(), value);
             }
             return Ok(());

@@ -440,6 +440,21 @@ mod tests {
     }
 
     #[test]
+    fn a_huge_file_is_streamed_and_an_order_of_it_never_held() {
+        // A test that is not optimised would take minutes for what the program does in a second.
+        let huge = if cfg!(debug_assertions) { 48 << 20 } else { 500 << 20 };
+        let filling = io::Read::take(io::repeat(b'y'), huge);
+        let text = io::Read::chain(&br#"[{"a":1},{"x":""#[..], filling);
+        let mut scanner = Scanner::new(io::Read::chain(text, &br#""},{"b":2}]"#[..]));
+        let (mut buffer, mut found) = (Vec::new(), Vec::new());
+        while let Some(next) = scanner.next(&mut buffer).unwrap() {
+            assert!(buffer.capacity() <= 2 * MAX_ORDER_BYTES, "{} bytes are held", buffer.capacity());
+            found.push((next.length, next.too_large));
+        }
+        assert_eq!(found, [(7, false), (huge + 8, true), (7, false)]);
+    }
+
+    #[test]
     fn a_large_order_is_passed_over_and_the_next_one_found() {
         let large = format!("{{\"AssignedResourceTypeId\":\"7\",\"x\":\"{}\"}}", "y".repeat(MAX_ORDER_BYTES));
         let text = format!("[{large},{{\"a\":1}}]");

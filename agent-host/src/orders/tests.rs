@@ -168,3 +168,13 @@ fn what_cannot_be_obeyed_is_named() {
         assert!(error.contains(reason), "{order}: {error}");
     }
 }
+
+#[test]
+fn a_property_in_two_spellings_says_one_thing() {
+    let order = |city: &str| {
+        json!({ "ChangeType": "Modified", "ResourceType": { "TargetEntityType": { "Identifier": "User" } },
+            "Resource": { "key": "00u1" }, "Changes": { "City": "Oslo", "city": city } })
+    };
+    assert!(read(&order("Oslo")).is_ok());
+    assert!(read(&order("Rome")).unwrap_err().contains("two different values"));
+}

@@ -18,7 +18,7 @@ use secrecy::zeroize::Zeroizing;
 
 pub(crate) use rsa::{Padding, RsaKey};
 
-use super::problems::Unusable;
+use super::unusable::Unusable;
 use rsa::STRONG_BITS;
 
 /// What stands in a certificate's file: the private key as PKCS#8 and the certificates, the key's own first, as DER.

@@ -8,17 +8,17 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::{ErrorKind as IoErrorKind, Read},
+    io::{ErrorKind as IoErrorKind, Read as _},
     path::{MAIN_SEPARATOR, Path, PathBuf},
     time::Duration,
 };
 
-use connector_api::{Error, ErrorKind, Result};
+use connector_api::{Error, ErrorKind, Problems, Result};
 use secrecy::zeroize::Zeroizing;
 
 use super::{
-    Warning, json,
-    protection::{Keyring, keys, opening::Opening},
+    Warning, json, named_file,
+    protection::{Keyring, key::Key, keys, opening::Opening},
     secrets,
     values::{Entry, Origin, Values},
     vaults,
@@ -37,23 +37,38 @@ const ACCOUNTS: &str = "appsettings.cyberark.agent";
 /// The settings that stand in no section, so that their variables have no `__` to be known by.
 const TOP_LEVEL: [&str; 2] = ["TempFolderPath", "WorkFolderPath"];
 
+/// What all sources together say.
+pub(super) struct Read {
+    pub(super) values: Values,
+    /// After how long the vaults must be read again; none without one.
+    pub(super) refresh_after: Option<Duration>,
+    /// What could not be used. While there is something, the values are not all there.
+    pub(super) problems: Problems,
+}
+
 /// Reads all sources of the agent directory.
+///
+/// # Errors
+/// A source that cannot be understood: what else is wrong could only be guessed.
 pub(super) async fn read(
     directory: &Path,
     environment: &[(OsString, OsString)],
     warnings: &mut Vec<Warning>,
-) -> Result<(Values, Option<Duration>)> {
+) -> Result<Read> {
     if !directory.is_dir() {
         let hint = "run `agent-host init` with this name, or name another with --directory";
         let what = format!("there is no agent directory `{}`", directory.display());
         return Err(Error::new(ErrorKind::Settings, what).with_hint(hint));
     }
-    let variables = variables(environment, warnings)?;
-    let plain = plain(directory, environment, &variables, warnings)?;
+    let mut unreadable = Problems::default();
+    let variables = variables(environment, &mut unreadable, warnings);
+    let plain = plain(directory, environment, &variables, &mut unreadable, warnings);
+    let accounts = files(directory, &[ACCOUNTS], environment, &mut unreadable, warnings);
     let mut values = plain.clone();
     let switch = format!("{}:UseEncryptedAppsettings", keys::SECTION);
-    if plain.flag(&switch)? {
-        let encrypted = files(directory, &ENCRYPTED, environment, warnings)?.must_be_protected();
+    let uses_encrypted = plain.flag(&switch);
+    if *uses_encrypted.as_ref().unwrap_or(&true) {
+        let encrypted = files(directory, &ENCRYPTED, environment, &mut unreadable, warnings).must_be_protected();
         if encrypted.entries().is_empty() {
             let place = plain.entry(&switch).map_or_else(String::new, |entry| entry.origin.to_string());
             let what = "asks for encrypted settings, but there are none in appsettings.encrypted.agent.json";
@@ -61,33 +76,56 @@ pub(super) async fn read(
         }
         values.merge(encrypted);
     }
+    let mut problems = Problems::default();
+    (if unreadable.is_empty() { &mut problems } else { &mut unreadable }).extend(uses_encrypted.err());
+    unreadable.into_result()?;
     // Variables come twice: vaults and the place of the work folder may hang on them, and they win over both.
     values.merge(variables.clone());
     let mut opening = Opening::new(directory, plain, credentials(environment));
+    opening.problems = problems;
     opening.open(&mut values, warnings);
-    let accounts = files(directory, &[ACCOUNTS], environment, warnings)?;
     let mut refresh_after = None;
     // A vault's credentials may be among what could not be opened.
     if opening.problems.is_empty() {
         let sources = vaults::Sources { directory, environment, accounts: &accounts };
         refresh_after = vaults::merge(sources, &mut values, &mut opening.problems, warnings).await;
     }
-    values.merge(file(directory, &work_folder(directory, &values)?, "appsettings.connection.json", warnings)?);
+    if let Some(work_folder) = opening.problems.note(work_folder(directory, &values)) {
+        let typed = file(directory, &work_folder, "appsettings.connection.json", warnings);
+        values.merge(opening.problems.note(typed).unwrap_or_default());
+    }
     values.merge(variables);
     opening.open(&mut values, warnings);
-    opening.finish()?;
-    Ok((values, refresh_after))
+    Ok(Read { values, refresh_after, problems: opening.problems })
 }
 
-/// The keys of protected values, by the plain settings alone.
+/// The keys of protected values, by the plain settings alone, and one `also`.
 pub(super) fn keyring(
+    directory: &Path,
+    environment: &[(OsString, OsString)],
+    also: Option<Key>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Keyring> {
+    let plain = plain_alone(directory, environment, warnings)?;
+    keys::read(directory, &plain, credentials(environment).as_deref(), also, warnings)
+}
+
+/// The same without the certificate's.
+pub(super) fn shared_keyring(
     directory: &Path,
     environment: &[(OsString, OsString)],
     warnings: &mut Vec<Warning>,
 ) -> Result<Keyring> {
-    let variables = variables(environment, warnings)?;
-    let plain = plain(directory, environment, &variables, warnings)?;
-    keys::read(directory, &plain, credentials(environment).as_deref(), warnings)
+    let plain = plain_alone(directory, environment, warnings)?;
+    keys::read_shared(directory, &plain, credentials(environment).as_deref(), warnings).map(Keyring::new)
+}
+
+/// The plain settings, or all that cannot be read of them.
+fn plain_alone(directory: &Path, environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) -> Result<Values> {
+    let mut problems = Problems::default();
+    let variables = variables(environment, &mut problems, warnings);
+    let plain = plain(directory, environment, &variables, &mut problems, warnings);
+    problems.into_result().map(|()| plain)
 }
 
 /// The plain files, and the variables over them.
@@ -95,11 +133,12 @@ fn plain(
     directory: &Path,
     environment: &[(OsString, OsString)],
     variables: &Values,
+    problems: &mut Problems,
     warnings: &mut Vec<Warning>,
-) -> Result<Values> {
-    let mut values = files(directory, &PLAIN, environment, warnings)?;
+) -> Values {
+    let mut values = files(directory, &PLAIN, environment, problems, warnings);
     values.merge(variables.clone());
-    Ok(values)
+    values
 }
 
 /// The files of these names, each with the overlay for the environment after it.
@@ -107,15 +146,15 @@ fn files(
     directory: &Path,
     names: &[&str],
     environment: &[(OsString, OsString)],
+    problems: &mut Problems,
     warnings: &mut Vec<Warning>,
-) -> Result<Values> {
+) -> Values {
     let stage = stage(environment);
     let mut values = Values::default();
-    for name in names {
-        values.merge(file(directory, directory, &format!("{name}.json"), warnings)?);
-        values.merge(file(directory, directory, &format!("{name}.{stage}.json"), warnings)?);
+    for name in names.iter().flat_map(|name| [format!("{name}.json"), format!("{name}.{stage}.json")]) {
+        values.merge(problems.note(file(directory, directory, &name, warnings)).unwrap_or_default());
     }
-    Ok(values)
+    values
 }
 
 /// The folder in which systemd lays the credentials of this service.
@@ -157,7 +196,7 @@ fn stage(environment: &[(OsString, OsString)]) -> String {
 }
 
 /// The settings among the environment variables; `__` separates the parts of a key.
-fn variables(environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) -> Result<Values> {
+fn variables(environment: &[(OsString, OsString)], problems: &mut Problems, warnings: &mut Vec<Warning>) -> Values {
     let mut settings: Vec<(&str, &OsString)> = environment
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value)))
@@ -170,13 +209,14 @@ fn variables(environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) 
         let origin = Origin::Variable(name.to_owned());
         let Some(value) = value.to_str() else {
             let error = Error::new(ErrorKind::Settings, format!("{origin}: the value is not UTF-8"));
-            return Err(error.with_hint("set it to UTF-8 text, or unset it"));
+            problems.push(error.with_hint("set it to UTF-8 text, or unset it"));
+            continue;
         };
         if let Some(former) = values.set(&name.replace("__", ":"), Some(value.into()), origin.clone()) {
             warnings.push(Warning(format!("{origin}: the same setting as {former}; this value is used")));
         }
     }
-    Ok(values)
+    values
 }
 
 /// The settings in the file of this name in `folder`; none where there is no such file.
@@ -188,7 +228,7 @@ fn file(directory: &Path, folder: &Path, name: &str, warnings: &mut Vec<Warning>
         .entries()
         .iter()
         .find(|entry| secrets::is_secret(entry))
-        .filter(|_| !name.starts_with(ACCOUNTS) && is_open_to_all(&path))
+        .filter(|_| !name.starts_with(ACCOUNTS) && named_file::is_open_to_all(&path))
     {
         let Entry { key, .. } = entry;
         warnings.push(Warning(format!(
@@ -214,8 +254,7 @@ pub(super) fn text(path: &Path, label: &str) -> Result<Zeroizing<String>> {
 /// Every settings file there is: those of the agent directory, whatever their environment, and the dashboard's.
 pub(super) fn all(directory: &Path, environment: &[(OsString, OsString)]) -> Result<Vec<PathBuf>> {
     let mut warnings = Vec::new();
-    let variables = variables(environment, &mut warnings)?;
-    let plain = plain(directory, environment, &variables, &mut warnings)?;
+    let plain = plain_alone(directory, environment, &mut warnings)?;
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .map_err(|error| refuse(directory, "the folder cannot be listed", "let the agent's account read it", error))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -251,16 +290,6 @@ fn find(folder: &Path, name: &str, warnings: &mut Vec<Warning>) -> Result<Option
         warnings.push(Warning(format!("{other}: the file is ignored, because there is `{name}` too")));
     }
     Ok(first)
-}
-
-/// Whether every account of this machine may read the file; not known but on Unix.
-fn is_open_to_all(path: &Path) -> bool {
-    #[cfg(unix)]
-    let open = fs::metadata(path)
-        .is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
-    #[cfg(not(unix))]
-    let open = path.as_os_str().is_empty();
-    open
 }
 
 /// The bytes of a settings file, as long as it is one.
@@ -303,7 +332,8 @@ mod tests {
 
     fn read_now(directory: &Path, environment: &[(OsString, OsString)], warnings: &mut Vec<Warning>) -> Result<Values> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Ok(runtime.block_on(read(directory, environment, warnings))?.0)
+        let read = runtime.block_on(read(directory, environment, warnings))?;
+        read.problems.into_result().map(|()| read.values)
     }
 
     fn read_agent(agent: &TempDir, environment: &[(&str, &str)]) -> Result<(Values, Vec<String>)> {

@@ -9,7 +9,7 @@ use std::{
 use connector_api::{Error, Result};
 use secrecy::zeroize::Zeroizing;
 
-use super::{problems::Unusable, values::Values};
+use super::{unusable::Unusable, values::Values};
 
 /// Far above what certificates and keys need.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -39,6 +39,16 @@ pub(super) fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, Unusable> {
         return Err(Unusable::new("is larger than 1 MiB", "name the right file"));
     }
     Ok(bytes)
+}
+
+/// Whether every account of this machine may read the file; not known but on Unix.
+pub(super) fn is_open_to_all(path: &Path) -> bool {
+    #[cfg(unix)]
+    let open = fs::metadata(path)
+        .is_ok_and(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0);
+    #[cfg(not(unix))]
+    let open = path.as_os_str().is_empty();
+    open
 }
 
 /// Where the file of this name is.

@@ -14,7 +14,7 @@ use std::{cell::RefCell, collections::HashMap};
 
 use secrecy::SecretString;
 
-use super::problems::Unusable;
+use super::unusable::Unusable;
 use foreign::Foreign;
 use key::{Bytes32, Key};
 use sealed::{Sealed, damaged};
@@ -39,7 +39,7 @@ impl Keyring {
     }
 
     /// The same keyring, with `key` as the one that values are protected with.
-    pub(crate) fn with_first(mut self, key: Key) -> Self {
+    fn with_first(mut self, key: Key) -> Self {
         self.keys.insert(0, key);
         self
     }
@@ -55,21 +55,25 @@ impl Keyring {
         if is_sealed(value) {
             return self.open_sealed(value, path);
         }
-        let Some(foreign) = Foreign::parse(value)? else {
-            return Err(Unusable::new(
-                "is not protected, but stands where every value is",
-                "protect it with `agent-host protect value`, or move it to the file without `encrypted` in its name",
-            ));
-        };
+        let foreign = Foreign::parse(value)?.ok_or_else(not_protected)?;
         let mut rsa = self.keys.iter().filter_map(|key| match key {
             Key::Certificate(rsa) => Some(rsa),
             Key::Shared(_) => None,
         });
-        let mut outcome = Err(no_key());
+        let mut outcome = Err(no_certificate());
         while let Some(key) = rsa.next().filter(|_| outcome.is_err()) {
             outcome = foreign.open(key);
         }
         outcome
+    }
+
+    /// What is wrong with a value, as far as that shows without a key.
+    pub(crate) fn recognise(value: &str) -> Result<(), Unusable> {
+        let value = value.trim();
+        if is_sealed(value) {
+            return Sealed::parse(value).map(drop);
+        }
+        Foreign::parse(value)?.map(drop).ok_or_else(not_protected)
     }
 
     fn open_sealed(&self, value: &str, path: Option<&str>) -> Result<SecretString, Unusable> {
@@ -90,6 +94,20 @@ impl Keyring {
         }
         sealed.open(&unwrapped[sealed.wrapped()], path)
     }
+}
+
+fn not_protected() -> Unusable {
+    Unusable::new(
+        "is not protected, but stands where every value is",
+        "protect it with `agent-host protect value`, or move it to the file without `encrypted` in its name",
+    )
+}
+
+fn no_certificate() -> Unusable {
+    Unusable::new(
+        "needs a certificate, for another tool protected it with one, and none is configured",
+        "set `EncryptionCertificate:File` and its `Password`, or protect the value anew with `agent-host protect value`",
+    )
 }
 
 fn no_key() -> Unusable {

@@ -19,12 +19,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use connector_api::{Error, ErrorKind, Result};
+use connector_api::{Error, ErrorKind, Problems, Result};
 
 use super::{
-    Warning, json,
-    problems::Problems,
-    secrets,
+    Warning, json, secrets,
     values::{Origin, Values},
 };
 use crate::redaction;
@@ -87,11 +85,13 @@ pub(super) async fn merge(
     let mut refresh_after: Option<Duration> = None;
     for vault in [Kind::HashiCorp, Kind::Aws, Kind::Azure, Kind::CyberArk] {
         let read = Box::pin(vault.read(sources, values, warnings)).await;
+        let placed = |problem: Error| vault.placed(values, problem);
+        let read = read.map_err(placed);
         let Some(Some(found)) = problems.note(read) else { continue };
         let secret = found.values.entries().iter().filter(|entry| secrets::is_secret(entry));
         redaction::remember(secret.filter_map(|entry| entry.text.as_ref()));
+        problems.extend(found.problems.into_iter().map(placed));
         values.merge(found.values);
-        found.problems.into_iter().for_each(|problem| problems.push(problem));
         refresh_after = Some(refresh_after.map_or(found.refresh_after, |after| after.min(found.refresh_after)));
     }
     refresh_after
@@ -113,6 +113,28 @@ impl Kind {
             Self::Aws => aws::read(sources, values, warnings).await,
             Self::Azure => azure::read(sources, values, SystemTime::now(), warnings).await,
             Self::CyberArk => cyberark::read(sources, values).await,
+        }
+    }
+}
+
+impl Kind {
+    /// The problem with the place of the setting that names the vault, unless it begins with a place of its own.
+    fn placed(self, values: &Values, problem: Error) -> Error {
+        let (keys, vault): (&[&str], _) = match self {
+            Self::HashiCorp => (&["HashiCorpVault:Address"], "HashiCorp "),
+            Self::Aws => {
+                (&["AwsSecretsManager:Secrets", "AwsSecretsManager:Connections", "AwsSecretsManager:Keys"], "AWS ")
+            }
+            Self::Azure => (&["AzureKeyVault:Vault", "KeyVault:Vault"], "Azure "),
+            Self::CyberArk => (&["CyberArk:Server"], "CyberArk "),
+        };
+        let entry = keys.iter().find_map(|key| {
+            let below = || values.below(key).map(|(_, entry)| entry).find(|entry| entry.text.is_some());
+            values.entry(key).filter(|entry| entry.text.is_some()).or_else(below)
+        });
+        match entry.filter(|_| problem.to_string().starts_with(vault)) {
+            Some(entry) => problem.within(&format!("{}: `{}`", entry.origin, entry.key)),
+            None => problem,
         }
     }
 }

@@ -18,13 +18,16 @@ pub struct Approval {
 pub enum ApprovalState {
     /// It was offered and may be used.
     Offered,
-    /// Nobody used it in time.
+    /// Nobody used it in time, or its orders were never all reported.
     Expired,
     /// Its orders are being carried out, or a run that did so was cut off.
     Used,
     /// All its orders were reported.
     Spent,
 }
+
+/// How long an approval serves the runs that carry its orders out.
+const USED_FOR_MS: i64 = 7 * 86_400_000;
 
 type Row = (String, String, i64, Option<i64>, Option<i64>);
 
@@ -95,6 +98,8 @@ impl Store {
 fn approval((code, digest, expires_ms, used_ms, spent_ms): Row, now_ms: i64) -> Approval {
     let state = match (spent_ms, used_ms) {
         (Some(_), _) => ApprovalState::Spent,
+        // A run that was cut off goes on with it, but not weeks later, when the same orders come anew.
+        (None, Some(used_ms)) if used_ms + USED_FOR_MS <= now_ms => ApprovalState::Expired,
         (None, Some(_)) => ApprovalState::Used,
         (None, None) if expires_ms <= now_ms => ApprovalState::Expired,
         (None, None) => ApprovalState::Offered,

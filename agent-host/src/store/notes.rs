@@ -50,6 +50,8 @@ pub struct Outcome {
     pub owner_type: String,
     /// `Executed` or `Errored`.
     pub state: &'static str,
+    /// The identity of the record that an order to add came to; else empty.
+    pub record: String,
     /// Whether something was written to the managed system.
     pub changed: bool,
     /// Why it errored, or what else is to be known.
@@ -270,15 +272,20 @@ async fn insert_outcomes(connection: &mut AnyConnection, outcomes: &[&Outcome]) 
         return Ok(());
     }
     let statement = format!(
-        "INSERT INTO orders (order_file, position, id, change_type, owner_id, owner_type, state, changed, message, \
-         finished_ms) VALUES {} ON CONFLICT (order_file, position) DO NOTHING",
-        places(outcomes.len(), 10)
+        "INSERT INTO orders (order_file, position, id, change_type, owner_id, owner_type, state, record, changed, \
+         message, finished_ms) VALUES {} ON CONFLICT (order_file, position) DO NOTHING",
+        places(outcomes.len(), 11)
     );
     let mut query = sqlx::query(AssertSqlSafe(statement));
     for it in outcomes {
         query = query.bind(it.place.order_file).bind(it.place.position).bind(it.id.as_str());
         query = query.bind(it.change_type.as_str()).bind(it.owner_id.as_str()).bind(it.owner_type.as_str());
-        query = query.bind(it.state).bind(i64::from(it.changed)).bind(it.message.as_str()).bind(it.at_ms);
+        query = query
+            .bind(it.state)
+            .bind(it.record.as_str())
+            .bind(i64::from(it.changed))
+            .bind(it.message.as_str())
+            .bind(it.at_ms);
     }
     query.execute(connection).await.map(drop)
 }

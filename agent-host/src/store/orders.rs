@@ -20,25 +20,53 @@ pub struct BegunStep {
     pub result: Option<String>,
 }
 
+/// An order file that is at work, or was when its process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOrderFile {
+    /// Its id.
+    pub id: i64,
+    /// The SHA-256 of the file.
+    pub digest: String,
+    /// Where it was found.
+    pub path: String,
+    /// When it was first taken up.
+    pub received_ms: i64,
+    /// Where it was about to be moved; empty where it was not.
+    pub moving_to: String,
+}
+
 impl Store {
-    /// The id of the order file with this digest that is at work; a new one where there is none, as after it was
-    /// reported and is delivered again.
+    /// The order files of the connection that are at work, the oldest first.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn order_file(&self, connection: &str, digest: &str, name: &str, now_ms: i64) -> anyhow::Result<i64> {
-        let known = "SELECT id FROM order_files WHERE connection = $1 AND digest = $2 AND closed_ms IS NULL";
-        let known: Option<(i64,)> =
-            sqlx::query_as(known).bind(connection).bind(digest).fetch_optional(&self.pool).await?;
-        if let Some((id,)) = known {
-            return Ok(id);
-        }
-        let statement = "INSERT INTO order_files (id, connection, digest, name, received_ms) \
+    pub async fn open_order_files(&self, connection: &str) -> anyhow::Result<Vec<OpenOrderFile>> {
+        let statement = "SELECT id, digest, path, received_ms, COALESCE(moving_to, '') FROM order_files \
+             WHERE connection = $1 AND closed_ms IS NULL ORDER BY id";
+        let rows: Vec<(i64, String, String, i64, String)> =
+            sqlx::query_as(statement).bind(connection).fetch_all(&self.pool).await?;
+        let file =
+            |(id, digest, path, received_ms, moving_to)| OpenOrderFile { id, digest, path, received_ms, moving_to };
+        Ok(rows.into_iter().map(file).collect())
+    }
+
+    /// Notes an order file that is taken up, and gives its id.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn begin_order_file(
+        &self,
+        connection: &str,
+        digest: &str,
+        path: &str,
+        now_ms: i64,
+    ) -> anyhow::Result<i64> {
+        let statement = "INSERT INTO order_files (id, connection, digest, path, received_ms) \
              SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4 FROM order_files RETURNING id";
         let (id,): (i64,) = sqlx::query_as(statement)
             .bind(connection)
             .bind(digest)
-            .bind(name)
+            .bind(path)
             .bind(now_ms)
             .fetch_one(&self.pool)
             .await
@@ -46,16 +74,48 @@ impl Store {
         Ok(id)
     }
 
-    /// Calls `found` with the place of each order of the file that has an outcome, and whether it was executed.
+    /// Notes where an order file that is at work lies now.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn finished(&self, order_file: i64, mut found: impl FnMut(i64, bool)) -> anyhow::Result<()> {
-        let statement = sqlx::query("SELECT position, state FROM orders WHERE order_file = $1").bind(order_file);
-        let mut rows = statement.fetch(&self.pool);
+    pub async fn found_order_file(&self, order_file: i64, path: &str) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE order_files SET path = $2, moving_to = NULL WHERE id = $1");
+        statement.bind(order_file).bind(path).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Notes where an order file is about to be moved.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn announce_move(&self, order_file: i64, target: &str) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE order_files SET moving_to = $2 WHERE id = $1");
+        statement.bind(order_file).bind(target).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How many orders of the file are in results that were put in place.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn reported_of(&self, order_file: i64) -> anyhow::Result<u64> {
+        let statement = "SELECT COUNT(*) FROM orders JOIN runs ON runs.id = orders.run \
+             WHERE orders.order_file = $1 AND runs.published_ms IS NOT NULL";
+        let (count,): (i64,) = sqlx::query_as(statement).bind(order_file).fetch_one(&self.pool).await?;
+        Ok(u64::try_from(count)?)
+    }
+
+    /// Calls `found` with the place of each order of the file that has an outcome, whether it was executed, and the
+    /// record that an order to add came to.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn finished(&self, order_file: i64, mut found: impl FnMut(i64, bool, &str)) -> anyhow::Result<()> {
+        let statement = "SELECT position, state, record FROM orders WHERE order_file = $1";
+        let mut rows = sqlx::query(statement).bind(order_file).fetch(&self.pool);
         while let Some(row) = rows.try_next().await? {
-            let state: String = row.try_get(1)?;
-            found(row.try_get(0)?, state == "Executed");
+            let (state, record): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+            found(row.try_get(0)?, state == "Executed", &record);
         }
         Ok(())
     }

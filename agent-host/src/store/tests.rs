@@ -4,7 +4,18 @@ use super::{BegunStep, OrderPlace, Outcome, Store, places};
 
 fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
     let [id, change_type, owner_id, owner_type, message] = ["7", "Added", "9", "51", "a \"b\"\nc"].map(str::to_owned);
-    Outcome { place, id, change_type, owner_id, owner_type, state, changed: true, message, at_ms: 5 }
+    Outcome {
+        place,
+        id,
+        change_type,
+        owner_id,
+        owner_type,
+        state,
+        record: String::new(),
+        changed: true,
+        message,
+        at_ms: 5,
+    }
 }
 
 #[tokio::test]
@@ -12,8 +23,8 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a folder/agent %41?.db");
     let store = Store::open(&path).await.unwrap();
-    let file = store.order_file("okta", "digest", "a.json", 1).await.unwrap();
-    assert_eq!(store.order_file("okta", "digest", "a.json", 2).await.unwrap(), file);
+    let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
+    assert!(store.begin_order_file("okta", "digest", "a.json", 2).await.is_err(), "it is at work");
     let place = |position| OrderPlace { order_file: file, position };
     let notes = store.notes();
     let many: Vec<_> = (0..50).map(|position| notes.begun(place(position), "create", 3)).collect();
@@ -30,7 +41,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
 
     let store = Store::open(&path).await.unwrap();
     let mut finished = Vec::new();
-    store.finished(file, |position, executed| finished.push((position, executed))).await.unwrap();
+    store.finished(file, |position, executed, _| finished.push((position, executed))).await.unwrap();
     finished.sort_unstable();
     assert_eq!(finished, [(1, true), (2, false)]);
     let begun = store.begun(file).await.unwrap();
@@ -47,7 +58,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
 async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-    let file = store.order_file("okta", "digest", "a.json", 1).await.unwrap();
+    let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
     let notes = store.notes();
     notes.outcome(outcome(OrderPlace { order_file: file, position: 0 }, "Executed")).await.unwrap();
     notes.flush().await.unwrap();
@@ -66,13 +77,17 @@ async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
     };
     store.reported(second, line).await.unwrap();
     assert_eq!(lines, ["7 a \"b\"\nc"]);
+    assert_eq!(store.reported_of(file).await.unwrap(), 0);
     store.publish_results(second, 4).await.unwrap();
     assert!(store.unpublished_runs("okta").await.unwrap().is_empty());
+    assert_eq!(store.reported_of(file).await.unwrap(), 1);
+    store.announce_move(file, "Completed/a.json").await.unwrap();
+    assert_eq!(store.open_order_files("okta").await.unwrap()[0].moving_to, "Completed/a.json");
     store.close_order_file(file, 5).await.unwrap();
-    assert_ne!(store.order_file("okta", "digest", "a.json", 6).await.unwrap(), file);
+    assert_ne!(store.begin_order_file("okta", "digest", "a.json", 6).await.unwrap(), file);
     store.forget_old(200 * 24 * 3600 * 1000).await.unwrap();
     let mut left = 0;
-    store.finished(file, |_, _| left += 1).await.unwrap();
+    store.finished(file, |_, _, _| left += 1).await.unwrap();
     assert_eq!(left, 0, "what was closed long ago is gone");
 }
 

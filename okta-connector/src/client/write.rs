@@ -80,7 +80,7 @@ impl Client {
             secret: write.body.secret(),
         };
         let (mut patience, mut tried) = (Patience::new(self.settings.retry_budget), Tried::default());
-        let mut may_be_done = false;
+        let (mut may_be_done, mut has_doubted) = (false, false);
         loop {
             let pass = self.pass_for(write.bucket, &write.method, &write.target).await;
             let pass = pass.map_err(|failure| WriteFailure::Other(failure.into_error(&write.what)))?;
@@ -109,6 +109,12 @@ impl Client {
                     }
                     may_be_done = true;
                     (patience.after_fault(took, has_answered), refusal.to_string())
+                }
+                Outcome::Refused(refusal) if !has_doubted && refusal.says_attribute_is_unknown() => {
+                    // The values were checked against the schema before; nothing was changed.
+                    has_doubted = true;
+                    tracing::info!(okta.request = write.what, %refusal, "asking Okta once more");
+                    continue;
                 }
                 Outcome::Refused(refusal) => return Err(refused(write, refusal)),
                 Outcome::Fault(fault) => {

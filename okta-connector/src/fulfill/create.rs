@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
+    attributes::profile_name,
     found::{Noun, find, read, search},
     refusals::explained,
     users::Origin,
@@ -92,7 +93,8 @@ pub(super) async fn create(
         Earlier::None => false,
     };
     if is_unsure && let Some(record) = look_up_lost(client, noun, order).await? {
-        return Ok(Made { record, origin: Origin::Ours, has_changed: false });
+        let origin = origin_of(order, &record);
+        return Ok(Made { record, origin, has_changed: false });
     }
     if !is_unsure
         && noun == Noun::App
@@ -109,9 +111,11 @@ pub(super) async fn create(
                 return Ok(Made { record, origin: Origin::Created, has_changed: true });
             }
             Err(WriteFailure::Refused(refusal)) if refusal.says_it_exists() => {
-                let origin = if is_lost { Origin::Ours } else { Origin::Adopted };
                 return match existing(client, noun, order).await? {
-                    Some(record) => adopt(journal, record, origin).await,
+                    Some(record) => {
+                        let origin = if is_lost { origin_of(order, &record) } else { Origin::Adopted };
+                        adopt(journal, record, origin).await
+                    }
                     None => Err(explained(WriteFailure::Refused(refusal), &write.what, noun)),
                 };
             }
@@ -123,8 +127,9 @@ pub(super) async fn create(
                 );
                 (is_lost, why) = (true, reason);
                 if let Some(record) = look_up_lost(client, noun, order).await? {
-                    journal.done(STEP, text_at(&record, "id")).await?;
-                    return Ok(Made { record, origin: Origin::Ours, has_changed: true });
+                    let origin = origin_of(order, &record);
+                    let made = adopt(journal, record, origin).await?;
+                    return Ok(Made { has_changed: origin == Origin::Ours, ..made });
                 }
             }
             Err(failure) => return Err(explained(failure, &write.what, noun)),
@@ -197,6 +202,22 @@ fn clash(order: &ProvisioningOrder, record: &Value) -> Option<String> {
         !(same(present, value) || ignores_case && cell(present).to_lowercase() == cell(value).to_lowercase())
     });
     differing.next().map(|(column, _)| column.clone())
+}
+
+/// How what is found after an answer that was lost came to be there: somebody else may have made it just then. What this
+/// order made has the profile that it was made with.
+fn origin_of(order: &ProvisioningOrder, record: &Value) -> Origin {
+    let present = |column: &str| {
+        let profile = at(record, "profile").as_object().into_iter().flatten();
+        let name = profile_name(column)?;
+        profile.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    };
+    let mut given = order.values.iter().filter(|(column, _)| profile_name(column).is_some());
+    let is_as_made = given.all(|(column, value)| {
+        let there = cell(present(column).unwrap_or(&Value::Null));
+        there == cell(value) || there.to_lowercase() == cell(value).to_lowercase()
+    });
+    if is_as_made { Origin::Ours } else { Origin::Adopted }
 }
 
 async fn adopt(journal: &dyn Journal, record: Value, origin: Origin) -> Result<Made> {

@@ -142,10 +142,18 @@ pub(super) fn cell(value: &Value) -> Cow<'_, str> {
     }
 }
 
-/// The change of a column from one value to another.
+/// The change of a column from one value to another; what its name calls a secret is masked.
 pub(super) fn change(attribute: impl Into<String>, old: &Value, new: &Value) -> AttributeChange {
-    let shown = |value: &Value| Some(cell(value).into_owned()).filter(|text| !text.is_empty());
-    AttributeChange { attribute: attribute.into(), old: shown(old), new: shown(new) }
+    let attribute = attribute.into();
+    let name = attribute.rsplit('.').next().unwrap_or_default().to_lowercase();
+    let is_secret = ["password", "secret", "passphrase", "privatekey"].iter().any(|word| name.contains(word))
+        || attribute.to_lowercase().starts_with("credentials.password");
+    let shown = |value: &Value| {
+        let text = Some(cell(value).into_owned()).filter(|text| !text.is_empty());
+        if is_secret { text.map(|_| "***".to_owned()) } else { text }
+    };
+    let (old, new) = (shown(old), shown(new));
+    AttributeChange { attribute, old, new }
 }
 
 /// The value at a dotted path; null where there is none.
@@ -216,6 +224,19 @@ mod tests {
             (Kind::Integer, Kind::Text, json!(""), Some(Value::Null)),
         ] {
             assert_eq!(kind.read(items, &given), expected, "{kind:?} {given}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_a_secret_is_masked() {
+        for (name, shown) in [
+            ("settings.app.sharedSecret", "***"),
+            ("profile.TempPassword", "***"),
+            ("profile.city", "x"),
+            ("credentials.oauthClient.client_secret", "***"),
+        ] {
+            let change = change(name, &Value::Null, &json!("x"));
+            assert_eq!((change.old, change.new.as_deref()), (None, Some(shown)), "{name}");
         }
     }
 

@@ -217,7 +217,7 @@ fn run_and_kill(agent: &TestAgent, chance: &mut Chance) -> bool {
     }
     let is_killed = process.try_wait().expect("it is ours").is_none();
     process.kill().expect("it is ours");
-    process.wait().expect("it is ours");
+    let _ = acceptance::Run::from(process.wait_with_output().expect("it is ours"));
     is_killed
 }
 

@@ -128,7 +128,7 @@ fn a_manager_that_is_down_is_unavailable() {
         &agent,
         &VARIABLES,
         &[ACCESS_KEY],
-        5,
+        3,
         &["AWS Secrets Manager `eu-central-1`: reading `a`", "unavailable"],
     );
     let remote = [("AwsSecretsManager__Endpoint", "http://aws.example.com")];

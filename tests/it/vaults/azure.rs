@@ -289,6 +289,6 @@ fn a_page_elsewhere_and_a_list_that_is_none_are_refused() {
         });
         let agent = agent("AzureKeyVault", &json!({ "Vault": server.url }));
         let imds = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", server.url.as_str())];
-        assert_refused(&agent, &imds, &[secret], 5, &["listing the secrets: the answer is none of such a vault"]);
+        assert_refused(&agent, &imds, &[secret], 3, &["listing the secrets: the answer is none of such a vault"]);
     }
 }

@@ -104,9 +104,9 @@ fn a_right_that_is_missing_and_a_provider_that_is_down_have_their_exit_codes() {
     let agent = &rig.agent;
     assert_refused(agent, &[("CyberArk__SafeName", "Other")], &[], 4, &["the vault refuses it (403)"]);
     rig.agent.write(FILE, &json!({ "Okta": { "ApiKey": "failing" } }).to_string());
-    assert_refused(agent, &[], &[], 5, &["reading the account `failing`", "is unavailable: it answers 500"]);
+    assert_refused(agent, &[], &[], 3, &["reading the account `failing`", "is unavailable: it answers 500"]);
     let down = [("CyberArk__Server", "http://127.0.0.1:9")];
-    assert_refused(agent, &down, &[], 5, &["CyberArk `http://127.0.0.1:9`", "unavailable"]);
+    assert_refused(agent, &down, &[], 3, &["CyberArk `http://127.0.0.1:9`", "unavailable"]);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -225,8 +224,7 @@ fn the_token_may_come_from_a_variable_a_file_or_the_services_credentials() {
     let file = agent("HashiCorpVault", &settings);
     assert_refused(&file, &[], &[], 3, &["`HashiCorpVault:TokenFile` names a file that is not there"]);
     let credentials = file.beside("credentials");
-    fs::create_dir(&credentials).unwrap();
-    fs::write(credentials.join("vault-token"), format!("{TOKEN}\n")).unwrap();
+    file.write_beside("credentials/vault-token", &format!("{TOKEN}\n"));
     assert_works(&file, &[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())], &[TOKEN]);
     file.write("vault-token", &format!("{TOKEN}\n"));
     assert_works(&file, &[], &[TOKEN]);
@@ -237,17 +235,19 @@ fn what_a_vault_refuses_is_told_with_its_remedy() {
     let vault = Vault::start();
     vault.keep("secret", 2, "agent", full_key());
     let reader = agent("HashiCorpVault", &vault.settings());
-    let place = format!("HashiCorp vault `{}`: reading `secret/agent`: ", vault.url());
+    // The file and the key that name the vault, then the vault and what is in it.
+    let place = format!("`HashiCorpVault:Address`: HashiCorp vault `{}`: reading `secret/agent`: ", vault.url());
+    let file = "error: appsettings.json:1:";
 
     vault.change(|store| store.closed = vec!["secret/data/agent".to_owned(), "secret/agent".to_owned()]);
-    assert_refused(&reader, &[], &[TOKEN], 4, &[&place, "refuses it (403)", "policy"]);
+    assert_refused(&reader, &[], &[TOKEN], 4, &[file, &place, "refuses it (403)", "policy"]);
     vault.change(|store| store.closed.clear());
     assert_refused(&reader, &[("HashiCorpVault__Token", "00wrong")], &["00wrong"], 4, &[&place, "(403)"]);
 
     vault.keep("secret", 2, "agent", Value::Null);
     assert_refused(&reader, &[], &[TOKEN], 3, &[&place, "no such thing in the vault (404)", "`Mount`"]);
     vault.change(|store| store.sealed = true);
-    assert_refused(&reader, &[], &[TOKEN], 5, &["the vault is sealed", "unseal"]);
+    assert_refused(&reader, &[], &[TOKEN], 3, &["the vault is sealed", "unseal"]);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_vault_that_fails_is_asked_again_and_then_given_up() {
     vault.change(|store| store.faults = vec![fault(), fault()]);
     super::run(&reader, &[], &["check"], &[TOKEN]).must_exit(0);
     vault.change(|store| store.faults = (0..6).map(|_| fault()).collect());
-    assert_refused(&reader, &[], &[TOKEN], 5, &["renewing the token: the vault is unavailable: it answers 500"]);
+    assert_refused(&reader, &[], &[TOKEN], 3, &["renewing the token: the vault is unavailable: it answers 500"]);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn an_answer_that_is_none_is_told_without_repeating_it() {
         });
         let settings = json!({ "Address": server.url, "Token": TOKEN, "Path": "agent" });
         let texts = ["reading `secret/agent`: the answer is none of such a vault"];
-        assert_refused(&agent("HashiCorpVault", &settings), &[], &[TOKEN], 5, &texts);
+        assert_refused(&agent("HashiCorpVault", &settings), &[], &[TOKEN], 3, &texts);
     }
 }
 
@@ -292,9 +292,9 @@ fn a_vault_that_does_not_answer_or_is_not_there_is_unavailable() {
     let silent = Server::plain(|_| Told::Nothing);
     let settings = json!({ "Address": silent.url, "Token": TOKEN, "Path": "agent", "TimeoutSeconds": 1 });
     let agent = agent("HashiCorpVault", &settings);
-    assert_refused(&agent, &[], &[TOKEN], 5, &[&silent.url, "no answer within 1 s"]);
+    assert_refused(&agent, &[], &[TOKEN], 3, &[&silent.url, "no answer within 1 s"]);
     let gone = [("HashiCorpVault__Address", "http://127.0.0.1:9")];
-    assert_refused(&agent, &gone, &[TOKEN], 5, &["HashiCorp vault `http://127.0.0.1:9`", "unavailable"]);
+    assert_refused(&agent, &gone, &[TOKEN], 3, &["HashiCorp vault `http://127.0.0.1:9`", "unavailable"]);
 }
 
 #[test]

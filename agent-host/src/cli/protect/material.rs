@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{Days, Utc};
 use clap::Args;
 use connector_api::{Error, ErrorKind};
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use serde::Serialize;
 
 use super::{
@@ -52,6 +52,10 @@ impl NewCertificate {
     pub(super) fn make(&self, common: &Common) -> anyhow::Result<()> {
         let path = free(common, &self.output)?;
         let password = input::new_password()?;
+        if password.expose_secret().is_empty() {
+            super::super::logs::start(common, None);
+            tracing::warn!("no password is given: whoever can read the file can open everything that it protects");
+        }
         let today = Utc::now().date_naive();
         let ends = today + Days::new(self.days.into());
         let pfx = new_pfx(&self.name, today, ends, &password)?;

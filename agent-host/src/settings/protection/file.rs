@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use connector_api::{Error, ErrorKind, Result};
+use connector_api::{Error, ErrorKind, Problems, Result};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use tempfile::NamedTempFile;
 
@@ -17,9 +17,9 @@ use super::{
     super::{
         files,
         json::{self, Leaf},
-        problems::{Problems, Unusable},
+        unusable::Unusable,
     },
-    Keyring, foreign, is_sealed,
+    Keyring, foreign, is_sealed, keys,
     sealed::{self, Sealer},
 };
 
@@ -44,7 +44,7 @@ impl SettingsFile {
     pub(crate) fn protect(&self, sealer: &Sealer) -> Result<Zeroizing<String>> {
         let protected = self.rewrite(|leaf| {
             let text = leaf.text.expose_secret();
-            if is_sealed(text) {
+            if is_sealed(text) || foreign::is_foreign(text) {
                 return Err(Unusable::new("is protected already", "start from a file in which nothing is protected"));
             }
             Ok((!leaf.is_null).then(|| sealer.seal(&leaf.text, Some(&leaf.key)).into()))
@@ -63,13 +63,18 @@ impl SettingsFile {
         Ok((text, count))
     }
 
-    /// The same text with every protected value protected by `sealer` instead, and how many there were.
+    /// The same text with every protected value protected by `sealer` instead, and how many there were. The password of
+    /// the certificate's file stays with its key: by a certificate nobody could open it, not even to begin again.
     pub(crate) fn rotate(&self, keyring: &Keyring, sealer: &Sealer) -> Result<(Zeroizing<String>, usize)> {
         let mut count = 0;
         let text = self.rewrite(|leaf| {
+            let value = leaf.text.expose_secret().trim();
+            if sealer.is_by_certificate() && keys::is_password(&leaf.key) && sealed::is_by_shared_key(value) {
+                return Ok(None);
+            }
             let Some(opened) = self.open(leaf, keyring)? else { return Ok(None) };
             count += 1;
-            let path = (!sealed::is_movable(leaf.text.expose_secret().trim())).then_some(leaf.key.as_str());
+            let path = (!sealed::is_movable(value)).then_some(leaf.key.as_str());
             Ok(Some(sealer.seal(&opened, path).into()))
         })?;
         Ok((text, count))
@@ -119,6 +124,24 @@ pub(crate) fn stage(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// The same for a file that is there: its owner stays, and so do the rights of its owner's group, or else a service might
+/// no longer read it. Rights of everybody do not.
+pub(crate) fn stage_over(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
+    let file = stage(path, contents)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+        let former = fs::metadata(path)?;
+        let mode = former.mode() & 0o777;
+        // Who may not give files away keeps the file.
+        let is_given = fchown(file.as_file(), Some(former.uid()), Some(former.gid())).is_ok();
+        if is_given && mode & 0o007 == 0 {
+            file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+    }
     Ok(file)
 }
 

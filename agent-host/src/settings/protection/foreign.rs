@@ -24,7 +24,7 @@ use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::super::{
     certificate::{Padding, RsaKey},
-    problems::Unusable,
+    unusable::Unusable,
 };
 
 const ENVELOPED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.3");

@@ -20,6 +20,9 @@ const KEY_LABEL: &[u8] = b"prot1 key";
 /// What the id of a shared key begins with before it is summed.
 const ID_LABEL: &[u8] = b"prot1 key id";
 
+/// The number of the way in which a shared key wraps.
+pub(super) const SHARED: u8 = 2;
+
 /// A key of 32 bytes.
 pub(crate) type Bytes32 = Zeroizing<[u8; KEY_BYTES]>;
 
@@ -53,7 +56,7 @@ impl Key {
     pub(super) fn way(&self) -> u8 {
         match self {
             Self::Certificate(_) => 1,
-            Self::Shared(_) => 2,
+            Self::Shared(_) => SHARED,
         }
     }
 

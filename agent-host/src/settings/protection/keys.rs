@@ -9,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use connector_api::{Error, ErrorKind, Result};
+use connector_api::{Error, ErrorKind, Problems, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
         Warning,
         certificate::{Certificate, KeyFile},
         named_file,
-        problems::Unusable,
+        unusable::Unusable,
         values::{Origin, Values},
     },
     Keyring, foreign,
@@ -32,39 +32,49 @@ pub(crate) const CREDENTIAL: &str = "protection-key";
 /// Keys of the section that name a certificate in a store.
 const STORE: [&str; 5] = ["Thumbprint", "DistinguishedName", "StoreLocation", "StoreName", "CertificateAzureKeyVault"];
 
-/// Reads every key that the settings name. `credentials` is the folder in which systemd lays credentials.
+/// The settings that hold the password of the certificate's file.
+const PASSWORDS: [&str; 2] = ["EncryptionCertificate:Password", "EncryptionCertificate:X509KeyFilePassword"];
+
+/// Whether a setting holds the certificate's password, which the certificate cannot open.
+pub(crate) fn is_password(key: &str) -> bool {
+    PASSWORDS.iter().any(|password| password.eq_ignore_ascii_case(key))
+}
+
+/// Reads every key that the settings name, and takes in one `also`. `credentials` is the folder in which systemd lays
+/// credentials.
 pub(in super::super) fn read(
     directory: &Path,
     values: &Values,
     credentials: Option<&Path>,
+    also: Option<Key>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Keyring> {
-    let mut shared = Vec::new();
-    if let Some(entry) = values.entry("ProtectionKey:Value").filter(|_| values.text("ProtectionKey:Value").is_some()) {
-        if !matches!(entry.origin, Origin::Variable(_)) {
-            let error = entry.error("is a key in a file, beside what it protects");
-            return Err(error
-                .with_hint("set it by the variable `ProtectionKey__Value`, or name a file by `ProtectionKey:File`"));
-        }
-        let text = values.text(&entry.key).unwrap_or_default();
-        shared.push(Key::shared(text.as_bytes()).ok_or_else(|| no_key(&entry.origin.to_string()))?);
+    let mut problems = Problems::default();
+    let shared = problems.note(read_shared(directory, values, credentials, warnings));
+    if shared.is_none() && has_sealed_password(values) {
+        problems.into_result()?;
+        return Ok(Keyring::default());
     }
-    if let Some(contents) = named_file::read(directory, values, "ProtectionKey:File")? {
-        let problem = || named_file::unusable(values, "ProtectionKey:File", Unusable::new("holds no key", KEY_FORM));
-        shared.push(Key::shared(&contents).ok_or_else(problem)?);
-    }
-    if let Some(path) = credentials.map(|folder| folder.join(CREDENTIAL)).filter(|path| path.exists()) {
-        let name = format!("systemd credential `{CREDENTIAL}`");
-        let contents = named_file::contents(&path).map_err(|problem| {
-            Error::new(ErrorKind::Settings, format!("{name} {}", problem.what)).with_hint(problem.hint)
-        })?;
-        shared.push(Key::shared(&contents).ok_or_else(|| no_key(&name))?);
-    }
-    let keyring = Keyring::new(shared);
-    Ok(match certificate(directory, values, &keyring, warnings)? {
+    // One more may be what the certificate's password is protected with by now.
+    let keyring = Keyring::new(shared.into_iter().flatten().chain(also).collect());
+    let certificate = problems.note(certificate(directory, values, &keyring, warnings)).flatten();
+    problems.into_result().map(|()| match certificate {
         Some(certificate) => keyring.with_first(Key::Certificate(Box::new(certificate.key))),
         None => keyring,
     })
+}
+
+/// Reads the keys that are no certificate's.
+pub(in super::super) fn read_shared(
+    directory: &Path,
+    values: &Values,
+    credentials: Option<&Path>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Key>> {
+    let mut problems = Problems::default();
+    let found = [variable(values), file(directory, values, warnings), credential(credentials)];
+    let keys = found.into_iter().filter_map(|key| problems.note(key).flatten()).collect();
+    problems.into_result().map(|()| keys)
 }
 
 /// The key in a file that somebody names: a certificate with its private key, or 32 bytes.
@@ -87,6 +97,48 @@ pub(crate) fn read_file(path: &Path, password: impl FnOnce() -> std::io::Result<
     });
     let certificate = file.and_then(|file| file.certificate()).map_err(named)?;
     Ok(Key::Certificate(Box::new(certificate.key)))
+}
+
+/// The key that a variable holds.
+fn variable(values: &Values) -> Result<Option<Key>> {
+    const KEY: &str = "ProtectionKey:Value";
+    let Some((entry, text)) = values.entry(KEY).zip(values.text(KEY)) else { return Ok(None) };
+    if !matches!(entry.origin, Origin::Variable(_)) {
+        let hint = "set it by the variable `ProtectionKey__Value`, or name a file by `ProtectionKey:File`";
+        return Err(entry.error("is a key in a file, beside what it protects").with_hint(hint));
+    }
+    Key::shared(text.as_bytes()).map(Some).ok_or_else(|| no_key(&entry.origin.to_string()))
+}
+
+/// The key in the file that the settings name.
+fn file(directory: &Path, values: &Values, warnings: &mut Vec<Warning>) -> Result<Option<Key>> {
+    const KEY: &str = "ProtectionKey:File";
+    let Some(contents) = named_file::read(directory, values, KEY)? else { return Ok(None) };
+    warn_if_open(directory, values, KEY, warnings);
+    let problem = || named_file::unusable(values, KEY, Unusable::new("holds no key", KEY_FORM));
+    Key::shared(&contents).map(Some).ok_or_else(problem)
+}
+
+/// The key that systemd passes on.
+fn credential(credentials: Option<&Path>) -> Result<Option<Key>> {
+    let path = credentials.map(|folder| folder.join(CREDENTIAL));
+    let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
+    let name = format!("systemd credential `{CREDENTIAL}`");
+    let contents = named_file::contents(&path).map_err(|problem| {
+        Error::new(ErrorKind::Settings, format!("{name} {}", problem.what)).with_hint(problem.hint)
+    })?;
+    Key::shared(&contents).map(Some).ok_or_else(|| no_key(&name))
+}
+
+/// Warns of a key that lies open: who has it can open everything.
+fn warn_if_open(directory: &Path, values: &Values, key: &str, warnings: &mut Vec<Warning>) {
+    let Some((entry, name)) = values.entry(key).zip(values.text(key)) else { return };
+    if named_file::is_open_to_all(&named_file::at(directory, name)) {
+        let place = &entry.origin;
+        warnings.push(Warning(format!(
+            "{place}: `{key}` names a key that everybody on this machine can read; take that right away (`chmod 600`)"
+        )));
+    }
 }
 
 const KEY_FORM: &str = "put 32 random bytes there, as they are or as base64 (`agent-host protect new-key` makes them)";
@@ -113,8 +165,13 @@ fn certificate(
             "export the certificate with its private key into a PFX file and name it by `{file_key}`"
         )));
     };
-    let key_file = named_file::read(directory, values, &key("KeyFile"))?;
+    let key_file_key = key("KeyFile");
+    let key_file = named_file::read(directory, values, &key_file_key)?;
     let password = password(values, shared)?;
+    // In PEM, and in a PFX file without a password, the key itself stands in the clear.
+    if password.expose_secret().is_empty() {
+        warn_if_open(directory, values, if key_file.is_some() { &key_file_key } else { &file_key }, warnings);
+    }
     let without_mac = values.flag(&key("AllowNoMac"))?;
     let read =
         KeyFile::read(&file, key_file.as_ref().map(|file| file.as_slice()), password.expose_secret(), without_mac);
@@ -128,10 +185,13 @@ fn certificate(
     Ok(Some(certificate))
 }
 
+fn has_sealed_password(values: &Values) -> bool {
+    PASSWORDS.iter().filter_map(|key| values.text(key)).any(super::is_sealed)
+}
+
 /// The password of the certificate's file; empty where there is none.
 fn password(values: &Values, shared: &Keyring) -> Result<SecretString> {
-    let keys = ["Password", "X509KeyFilePassword"].map(|name| format!("{SECTION}:{name}"));
-    let Some(entry) = keys.iter().filter_map(|key| values.entry(key)).find(|entry| entry.text.is_some()) else {
+    let Some(entry) = PASSWORDS.iter().filter_map(|key| values.entry(key)).find(|entry| entry.text.is_some()) else {
         return Ok(SecretString::default());
     };
     let text = entry.text.clone().unwrap_or_default();

@@ -5,14 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use connector_api::Result;
+use connector_api::Problems;
 use secrecy::ExposeSecret;
 
 use super::{
     super::{
-        Warning,
-        problems::Problems,
-        secrets,
+        Warning, secrets,
         values::{Entry, Values},
     },
     Keyring, foreign, is_sealed, keys,
@@ -50,17 +48,18 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Fails with everything that could not be opened.
-    pub(in super::super) fn finish(self) -> Result<()> {
-        self.problems.into_result()
-    }
-
     fn open_entry(&mut self, entry: &mut Entry, warnings: &mut Vec<Warning>) {
         let keyring = self.keyring.get_or_insert_with(|| {
-            let read = keys::read(self.directory, &self.plain, self.credentials.as_deref(), warnings);
+            let read = keys::read(self.directory, &self.plain, self.credentials.as_deref(), None, warnings);
             self.problems.note(read)
         });
-        let (Some(keyring), Some(text)) = (keyring, &entry.text) else { return };
+        // What could not be opened is as if it were absent, so that it is not found fault with again.
+        let Some(text) = entry.text.take() else { return };
+        let Some(keyring) = keyring else {
+            let problem = Keyring::recognise(text.expose_secret()).err();
+            self.problems.extend(problem.map(|problem| entry.error(problem.what).with_hint(problem.hint)));
+            return;
+        };
         match keyring.open(text.expose_secret(), Some(&entry.key)) {
             Ok(opened) => {
                 if foreign::is_vendors(text.expose_secret()) {

@@ -22,8 +22,8 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::problems::Unusable,
-    key::{Bytes32, KEY_BYTES, Key, NONCE_BYTES, cipher, random},
+    super::unusable::Unusable,
+    key::{Bytes32, KEY_BYTES, Key, NONCE_BYTES, SHARED, cipher, random},
 };
 
 /// How every protected value of this format begins.
@@ -58,6 +58,11 @@ impl Sealer {
         Self { way: key.way(), key_id: key.id(), data_key, wrapped }
     }
 
+    /// Whether the key is a certificate's.
+    pub(super) fn is_by_certificate(&self) -> bool {
+        self.way != SHARED
+    }
+
     /// The protected value, for the setting at `path` or, without one, for any.
     pub(crate) fn seal(&self, text: &SecretString, path: Option<&str>) -> String {
         let (salt, nonce) = (random::<SALT_BYTES>(), random::<NONCE_BYTES>());
@@ -79,6 +84,11 @@ impl Sealer {
 /// Whether a value of ours was made to stand anywhere.
 pub(super) fn is_movable(value: &str) -> bool {
     Sealed::parse(value).is_ok_and(|sealed| sealed.bytes[1] == 0)
+}
+
+/// Whether a value of ours was made with a key that is no certificate's.
+pub(super) fn is_by_shared_key(value: &str) -> bool {
+    Sealed::parse(value).is_ok_and(|sealed| sealed.bytes[0] == SHARED)
 }
 
 impl Sealed {

@@ -24,7 +24,10 @@ use super::{
     full_key,
     section::{Section, problem},
 };
-use crate::settings::{Warning, values::Values};
+use crate::{
+    redaction,
+    settings::{Warning, values::Values},
+};
 
 const SECTIONS: [&str; 2] = ["AzureKeyVault", "KeyVault"];
 const API_VERSION: &str = "7.4";
@@ -94,6 +97,7 @@ pub(super) async fn read(
     let vault = Vault { section, client, address };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let token = vault.token(now).await?;
+    redaction::remember([&token]);
     let names = vault.list(&token, now, warnings).await?;
     let mut found = Found { refresh_after: section.refresh()?, ..Found::default() };
     let mut secrets = stream::iter(&names).map(|name| vault.secret(&token, name)).buffered(MAX_CONCURRENCY);
@@ -157,9 +161,10 @@ impl Vault<'_> {
     fn grant(&self, now: Duration) -> Result<(&'static str, Grant)> {
         let section = &self.section;
         let secret = match section.secret("ClientSecret")? {
-            None => section.variable("AZURE_CLIENT_SECRET").map(Into::into),
+            None => section.variable("AZURE_CLIENT_SECRET").map(SecretString::from),
             secret => secret,
         };
+        redaction::remember(&secret);
         let certificate = ClientCertificate::read(section, "ClientCertificate", "ClientCertificatePassword")?;
         let client_id = self.given("ClientId", "AZURE_CLIENT_ID");
         let workload = section.file_of("AZURE_FEDERATED_TOKEN_FILE")?;

@@ -16,7 +16,10 @@ use super::{
     client::{self, Client},
     section::{Section, problem},
 };
-use crate::settings::{Warning, values::Values};
+use crate::{
+    redaction,
+    settings::{Warning, values::Values},
+};
 
 /// A token is renewed when half of its time is over, but not more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(30);
@@ -161,6 +164,7 @@ impl<'a> Vault<'a> {
             }
             Credentials::AppRole { role_id, secret_id } => {
                 let token = self.log_in(role_id, secret_id.as_ref()).await?;
+                redaction::remember([&token]);
                 Ok((self.header(&token, "RoleId")?, refresh))
             }
         }

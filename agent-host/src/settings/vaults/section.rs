@@ -10,7 +10,10 @@ use reqwest::{Certificate, Url};
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::Sources;
-use crate::settings::{named_file, values::Values};
+use crate::{
+    redaction,
+    settings::{named_file, values::Values},
+};
 
 /// A section of the settings that describes a vault.
 #[derive(Clone, Copy)]
@@ -106,7 +109,9 @@ impl<'a> Section<'a> {
                 let bytes = self.file(&file_key)?.unwrap_or_default();
                 let text = str::from_utf8(&bytes).map(str::trim).ok().filter(|text| !text.is_empty());
                 let unusable = || self.error(&file_key, "names a file that holds no text").with_hint("write it again");
-                text.map(|text| Some(text.into())).ok_or_else(unusable)
+                let secret: SecretString = text.ok_or_else(unusable)?.into();
+                redaction::remember([&secret]);
+                Ok(Some(secret))
             }
             (None, None) => Ok(None),
         }
@@ -131,7 +136,9 @@ impl<'a> Section<'a> {
         };
         let bytes = named_file::contents(Path::new(path)).map_err(|problem| unusable(&problem.what, &problem.hint))?;
         let text = str::from_utf8(&bytes).map_err(|_| unusable("holds no text", "name the right file"))?;
-        Ok(Some(text.trim().into()))
+        let secret: SecretString = text.trim().into();
+        redaction::remember([&secret]);
+        Ok(Some(secret))
     }
 
     /// An address with `https`; plain `http` is for this machine alone.

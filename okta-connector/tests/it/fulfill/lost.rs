@@ -129,6 +129,20 @@ async fn a_creation_cut_short_by_the_process_is_found_again() {
 }
 
 #[tokio::test]
+async fn who_was_made_by_somebody_else_meanwhile_keeps_their_password() {
+    // Killed before the write; then an administrator made an account with that login.
+    let world = world().await;
+    let mut other = person("ada@example.com");
+    other["profile.lastName"] = json!("King");
+    world.fulfill(&added("users", other), &[]).await.expect("carried out");
+    let mut order = added("users", person("ada@example.com"));
+    order.password = Some(NewPassword { value: "Correct-Horse7".into(), must_change: false });
+    let done = world.connector(&[]).fulfill(&order, &Memory::begun(&["create"])).await.expect("carried out");
+    assert!(done.note.expect("a note").contains("was there already"));
+    assert!(!world.sandbox.with_org(|org| org.password_is("ada@example.com", "Correct-Horse7")));
+}
+
+#[tokio::test]
 async fn after_a_creation_that_is_done_only_the_rest_is_written() {
     let world = world().await;
     let order = added("users", person("ada@example.com"));

@@ -86,6 +86,35 @@ async fn schemas_are_read_once_and_once_more_for_an_unknown_attribute() {
 }
 
 #[tokio::test]
+async fn an_attribute_that_okta_denies_in_error_is_sent_once_more_and_no_more() {
+    let world = world().await;
+    let denied = || FaultAction::Status {
+        status: 400,
+        body: json!({"errorCode": "E0000001", "errorSummary": "Api validation failed: newUser", "errorCauses": [
+            {"errorSummary": "newUser: Property name 'firstName' is not defined in profile"}]})
+        .to_string(),
+        headers: Vec::new(),
+    };
+    world.strike_writes("POST", "/api/v1/users", denied(), 1);
+    let order = added("users", person("ada@example.com"));
+    assert_effect(world.fulfill(&order, &[]).await, Effect::Changed);
+    world.strike_writes("POST", "/api/v1/users", denied(), 9);
+    let other = added("users", person("bob@example.com"));
+    let (outcome, sent) = world.sent_by(&other, &[]).await;
+    assert_rejected(outcome, &["is not defined in profile"]);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_password_for_what_has_none_is_refused() {
+    let world = world().await;
+    let mut group = added("groups", json!({"profile.name": "Readers"}));
+    group.password = Some(NewPassword { value: "Correct-Horse7".into(), must_change: false });
+    assert_rejected(world.fulfill(&group, &[]).await, &["a group has no password"]);
+    assert_eq!(world.writes(), 0);
+}
+
+#[tokio::test]
 async fn without_the_right_to_read_schemas_okta_checks() {
     let world = typed_world().await;
     let id = world.id_of("bob@example.com");
