@@ -8,12 +8,14 @@ mod export;
 mod failure;
 mod fulfill;
 mod interrupt;
+mod job;
 mod logs;
 mod progress;
 mod protect;
 mod refresh_schema;
 mod reset_password;
 mod run;
+mod store;
 
 use std::{
     ffi::OsString,
@@ -126,10 +128,24 @@ Examples:
 Without --setting the settings are those of the connection's users (OktaResourceTypeMapping), or the only ones there are.
 The mail goes to the account's second address, else to its first; --notify names somebody else.")]
     ResetPassword(reset_password::Options),
-    /// Serve the page behind password links and send mails that wait, until asked to end (Ctrl-C, SIGTERM)
+    /// List, start, follow and cancel jobs; works with and without a running agent
+    #[command(after_help = "\
+Examples:
+  agent-host job list
+  agent-host job start Nightly
+  agent-host job start export:OktaExportFulfillment
+  agent-host job history Nightly
+  agent-host job cancel 42")]
+    Job {
+        #[command(subcommand)]
+        command: job::Job,
+    },
+    /// Run the agent until asked to end (Ctrl-C, SIGTERM): jobs on time, orders folders, web pages, mails that wait
     #[command(after_help = "\
 Example:
   agent-host --directory /srv/agent run
+
+Jobs come from Conf and from the section `Jobs`; files in the orders folders are carried out as they come.
 
 Listens where `Web:Urls` says, by default on http://127.0.0.1:6001.")]
     Run,
@@ -142,6 +158,15 @@ Examples:
     Protect {
         #[command(subcommand)]
         command: protect::Protect,
+    },
+    /// Look after the agent's store, in which runs, orders and the audit are
+    #[command(after_help = "\
+Examples:
+  agent-host store check
+  agent-host store backup /srv/backup/agent.db")]
+    Store {
+        #[command(subcommand)]
+        command: store::StoreCommand,
     },
     /// Print or write protected settings in the clear
     #[command(
@@ -176,7 +201,11 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match command {
+        // Jobs on this thread, web pages on one of their own: no page waits for files that are being sorted.
+        Command::Run => tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build(),
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    };
     let stop = Stop::default();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| match command {
         // Ends by itself when it is asked to.
@@ -223,6 +252,8 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
         Command::Run => Box::pin(run::run(common)).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
+        Command::Job { command } => job::run(&open(common).await?, common.format, &command).await,
+        Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;

@@ -76,6 +76,8 @@ pub struct FulfillOptions {
 pub enum Orders {
     /// In the connection's folder.
     Folder,
+    /// In the connection's folder, but for files that somebody is still writing.
+    Ready,
     /// In this file or folder.
     Path(PathBuf),
     /// On standard input.
@@ -237,6 +239,9 @@ fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Ve
             Ok(vec![Source { path, root: Some(home.to_owned()) }])
         }
         Orders::Folder => sources(home).with_context(|| format!("cannot read the folder `{}`", home.display())),
+        Orders::Ready => {
+            ready_sources(home, clock()).with_context(|| format!("cannot read the folder `{}`", home.display()))
+        }
         Orders::Path(path) if path.exists() => {
             sources(path).with_context(|| format!("cannot read the orders in `{}`", path.display()))
         }
@@ -245,6 +250,16 @@ fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Ve
             Err(error.with_hint("name a file, a folder, or `-` for standard input").into())
         }
     }
+}
+
+fn ready_sources(home: &Path, now_ms: i64) -> io::Result<Vec<Source>> {
+    let mut ready = Vec::new();
+    for source in sources(home)? {
+        if folder::is_ready(&source.path, now_ms)? {
+            ready.push(source);
+        }
+    }
+    Ok(ready)
 }
 
 /// Tells a run what earlier ones noted of its orders.

@@ -5,10 +5,12 @@
 
 mod approvals;
 mod audit;
+mod job_runs;
 mod notes;
 mod orders;
 mod password_resets;
 mod runs;
+mod upkeep;
 
 use std::{
     fs::OpenOptions,
@@ -27,6 +29,7 @@ use crate::disk::Lock;
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
+pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
@@ -37,9 +40,10 @@ const CONNECTIONS: u32 = 2;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
+    (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
 ];
 
 /// The agent's database.
@@ -54,11 +58,24 @@ impl Store {
     /// # Errors
     /// Where the disk refuses, or the database was made by a later version.
     pub async fn open(path: &Path) -> anyhow::Result<Self> {
-        let opened = Self::open_at(path).await;
+        Self::open_with(path, "FULL").await
+    }
+
+    /// As [`open`](Self::open), but what is noted survives the crash of a process for sure, and that of the machine up
+    /// to some moments before it. For notes by the thousand that may be made again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_in_haste(path: &Path) -> anyhow::Result<Self> {
+        Self::open_with(path, "NORMAL").await
+    }
+
+    async fn open_with(path: &Path, synchronous: &'static str) -> anyhow::Result<Self> {
+        let opened = Self::open_at(path, synchronous).await;
         opened.with_context(|| format!("cannot open the store `{}`", path.display()))
     }
 
-    async fn open_at(path: &Path) -> anyhow::Result<Self> {
+    async fn open_at(path: &Path, synchronous: &'static str) -> anyhow::Result<Self> {
         let path = std::path::absolute(path)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -75,9 +92,9 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    for pragma in pragmas() {
+                    for pragma in pragmas(synchronous) {
                         connection.execute(sqlx::AssertSqlSafe(pragma)).await?;
                     }
                     Ok(())
@@ -100,11 +117,11 @@ impl Store {
     }
 }
 
-fn pragmas() -> [String; 4] {
+fn pragmas(synchronous: &str) -> [String; 4] {
     [
         format!("PRAGMA busy_timeout = {}", BUSY.as_millis()),
         "PRAGMA journal_mode = WAL".to_owned(),
-        "PRAGMA synchronous = FULL".to_owned(),
+        format!("PRAGMA synchronous = {synchronous}"),
         // In KiB, as it is negative.
         "PRAGMA cache_size = -1024".to_owned(),
     ]

@@ -36,7 +36,7 @@ const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
 /// What the pages need.
 pub struct Web {
-    agent: Agent,
+    agent: Arc<Agent>,
     resets: Arc<PasswordResets>,
     pages: password_page::Pages,
     patience: Patience,
@@ -44,7 +44,7 @@ pub struct Web {
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Agent, resets: Arc<PasswordResets>) -> Arc<Self> {
+    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>) -> Arc<Self> {
         Arc::new(Self { agent, resets, pages: password_page::Pages::new(), patience: Patience::default() })
     }
 }

@@ -1,12 +1,13 @@
 //! The mapping: which property of which entity type comes from which column, as an integrator writes it in XML.
 //!
 //! [`Reader`] reads the files of a `Conf/` folder one after another; [`Mapping::tables`] turns them into the tables
-//! that a connector is asked for. Elements that neither export, fulfilment nor password reset needs are kept out.
+//! that a connector is asked for. Elements that neither export, fulfilment, password reset nor jobs need are kept out.
 //! Contradictions load with a [`Warning`]; what cannot be obeyed is an error that begins with `file:line:column: `.
 //! Source: the vendor's reference of the XML configuration, one page an element; the names of fields are its names.
 
 mod check;
 mod elements;
+mod jobs;
 mod navigations;
 mod read;
 mod source;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind};
 
+pub use jobs::{CronTimeZone, Job, Step, Task, TaskKind};
 pub use navigations::{Navigation, NavigationPlace};
 pub use read::Reader;
 
@@ -47,6 +49,10 @@ pub struct Mapping {
     pub password_reset_settings: Vec<PasswordResetSettings>,
     /// `AllowedSymbolChars` of `<PasswordGenerationSetting>`: the symbols that generated passwords may hold.
     pub allowed_symbol_chars: Option<AllowedSymbols>,
+    /// `<Job>`.
+    pub jobs: Vec<Job>,
+    /// `<ExportTask>` and `<FulfillTask>` outside of jobs, which name them in their steps.
+    pub tasks: Vec<Task>,
 }
 
 impl Mapping {

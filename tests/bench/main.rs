@@ -15,6 +15,7 @@ mod large;
 mod limits;
 mod orders;
 mod protected;
+mod runs;
 
 use std::{
     io::{self, Write},
@@ -32,7 +33,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs])]
     cases: Vec<Case>,
 }
 
@@ -52,6 +53,8 @@ enum Case {
     OrdersLimits,
     /// Opening a thousand protected settings
     Protected,
+    /// Empty runs of jobs, queued and ended
+    Runs,
     /// All of them
     All,
 }
@@ -90,6 +93,7 @@ impl Case {
             Self::Orders => orders::measure(report),
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
+            Self::Runs => runs::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -99,6 +103,7 @@ impl Case {
                     Self::Orders,
                     Self::OrdersLimits,
                     Self::Protected,
+                    Self::Runs,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

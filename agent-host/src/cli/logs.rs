@@ -8,10 +8,10 @@ use std::{
 
 use indicatif::MultiProgress;
 use tracing::Level;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{Common, Format};
-use crate::redaction;
+use crate::{jobs::RunLogs, redaction};
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
@@ -30,11 +30,12 @@ pub(super) fn start(common: &Common, level: Option<Level>) {
     // Libraries below us print addresses and headers at their finer levels: they stay at warnings.
     let ours = ["agent_host", "okta_connector", "connector_api"].map(|name| format!("{name}={level}")).join(",");
     let filter = EnvFilter::builder().parse_lossy(format!("warn,{ours}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(AboveBars);
+    let builder = tracing_subscriber::fmt::layer().with_target(false).with_writer(AboveBars);
+    let registry = tracing_subscriber::registry().with(filter).with(RunLogs);
     // A second start in the same process keeps the first log.
     let _ = match common.log_format {
-        Format::Json => builder.json().flatten_event(true).try_init(),
-        Format::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        Format::Json => registry.with(builder.json().flatten_event(true)).try_init(),
+        Format::Text => registry.with(builder.with_ansi(io::stderr().is_terminal())).try_init(),
     };
 }
 

@@ -1,14 +1,20 @@
-//! `agent-host run`: the daemon. Serves the web pages and sends mails that wait, until it is asked to end.
+//! `agent-host run`: the daemon. Runs jobs on time, watches the orders folders, serves the web pages and sends mails
+//! that wait, until it is asked to end.
 //!
 //! A vault that is down does not end it: it waits for the vault, at its start and whenever the vault's values are due
 //! again; until then it goes on with those it has.
 
-use std::{future::Future, pin::pin, process::ExitCode, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, pin::pin, process::ExitCode, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use connector_api::ErrorKind;
+use tokio::sync::watch;
 
 use crate::{
     agent::Agent,
+    disk::Lock,
+    export::FileError,
+    jobs::{Jobs, OrdersWatch, Worker},
     password_reset::PasswordResets,
     settings::{self, Settings},
     store::{self, Store},
@@ -19,6 +25,12 @@ use super::{Common, interrupt::asked_to_end, logs, now_ms};
 
 /// Between two looks for mails that wait.
 const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
+/// Commands that ask whether an agent runs hold its lock for a moment: it is tried so often, …
+const TRIES: u32 = 10;
+/// … with so long in between.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+/// Workers of daemons are named so: the lock says that all former ones are gone.
+const WORKER: &str = "daemon-";
 /// Before settings that could not be read are read again; twice as long each time, …
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// … and no longer than this.
@@ -39,7 +51,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<ExitCode> {
                 renewed = renewed => agent = Some(renewed),
             }
         };
-        serve(current, end).await?;
+        Box::pin(serve(current, end)).await?;
     }
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
@@ -88,13 +100,69 @@ fn is_unavailable(error: &anyhow::Error) -> bool {
 
 async fn serve(agent: Agent, end: impl Future<Output = ()>) -> anyhow::Result<()> {
     let addresses = web::addresses(&agent.settings)?;
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
-    let resets = Arc::new(PasswordResets::open(&agent, store, Arc::new(now_ms))?);
-    let state = web::Web::new(agent, resets.clone());
-    tokio::select! {
-        () = send_mails(&resets) => Ok(()),
-        served = web::serve(&addresses, state, end) => served,
+    let agent = Arc::new(agent);
+    let jobs = Jobs::read(&agent)?;
+    let work_folder = &agent.settings.work_folder;
+    let _alone = alone(work_folder).await?;
+    let store = Store::open(&store::path_in(work_folder)).await?;
+    let runs = Store::open_in_haste(&store::path_in(work_folder)).await?;
+    let left = runs.hand_over_runs(WORKER).await?;
+    if left > 0 {
+        tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
     }
+    let resets = Arc::new(PasswordResets::open(&agent, store, Arc::new(now_ms))?);
+    let state = web::Web::new(agent.clone(), resets.clone());
+    let worker = Worker::new(&agent, &jobs, &runs, format!("{WORKER}{}", std::process::id()), now_ms);
+    let mut orders = OrdersWatch::new(&agent, &jobs);
+    let (ending, ended) = watch::channel(false);
+    let until_end = |mut ended: watch::Receiver<bool>| async move {
+        // Closed is ended too.
+        let _ = ended.wait_for(|ended| *ended).await;
+    };
+    let served = async {
+        let served = web::serve(&addresses, state, until_end(ended.clone())).await;
+        ending.send_replace(true);
+        served
+    };
+    let asked = async {
+        end.await;
+        ending.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    let work = worker.work(&mut orders, until_end(ended.clone()));
+    let mails = async {
+        tokio::select! {
+            () = send_mails(&resets) => {}
+            () = until_end(ended.clone()) => {}
+        }
+    };
+    tokio::select! {
+        (served, (), ()) = async { tokio::join!(served, work, mails) } => served,
+        () = asked => Ok(()),
+    }
+}
+
+/// Whether an agent runs on this work folder.
+pub(super) fn is_running(work_folder: &Path) -> anyhow::Result<bool> {
+    Ok(take(work_folder)?.is_none())
+}
+
+/// Sees that no other agent runs on this work folder, as long as the lock is held.
+async fn alone(work_folder: &Path) -> anyhow::Result<Lock> {
+    for _ in 0..TRIES {
+        if let Some(lock) = take(work_folder)? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    let message = format!("another agent runs on the work folder `{}`", work_folder.display());
+    Err(FileError::busy(message, "end it, or give this one a `WorkFolderPath` of its own").into())
+}
+
+fn take(work_folder: &Path) -> anyhow::Result<Option<Lock>> {
+    let path = work_folder.join(".agent.lock");
+    let taken = std::fs::create_dir_all(work_folder).and_then(|()| Lock::take(&path));
+    taken.with_context(|| format!("cannot lock `{}`", path.display()))
 }
 
 async fn send_mails(resets: &PasswordResets) {

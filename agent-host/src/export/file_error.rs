@@ -44,6 +44,11 @@ impl FileError {
         Self { message, hint, source: None }
     }
 
+    /// Whether it is another process that is at it, so that waiting helps.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.source.is_none()
+    }
+
     /// What to do about it, as a sentence without its full stop.
     pub fn hint(&self) -> &'static str {
         self.hint

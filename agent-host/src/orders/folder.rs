@@ -6,8 +6,9 @@
 
 use std::{
     fs,
-    io::{self, BufRead},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::disk;
@@ -18,6 +19,8 @@ pub(crate) const COMPLETED: &str = "Completed";
 pub(crate) const REJECTED: &str = "Rejected";
 /// Folders whose files are no orders to carry out: ours, and two of the vendor's.
 const PASSED_OVER: [&str; 4] = [COMPLETED, REJECTED, "Downloaded", "PasswordResetSettings"];
+/// A file to which nothing has come for so long is nobody's any more.
+const AT_REST_MS: i64 = 60_000;
 /// Folders within folders, as deep as files are looked for.
 const MAX_DEPTH: usize = 8;
 
@@ -50,6 +53,39 @@ pub(crate) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort_by(|one, other| (one.file_name(), one).cmp(&(other.file_name(), other)));
     Ok(files)
+}
+
+/// Whether nobody is writing the file any more: its JSON is complete, or nothing has come for a minute, after which what
+/// is wrong with it will not mend.
+pub(crate) fn is_ready(file: &Path, now_ms: i64) -> io::Result<bool> {
+    let modified = fs::metadata(file)?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if now_ms - i64::try_from(modified.as_millis()).unwrap_or(i64::MAX) > AT_REST_MS {
+        return Ok(true);
+    }
+    is_complete(&mut BufReader::with_capacity(1 << 16, fs::File::open(file)?))
+}
+
+/// Whether every bracket of the JSON is closed again, and there was one.
+fn is_complete(file: &mut impl BufRead) -> io::Result<bool> {
+    let (mut depth, mut seen, mut in_text, mut escaped) = (0_u64, false, false, false);
+    loop {
+        let piece = file.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(seen && depth == 0 && !in_text);
+        }
+        for byte in piece {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_text => escaped = true,
+                b'"' => in_text = !in_text,
+                b'{' | b'[' if !in_text => (depth, seen) = (depth + 1, true),
+                b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        let length = piece.len();
+        file.consume(length);
+    }
 }
 
 /// Moves a file of `root` into its folder of this name, below which it keeps its place.
@@ -115,7 +151,7 @@ pub(crate) fn instead_of(folder: &Path, kept: PathBuf, suffix: &str) -> io::Resu
 }
 
 fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
-    let open = |path| fs::File::open(path).map(io::BufReader::new);
+    let open = |path| fs::File::open(path).map(BufReader::new);
     let (mut one, mut other) = (open(one)?, open(other)?);
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);

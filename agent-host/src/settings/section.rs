@@ -38,6 +38,19 @@ impl<'a> Section<'a> {
         self.places.iter().any(|place| self.values.below(place).next().is_some())
     }
 
+    /// The names of the sections directly inside, spelled as they were first met.
+    pub(crate) fn sections(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (rest, _) in self.places.iter().flat_map(|place| self.values.below(place)) {
+            if let Some((name, _)) = rest.split_once(':')
+                && !names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// # Errors
     /// Where the value is neither true nor false.
     pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool> {

@@ -76,6 +76,7 @@ impl Declared {
             }
         }
         identifiers(mapping.entity_types.iter().map(|e| (&e.identifier, &e.position)), warnings);
+        identifiers(mapping.jobs.iter().map(|job| (&job.identifier, &job.position)), warnings);
         identifiers(mapping.resource_type_mappings.iter().map(|r| (&r.identifier, &r.position)), warnings);
         let connections = mapping.connections.iter().map(|c| (&c.identifier, &c.position));
         let connectors = mapping.connectors.iter().map(|c| (&c.identifier, &c.position));

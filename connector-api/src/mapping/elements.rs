@@ -195,31 +195,31 @@ fn expressions(list: &str) -> Vec<String> {
 }
 
 impl Element {
-    fn take(&mut self, name: &str) -> Option<Attribute> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Attribute> {
         let index = self.attributes.iter().position(|attribute| attribute.name == name)?;
         Some(self.attributes.swap_remove(index))
     }
 
     /// The trimmed value; none where it is absent or blank.
-    fn text(&mut self, name: &str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.take(name).map(|attribute| attribute.value.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn required(&mut self, name: &str) -> Result<String> {
+    pub(super) fn required(&mut self, name: &str) -> Result<String> {
         self.text(name).ok_or_else(|| self.lacks(name))
     }
 
-    fn lacks(&self, name: &str) -> Error {
+    pub(super) fn lacks(&self, name: &str) -> Error {
         let message = format!("{} has no `{name}`", quoted(&self.name));
         self.position.refuse(message, format!("add the attribute `{name}`"))
     }
 
-    fn flag(&mut self, name: &str) -> Result<bool> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool> {
         self.choice(name, false, &[("true", true), ("false", false), ("1", true), ("0", false)])
     }
 
     /// The meaning of the value, whatever its case, else `default`.
-    fn choice<T: Copy>(&mut self, name: &str, default: T, choices: &[(&str, T)]) -> Result<T> {
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, default: T, choices: &[(&str, T)]) -> Result<T> {
         let Some(attribute) = self.take(name) else { return Ok(default) };
         let value = attribute.value.trim();
         choices.iter().find(|(text, _)| text.eq_ignore_ascii_case(value)).map(|(_, meaning)| *meaning).ok_or_else(
@@ -231,7 +231,7 @@ impl Element {
         )
     }
 
-    fn number<T: FromStr + PartialOrd + Display>(
+    pub(super) fn number<T: FromStr + PartialOrd + Display>(
         &mut self,
         name: &str,
         default: T,

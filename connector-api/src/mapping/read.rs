@@ -7,7 +7,7 @@
 use std::{collections::HashSet, io::BufRead};
 
 use super::{
-    Mapping, Position, Warning, check, elements, quoted,
+    Mapping, Position, Warning, check, elements, jobs, quoted,
     xml::{Document, Element, Node},
 };
 use crate::error::Result;
@@ -66,6 +66,7 @@ impl Reader {
 
     fn element(&mut self, mut element: Element, document: &mut Document<'_>) -> Result<()> {
         let has_properties = match element.name.as_str() {
+            "Job" | "ExportTask" | "FulfillTask" => return self.job_or_task(element, document),
             "EntityType" | "EntityTypeMapping" => true,
             "Connection"
             | "Connector"
@@ -101,6 +102,43 @@ impl Reader {
         self.take(&mut element, &mut properties)?;
         for element in properties.iter().chain([&element]) {
             self.unknown_attributes(element);
+        }
+        Ok(())
+    }
+
+    fn job_or_task(&mut self, mut element: Element, document: &mut Document<'_>) -> Result<()> {
+        let outside = document.depth();
+        self.keep(&element)?;
+        // Each element directly inside, with those inside that one.
+        let mut children: Vec<(Element, Vec<Element>)> = Vec::new();
+        while document.depth() >= outside {
+            match document.next()? {
+                Node::Open(child) => {
+                    self.keep(&child)?;
+                    match children.last_mut().filter(|_| document.depth() > outside + 1) {
+                        Some((_, inside)) => {
+                            document.skip()?;
+                            inside.push(child);
+                        }
+                        None => children.push((child, Vec::new())),
+                    }
+                }
+                Node::Text(position) => self.stray_text(position),
+                Node::Close => {}
+                Node::End => break,
+            }
+        }
+        match jobs::task_kind(&element.name) {
+            Some(kind) => {
+                let mut inside: Vec<Element> = children.into_iter().map(|(child, _)| child).collect();
+                self.mapping.tasks.push(jobs::task(kind, &mut element, &mut inside)?);
+                inside.iter().chain([&element]).for_each(|element| self.unknown_attributes(element));
+            }
+            None => {
+                self.mapping.jobs.push(jobs::job(&mut element, &mut children, &mut self.warnings)?);
+                let children = children.iter().flat_map(|(child, inside)| inside.iter().chain([child]));
+                children.chain([&element]).for_each(|element| self.unknown_attributes(element));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What the tests of the mapping share: files of text, a connector with five tables, and one way to read and compare.
 
+mod jobs;
 mod limits;
 mod reading;
 mod tables;

@@ -198,9 +198,9 @@ fn what_is_unknown_is_kept_out_with_one_warning_a_name() {
         assert_eq!(found.unwrap_err().to_string(), expected, "{nothing}");
     }
     check(
-        "<ConfigurationFile>\n<Job A='1'><Connection/>text</Job><Job/><Agent/>\n</ConfigurationFile>",
-        "a.xml:2:1: `Job` is no part of the mapping and is left out\n\
-         a.xml:2:41: `Agent` is no part of the mapping and is left out",
+        "<ConfigurationFile>\n<Form A='1'><Connection/>text</Form><Form/><Agent/>\n</ConfigurationFile>",
+        "a.xml:2:1: `Form` is no part of the mapping and is left out\n\
+         a.xml:2:44: `Agent` is no part of the mapping and is left out",
     );
     check(
         "<Connector Identifier='a' Foo='1'>\n<Foo/></Connector><Connector Identifier='b' Foo='2'/>",

@@ -1,0 +1,123 @@
+//! One run of a job: its steps level by level, until they are done, it is stopped, or it is another worker's.
+//!
+//! What a former attempt finished is not done again. A step's failure ends the run after its level, unless the step may
+//! fail; a safety limit always does.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use futures::future::join_all;
+
+use super::{
+    Clock, Job, Limits,
+    step::{self, Ended},
+};
+use crate::{
+    agent::Agent,
+    store::{RunState, StepRun, Store},
+};
+
+/// What a run is carried out with.
+pub(super) struct Steps<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) store: &'a Store,
+    pub(super) job: &'a Job,
+    pub(super) limits: &'a Limits,
+    pub(super) clock: Clock,
+    pub(super) run: i64,
+    /// How far each step is that is at work.
+    pub(super) progress: RefCell<BTreeMap<usize, String>>,
+}
+
+impl Steps<'_> {
+    /// Carries out the steps of which none of these was done before.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(super) async fn carry_out(&self, done_before: &[StepRun]) -> anyhow::Result<Ended> {
+        let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
+        for done in done_before.iter().filter(|step| step.state.is_done()) {
+            let is_it = |(place, step): &(usize, &super::Step)| step.name == done.name && !ended.contains_key(place);
+            if let Some((place, _)) = self.job.steps.iter().enumerate().find(is_it) {
+                ended.insert(place, Ended { state: done.state, message: done.message.clone() });
+            }
+        }
+        for batch in self.job.batches(self.limits.steps_at_once) {
+            let places = batch.into_iter().filter(|place| !ended.contains_key(place)).collect::<Vec<_>>();
+            let outcomes = join_all(places.iter().map(|place| self.step(*place, &ended))).await;
+            for (place, outcome) in places.into_iter().zip(outcomes) {
+                ended.insert(place, outcome?);
+            }
+            let stops = |(place, step): (&usize, &Ended)| match step.state {
+                RunState::Error => !self.job.steps[*place].continue_on_error,
+                state => state == RunState::Blocked,
+            };
+            if ended.iter().any(stops) {
+                break;
+            }
+        }
+        Ok(self.sum_up(&ended))
+    }
+
+    async fn step(&self, place: usize, ended: &BTreeMap<usize, Ended>) -> anyhow::Result<Ended> {
+        let step = &self.job.steps[place];
+        let mut noted = StepRun {
+            position: i64::try_from(place)?,
+            name: step.name.clone(),
+            state: RunState::Started,
+            began_ms: (self.clock)(),
+            ended_ms: None,
+            message: String::new(),
+        };
+        let lacking = self.job.steps.iter().enumerate().find(|(other, parent)| {
+            step.after.contains(&parent.name) && !ended.get(other).is_some_and(|step| step.state.is_done())
+        });
+        let outcome = match lacking {
+            Some((_, parent)) => {
+                let message = format!("not begun, because `{}` has no output", parent.name);
+                Ended { state: RunState::Cancelled, message }
+            }
+            None => {
+                self.store.note_step(self.run, &noted).await?;
+                let progress = |text: String| {
+                    self.progress.borrow_mut().insert(place, text);
+                };
+                let outcome = Box::pin(step::carry_out(self.agent, step, self.clock, progress)).await;
+                self.progress.borrow_mut().remove(&place);
+                outcome
+            }
+        };
+        (noted.state, noted.message) = (outcome.state, outcome.message.clone());
+        noted.ended_ms = Some((self.clock)());
+        self.store.note_step(self.run, &noted).await?;
+        Ok(outcome)
+    }
+
+    /// The worst of the steps counts; where a step may fail, its failure is a warning.
+    fn sum_up(&self, ended: &BTreeMap<usize, Ended>) -> Ended {
+        let weighed = |(place, step): (&usize, &Ended)| {
+            let state = match step.state {
+                RunState::Error if self.job.steps[*place].continue_on_error => RunState::Warning,
+                RunState::Cancelled => RunState::Warning,
+                state => state,
+            };
+            (severity(state), state)
+        };
+        let worst = ended.iter().map(weighed).max_by_key(|(severity, _)| *severity);
+        let state = worst.map_or(RunState::Success, |(_, state)| state);
+        let told = |(place, step): (&usize, &Ended)| match self.job.steps.len() {
+            1 => step.message.clone(),
+            _ => format!("{}: {}", self.job.steps[*place].name, step.message),
+        };
+        let notable = ended.iter().filter(|(_, step)| state == RunState::Success || step.state != RunState::Success);
+        Ended { state, message: notable.map(told).collect::<Vec<_>>().join(" · ") }
+    }
+}
+
+fn severity(state: RunState) -> u8 {
+    match state {
+        RunState::Blocked => 3,
+        RunState::Error => 2,
+        RunState::Warning => 1,
+        _ => 0,
+    }
+}

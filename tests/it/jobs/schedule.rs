@@ -1,0 +1,179 @@
+//! Due times, with a clock that the test moves: each runs once, late where it was missed, never beside itself.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use agent_host::{
+    agent::Agent,
+    jobs::{Jobs, OrdersWatch, Worker},
+    store::{self, RunState, Store, WantedRun},
+};
+use serde_json::json;
+
+use super::{agent, export_job};
+
+/// 2026-03-01, midnight.
+const START: i64 = 1_772_323_200_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Tests run in processes of their own.
+static NOW: AtomicI64 = AtomicI64::new(START);
+
+fn clock() -> i64 {
+    NOW.load(Ordering::Relaxed)
+}
+
+fn at(time: i64) {
+    NOW.store(time, Ordering::Relaxed);
+}
+
+/// The test's own runtime: the sandbox has another, which must not end inside of it.
+fn within(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(test);
+}
+
+struct Opened {
+    agent: Agent,
+    jobs: Jobs,
+    store: Store,
+}
+
+impl Opened {
+    async fn of(agent: &acceptance::TestAgent) -> Self {
+        let agent = Agent::open(&agent.directory()).await.expect("the agent opens");
+        let store = Store::open(&store::path_in(&agent.settings.work_folder)).await.expect("the store opens");
+        Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
+    }
+
+    fn worker(&self, name: &str) -> Worker<'_> {
+        Worker::new(&self.agent, &self.jobs, &self.store, name.to_owned(), clock)
+    }
+}
+
+#[test]
+fn a_due_time_runs_once_and_missed_ones_once_and_late() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let worker = opened.worker("one");
+        at(START + 10 * MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 0, "what was due before it was declared is not made up for");
+        at(START + HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        assert_eq!(worker.queue_due().await.unwrap(), 0, "the same time is not due twice");
+        assert_eq!(opened.worker("two").queue_due().await.unwrap(), 0, "whoever asks");
+        let run = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!((run.due_ms, run.cause.as_str()), (Some(START + HOUR), "schedule"));
+        assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
+        assert!(directory.csv("users").lines().count() > 12);
+
+        // The agent is off for three hours and comes back.
+        at(START + 4 * HOUR + 20 * MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        let late = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!(late.due_ms, Some(START + 4 * HOUR), "the last of the missed times");
+        assert!(worker.claim(None).await.unwrap().is_none(), "once");
+        worker.carry_out(&late).await.unwrap();
+
+        // A clock that goes back makes nothing due again.
+        at(START + 4 * HOUR - MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        at(START + 4 * HOUR + MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_job_that_is_due_while_it_runs_runs_after_itself() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let worker = opened.worker("one");
+        at(START);
+        worker.queue_due().await.unwrap();
+        at(START + HOUR);
+        worker.queue_due().await.unwrap();
+        let first = worker.claim(None).await.unwrap().expect("it waits");
+        // The lease is kept while the next hours come.
+        at(START + 2 * HOUR);
+        opened.store.renew_run(first.id, "one", START + 9 * HOUR, "").await.unwrap();
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        at(START + 3 * HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 0, "one waits already");
+        assert!(worker.claim(None).await.unwrap().is_none(), "it does not overlap itself");
+        worker.carry_out(&first).await.unwrap();
+        let second = worker.claim(None).await.unwrap().expect("its turn has come");
+        assert_eq!(second.due_ms, Some(START + 2 * HOUR));
+    });
+}
+
+#[test]
+fn what_a_silent_worker_had_another_takes_up_and_the_former_cannot_end() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let (silent, other) = (opened.worker("silent"), opened.worker("other"));
+        at(START);
+        silent.queue_due().await.unwrap();
+        at(START + HOUR);
+        silent.queue_due().await.unwrap();
+        let run = silent.claim(None).await.unwrap().expect("it waits");
+        assert!(other.claim(None).await.unwrap().is_none());
+        at(START + HOUR + MINUTE);
+        let taken = other.claim(None).await.unwrap().expect("its lease is over");
+        assert_eq!((taken.id, taken.attempts), (run.id, 2));
+        assert_eq!(silent.carry_out(&run).await.unwrap(), None, "it drops what is another's");
+        assert!(!directory.output().join(acceptance::csv_name("users")).exists(), "and publishes nothing");
+        assert_eq!(other.carry_out(&taken).await.unwrap(), Some(RunState::Success));
+    });
+}
+
+#[test]
+fn old_runs_are_forgotten_and_no_number_comes_twice() {
+    let directory = agent(&json!({}));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let worker = opened.worker("one");
+        let wanted = WantedRun { name: "fulfill:OktaExportFulfillment", cause: "person", due_ms: None, repairs: None };
+        for round in 0..4 {
+            at(START + round * HOUR);
+            opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");
+            let run = worker.claim(None).await.unwrap().expect("it waits");
+            assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
+        }
+        assert_eq!(opened.store.forget_runs(START + HOUR, 100).await.unwrap(), 1);
+        assert_eq!(opened.store.forget_runs(START, 2).await.unwrap(), 1);
+        assert_eq!(opened.store.forget_runs(START + 9 * HOUR, 1).await.unwrap(), 1);
+        let kept: Vec<i64> = opened.store.job_runs(None, 10).await.unwrap().iter().map(|run| run.id).collect();
+        assert_eq!(kept, [4]);
+        assert!(opened.store.steps_of(1).await.unwrap().is_empty() && opened.store.log_of(1).await.unwrap().is_empty());
+        assert_eq!(opened.store.queue_run(&wanted, clock()).await.unwrap(), Some(5));
+        assert!(opened.store.problems().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_file_that_is_being_written_is_left_until_it_is_complete() {
+    let directory = agent(&json!({}));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let mut watch = OrdersWatch::new(&opened.agent, &opened.jobs);
+        let orders = acceptance::orders::list(&[acceptance::orders::added_user("1", "new@example.com")]);
+        let (half, _) = orders.split_at(orders.len() - 5);
+        // Files carry the time of the machine.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+        directory.order_file("1.json", half);
+        assert_eq!(watch.look(&opened.store, now).await.unwrap(), 0);
+        directory.order_file("2.json", &orders);
+        assert_eq!(watch.look(&opened.store, now + 3_000).await.unwrap(), 1);
+        assert_eq!(watch.look(&opened.store, now + 6_000).await.unwrap(), 0, "it is asked for once");
+        at(now + 6_000);
+        let worker = opened.worker("one");
+        let run = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!((run.cause.as_str(), worker.carry_out(&run).await.unwrap()), ("orders", Some(RunState::Success)));
+        let folder = directory.orders_folder();
+        assert!(folder.join("1.json").exists() && folder.join("Completed/2.json").exists());
+        directory.order_file("1.json", &orders.replace("\"1\"", "\"2\"").replace("new@", "other@"));
+        assert_eq!(watch.look(&opened.store, now + 9_000).await.unwrap(), 1);
+    });
+}
