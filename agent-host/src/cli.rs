@@ -12,12 +12,15 @@ mod logs;
 mod progress;
 mod protect;
 mod refresh_schema;
+mod reset_password;
+mod run;
 
 use std::{
     ffi::OsString,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::SystemTime,
 };
 
 use anyhow::Context;
@@ -112,6 +115,23 @@ Examples:
   agent-host fulfill OktaExportFulfillment --orders orders.json --plan
   agent-host fulfill OktaExportFulfillment --orders - --results results.csv < orders.json")]
     Fulfill(fulfill::Options),
+    /// Reset the password of an account by the PasswordResetSettings, tell the right person, write down who did it
+    #[command(after_help = "\
+Examples:
+  agent-host reset-password OktaExportFulfillment ada@example.com
+  agent-host reset-password OktaExportFulfillment ada@example.com --setting HelpDesk --show --revoke-sessions
+  agent-host reset-password OktaExportFulfillment ada@example.com --unlock
+
+Without --setting the settings are those of the connection's users (OktaResourceTypeMapping), or the only ones there are.
+The mail goes to the account's second address, else to its first; --notify names somebody else.")]
+    ResetPassword(reset_password::Options),
+    /// Serve the page behind password links and send mails that wait, until asked to end (Ctrl-C, SIGTERM)
+    #[command(after_help = "\
+Example:
+  agent-host --directory /srv/agent run
+
+Listens where `Web:Urls` says, by default on http://127.0.0.1:6001.")]
+    Run,
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -156,9 +176,11 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(unless_interrupted(carry_out(&common, command))));
+    let outcome = runtime.map_err(Into::into).and_then(|runtime| match command {
+        // Ends by itself when it is asked to.
+        Command::Run => runtime.block_on(carry_out(&common, command)),
+        command => runtime.block_on(unless_interrupted(carry_out(&common, command))),
+    });
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
         failure.print(common.format);
@@ -196,6 +218,8 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { connections } => check::run(&open(common).await?, common.format, &connections).await,
+        Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
+        Command::Run => run::run(open(common).await?).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
         Command::Protect { command } => {
@@ -223,6 +247,12 @@ async fn open(common: &Common) -> anyhow::Result<Agent> {
     let (settings, warnings) = settings::Settings::load(&common.directory, settings::environment()).await?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Prints a report on stdout: one JSON object, or text.

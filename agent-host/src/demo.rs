@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,12 +18,20 @@ use crate::{
     export::{ExportOptions, ExportReport, export},
     fulfill::{FulfillOptions, FulfillReport, Orders, fulfill, plan},
     init,
+    password_reset::{PasswordResets, ResetWish},
+    store::{self, Store},
 };
 
 const CONNECTION: &str = "OktaExportFulfillment";
 /// Lines of a file and characters of a line that are shown.
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 110;
+
+/// How passwords are reset in the demonstration.
+const PASSWORDS: &str = r#"<ConfigurationFile xmlns="urn:schemas-usercube-com:configuration">
+  <PasswordResetSettings Identifier="HelpDesk" Mode="1" AutoGenerate="true" MustChange="true" />
+</ConfigurationFile>
+"#;
 
 /// Runs the tour, writes it to `out` and returns the report of its last whole export; the agent directory stays in `keep`,
 /// else it is removed at the end.
@@ -74,9 +83,10 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<Exp
     anyhow::ensure!(same, "the second export differs from the first");
 
     carry_out_orders(&agent, &sandbox, out).await?;
+    reset_password(&agent, out).await?;
     writeln!(
         out,
-        "\n8. `agent-host export {CONNECTION} --table users`: the next export has what the orders have changed."
+        "\n9. `agent-host export {CONNECTION} --table users`: the next export has what the orders have changed."
     )?;
     let tables = vec!["users".to_owned()];
     let options = ExportOptions { output: agent.export_folder(), tables, ..ExportOptions::default() };
@@ -93,6 +103,22 @@ pub async fn run(keep: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<Exp
         began.elapsed().as_secs_f64()
     )?;
     Ok(second)
+}
+
+/// Shows a reset of the password of the account that the orders made.
+async fn reset_password(agent: &Agent, out: &mut dyn Write) -> anyhow::Result<()> {
+    let login = "ada.martin@example.com";
+    writeln!(
+        out,
+        "\n8. `agent-host reset-password {CONNECTION} {login} --show`: made up by the rules, set, and written down who did it."
+    )?;
+    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let resets = PasswordResets::open(agent, store, Arc::new(|| chrono::Utc::now().timestamp_millis()))?;
+    let actor = "the demonstration".to_owned();
+    let wish = ResetWish { login: login.to_owned(), shows: true, actor, ..ResetWish::default() };
+    let report = resets.reset(agent, CONNECTION, &wish).await?;
+    writeln!(out, "   {}: {} (not shown here; without --show it travels by mail alone)", report.user, report.effect)?;
+    Ok(())
 }
 
 /// Shows orders: planned, carried out, and once more, when nothing is left to do.
@@ -172,6 +198,8 @@ fn write_directory(directory: &Path, sandbox: &Sandbox) -> anyhow::Result<Vec<Pa
     let path = directory.join("appsettings.agent.json");
     fs::write(&path, serde_json::to_string_pretty(&settings)?)
         .with_context(|| format!("writing `{}`", path.display()))?;
+    let path = directory.join("Conf").join("Passwords.xml");
+    fs::write(&path, PASSWORDS).with_context(|| format!("writing `{}`", path.display()))?;
     Ok(written)
 }
 

@@ -8,6 +8,7 @@ mod index;
 mod intake;
 mod journal;
 mod limits;
+mod passwords;
 mod plan;
 mod report;
 mod results;
@@ -35,12 +36,14 @@ use crate::{
     disk::Lock,
     export::{FileError, manifest_path},
     orders::{Vocabulary, folder},
+    password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
 use index::Index;
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
 use limits::SafetyLimits;
+use passwords::Passwords;
 use run::Run;
 use take_up::OrderReader;
 
@@ -108,7 +111,13 @@ pub async fn fulfill(
 
     let turns = index.turns();
     let notes = store.notes();
-    let mut run = Run::new(OrderReader::new(&index, &vocabulary), opened.connector.as_ref(), &notes, options.clock);
+    let resets = password_resets(agent, &connection, &store, options.clock)?;
+    if let Some(resets) = &resets {
+        resets.tell_first_passwords(&connection).await?;
+    }
+    let passwords = resets.as_ref().map(|resets| Passwords { resets, connection: &connection });
+    let reader = OrderReader::new(&index, &vocabulary);
+    let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, options.clock);
     recall(&store, &index, &mut run).await?;
     let run_id = store.begin_run(&connection, now).await?;
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
@@ -119,6 +128,9 @@ pub async fn fulfill(
         // What stopped the run tells more than that nothing can be reported after it.
         Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
     };
+    if let Some(resets) = &resets {
+        resets.tell_first_passwords(&connection).await?;
+    }
     let open = run.open_in(0..index.entries.len());
     put_away(&store, &index, &run, &copies, options.clock).await?;
     if let Some(code) = approval.filter(|_| open == 0) {
@@ -147,6 +159,21 @@ pub async fn fulfill(
         journal_percent: ending.journal_percent,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// What gives accounts their first passwords; none where no resource type of the connection asks for it.
+fn password_resets(
+    agent: &Agent,
+    connection: &str,
+    store: &Store,
+    clock: Clock,
+) -> anyhow::Result<Option<PasswordResets>> {
+    let resource_types = &agent.mapping.resource_type_mappings;
+    let asks = resource_types
+        .iter()
+        .any(|it| it.connection.eq_ignore_ascii_case(connection) && it.password_reset_setting.is_some());
+    let open = || PasswordResets::open(agent, store.clone(), std::sync::Arc::new(clock));
+    asks.then(open).transpose()
 }
 
 /// Foretells what [`fulfill`] would do with the orders now; leaves files and store as they are.

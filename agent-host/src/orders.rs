@@ -10,7 +10,7 @@ mod scanner;
 mod text;
 mod vocabulary;
 
-pub use resolve::Resolved;
+pub use resolve::{Resolved, WantedPassword};
 pub(crate) use scanner::{Found, MAX_ORDER_BYTES, Place, Scanner, Unreadable};
 pub(crate) use text::Head;
 pub use vocabulary::Vocabulary;

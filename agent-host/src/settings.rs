@@ -4,6 +4,7 @@
 //! human use. An error says where the setting is written, its key and what to do, and never a value that may be secret.
 
 mod values;
+mod section;
 mod json;
 mod problems;
 mod named_file;
@@ -22,6 +23,7 @@ use std::{
 };
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Result};
+pub(crate) use section::Section;
 use tracing::Level;
 use values::{Entry, Values};
 
@@ -156,6 +158,11 @@ impl Settings {
             };
             Error::new(ErrorKind::Settings, format!("no connection `{name}`: {are}")).with_hint(hint)
         })
+    }
+
+    /// The section that is written in these places; the first that has a key wins.
+    pub(crate) fn section(&self, places: &[&str]) -> Section<'_> {
+        Section::new(&self.values, places)
     }
 
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.

@@ -4,12 +4,13 @@
 //! crash of the machine. Statements keep to what SQLite and PostgreSQL share. Nothing secret is ever kept here.
 
 mod approvals;
+mod audit;
 mod notes;
 mod orders;
+mod password_resets;
 mod runs;
 
 use std::{
-    fmt,
     fs::OpenOptions,
     path::{Path, PathBuf},
     time::Duration,
@@ -22,9 +23,13 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
+use crate::disk::Lock;
+
 pub use approvals::{Approval, ApprovalState};
+pub use audit::AuditRecord;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::BegunStep;
+pub use password_resets::{PasswordLink, WaitingNotice};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
 /// One to note with, one to read with.
@@ -32,7 +37,10 @@ const CONNECTIONS: u32 = 2;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
+    (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
+];
 
 /// The agent's database.
 #[derive(Debug, Clone)]
@@ -80,6 +88,8 @@ impl Store {
         let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         };
+        // Two programs that open a new store at once must not both make its tables.
+        let _turn = Lock::wait(&path.with_extension("lock"))?;
         Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(&pool).await?;
         Ok(Self { pool })
     }
@@ -119,12 +129,6 @@ fn places(rows: usize, width: usize) -> String {
         format!("({})", values.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store")
-    }
 }
 
 /// Where the database of an agent is.

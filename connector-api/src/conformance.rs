@@ -19,6 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     journal::{Earlier, Journal},
     order::{ChangeType, Effect, ForeseenEffect, Fulfillment, ProvisioningOrder, RecordKey},
+    password::{PasswordAction, PasswordReset},
     table::{Column, RecordBatch, Table},
 };
 
@@ -50,6 +51,7 @@ pub async fn check(connector: &dyn Connector) {
 
     check_export(connector, &tables, &exported).await;
     check_unknown_column(connector, &tables[0]).await;
+    check_unknown_account(connector).await;
 }
 
 /// Checks that orders on the table of `added` do what they say, once. Leaves the system as it was.
@@ -218,4 +220,14 @@ async fn check_unknown_column(connector: &dyn Connector, table: &Table) {
     let answer: Result<Vec<RecordBatch>> = connector.export(&[table]).try_collect().await;
     let kind = answer.expect_err("a column the system does not know is refused").kind();
     assert_eq!(kind, ErrorKind::Settings, "an unknown column is the mapping's fault");
+}
+
+/// A connector that resets passwords says of an account that is not there that it is not there, whoever asks.
+async fn check_unknown_account(connector: &dyn Connector) {
+    let nobody = "nobody-of-this-name@example.invalid";
+    let found = connector.find_account(nobody).await.map(|account| account.key).expect_err("nobody has this login");
+    let reset = PasswordReset::new(nobody, PasswordAction::Unlock);
+    let unlocked = connector.reset_password(&reset).await.expect_err("nobody can be unlocked under this name");
+    assert_eq!(found.kind(), unlocked.kind(), "both verbs are offered, or none");
+    assert!(matches!(found.kind(), ErrorKind::NotFound | ErrorKind::Unsupported), "an account is missing: {found}");
 }

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     journal::Journal,
     order::{Fulfillment, Outlook, Preview, ProvisioningOrder},
+    password::{Account, PasswordOutcome, PasswordReset},
     table::{RecordBatch, Table, TableSchema},
     traffic::{ExportPlan, Traffic},
 };
@@ -70,6 +71,25 @@ pub trait Connector: Send + Sync {
     /// the order: it may be tried again later.
     async fn fulfill(&self, _order: &ProvisioningOrder, _journal: &dyn Journal) -> Result<Fulfillment> {
         Err(Error::new(ErrorKind::Unsupported, "this connector does not carry out orders"))
+    }
+
+    /// The account that `login`, which may be its identity too, names: one, and no guess.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::Rejected`] where `login` fits more than one.
+    async fn find_account(&self, _login: &str) -> Result<Account> {
+        Err(Error::new(ErrorKind::Unsupported, "this connector does not look up accounts"))
+    }
+
+    /// Carries out what `reset` asks for. Repeats nothing whose repetition somebody would notice, such as a mail,
+    /// before it knows that it was not done; keeps no note of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] where the account's state or origin does not allow it or the system's password policy
+    /// refuses, in the system's words and without the password; [`ErrorKind::Unavailable`] may leave open whether it
+    /// was done, and says so.
+    async fn reset_password(&self, _reset: &PasswordReset) -> Result<PasswordOutcome> {
+        Err(Error::new(ErrorKind::Unsupported, "this connector does not reset passwords"))
     }
 
     /// The requests made since the connector was opened. Called often, also while other methods run.

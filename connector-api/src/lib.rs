@@ -23,7 +23,7 @@ pub use order::{
     AttributeChange, ChangeType, Effect, ForeseenEffect, Fulfillment, LinkAction, LinkChange, Outlook, Preview,
     ProvisioningOrder, RecordKey,
 };
-pub use password::NewPassword;
+pub use password::{Account, NewPassword, PasswordAction, PasswordEffect, PasswordOutcome, PasswordReset};
 pub use settings::{ConnectionId, ConnectionSettings};
 pub use table::{Column, ColumnKind, ColumnSchema, RecordBatch, Records, Table, TableSchema};
 pub use traffic::{BucketPlan, BucketTraffic, ExportPlan, TableProgress, Traffic};

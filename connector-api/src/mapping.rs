@@ -45,6 +45,8 @@ pub struct Mapping {
     pub resource_type_mappings: Vec<OktaResourceTypeMapping>,
     /// `<PasswordResetSettings>`.
     pub password_reset_settings: Vec<PasswordResetSettings>,
+    /// `AllowedSymbolChars` of `<PasswordGenerationSetting>`: the symbols that generated passwords may hold.
+    pub allowed_symbol_chars: Option<AllowedSymbols>,
 }
 
 impl Mapping {
@@ -324,6 +326,15 @@ pub struct PasswordResetSettings {
     pub beneficiary_email_binding: Option<String>,
     /// The path to that person's name.
     pub beneficiary_full_name_binding: Option<String>,
+    /// Where it is written.
+    pub position: Position,
+}
+
+/// The symbols that a generated password may hold.
+#[derive(Debug, Clone)]
+pub struct AllowedSymbols {
+    /// Each of them once or more.
+    pub characters: String,
     /// Where it is written.
     pub position: Position,
 }

@@ -121,6 +121,8 @@ pub struct Fulfillment {
     pub effect: Effect,
     /// What a reader of the results should know, such as that an account was there and has been adopted.
     pub note: Option<String>,
+    /// Whether the record was made by this order, at this attempt or an earlier one, and has the order's password.
+    pub has_first_password: bool,
 }
 
 /// Whether anything had to be done.

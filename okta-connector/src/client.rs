@@ -77,6 +77,8 @@ pub(crate) struct Answer<T> {
     pub value: T,
     /// Path and query of the next page.
     pub next: Option<String>,
+    /// Okta's id of the request, which its support asks for; may be empty.
+    pub request_id: String,
 }
 
 pub(crate) struct Client {
@@ -362,6 +364,7 @@ impl Client {
             let refusal = Refusal::read(status.as_u16(), &body, &request_id, redact);
             return Outcome::Refused(Refusal { challenge, of_app: self.settings.auth.app().is_some(), ..refusal });
         }
+        let request_id = text_of(response.headers(), "x-okta-request-id");
         let next = match next_link(response.headers()) {
             Ok(next) => next,
             Err(why) => return Outcome::Fault(Fault::answered(why)),
@@ -376,7 +379,7 @@ impl Client {
                     error.line(),
                     error.column()
                 ))),
-                Ok(Ok(value)) => Outcome::Success(Answer { value, next }),
+                Ok(Ok(value)) => Outcome::Success(Answer { value, next, request_id }),
             },
         };
         // Answers to writes may hold links and tokens that let people in.

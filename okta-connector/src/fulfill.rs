@@ -186,7 +186,14 @@ impl<'a> Task<'a> {
         }
         carrier.has_changed = made.has_changed;
         let decided = self.decide(&made.record, made.origin, &links).await;
-        self.carry_out(carrier, decided).await
+        let fulfillment = self.carry_out(carrier, decided).await?;
+        // One that is in use keeps the password it has.
+        let is_fresh = match made.origin {
+            Origin::Created => true,
+            Origin::Ours => values::at(&made.record, "lastLogin").is_null(),
+            Origin::Adopted | Origin::Known => false,
+        };
+        Ok(Fulfillment { has_first_password: self.order.password.is_some() && is_fresh, ..fulfillment })
     }
 
     /// The refusal of a creation, or what is wrong with the groups it was to join, which Okta does not name.
@@ -223,7 +230,8 @@ impl<'a> Task<'a> {
         let key = self.key()?;
         let Some(record) = found::find(self.client, self.noun, key).await? else {
             let note = Some(format!("the {} was gone already", self.noun.in_words()));
-            return Ok(Fulfillment { key: key.value.clone(), effect: Effect::AlreadyInPlace, note });
+            let (key, effect) = (key.value.clone(), Effect::AlreadyInPlace);
+            return Ok(Fulfillment { key, effect, note, has_first_password: false });
         };
         let id = text_at(&record, "id");
         self.check_record(id).await?;
@@ -241,7 +249,7 @@ impl<'a> Task<'a> {
         let note = decision.note();
         carrier.carry_out(decision.steps).await?;
         let effect = if carrier.has_changed { Effect::Changed } else { Effect::AlreadyInPlace };
-        Ok(Fulfillment { key: carrier.id, effect, note })
+        Ok(Fulfillment { key: carrier.id, effect, note, has_first_password: false })
     }
 
     /// What an order to create comes to, by looking whether the record is there.

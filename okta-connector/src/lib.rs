@@ -18,12 +18,14 @@ mod check;
 mod plan;
 mod export;
 mod fulfill;
+mod password;
 
 use std::sync::Arc;
 
 use connector_api::{
-    Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment, Journal,
-    Outlook, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic, async_trait,
+    Account, Capabilities, ConnectionReport, ConnectionSettings, Connector, ExportPlan, ExportStream, Fulfillment,
+    Journal, Outlook, PasswordOutcome, PasswordReset, Preview, ProvisioningOrder, Result, Table, TableSchema, Traffic,
+    async_trait,
 };
 
 pub use crate::clock::Clock;
@@ -83,6 +85,14 @@ impl Connector for OktaConnector {
         self.client.will_read(tables);
         schema::resolve(&self.client, tables).await?;
         plan::plan(&self.client, tables).await
+    }
+
+    async fn find_account(&self, login: &str) -> Result<Account> {
+        password::find_account(&self.client, login).await
+    }
+
+    async fn reset_password(&self, reset: &PasswordReset) -> Result<PasswordOutcome> {
+        password::reset(&self.client, reset).await
     }
 
     fn outlook(&self, order: &ProvisioningOrder) -> Outlook {

@@ -15,6 +15,8 @@ use crate::{
 
 const CASE: &str = "orders";
 const ORGANISATION: Organisation = Organisation { users: 10_000, groups: 200, apps: 5, memberships: 0 };
+/// Few users, so that the export before leaves the first window to the orders.
+const LIMITED_ORGANISATION: Organisation = Organisation { users: 800, ..ORGANISATION };
 const ORDERS: usize = 10_000;
 const MANY: usize = 100_000;
 const LATENCY_S: f64 = 0.030;
@@ -68,7 +70,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
 
 /// An organisation whose limits bind: no request may be refused, and the share of the limits must be used up.
 pub(crate) fn measure_limits(report: &mut Report) -> anyhow::Result<()> {
-    let mut rig = Rig::new(&ORGANISATION, &["--limits=workforce", "--share=50", "--latency-ms=30"])?;
+    let mut rig = Rig::new(&LIMITED_ORGANISATION, &["--limits=workforce", "--share=50", "--latency-ms=30"])?;
     rig.map(PASSWORDS)?;
     rig.export()?;
     // Memberships come second, so that the second window of one bucket opens while the other's is used.

@@ -10,6 +10,7 @@ mod fulfill;
 mod guard;
 mod killed;
 mod mapping;
+mod password;
 mod progress;
 mod protection;
 mod refusals;

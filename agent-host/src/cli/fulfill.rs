@@ -1,6 +1,6 @@
 //! `agent-host fulfill`: the arguments, the plan, the progress and the report.
 
-use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use connector_api::{Error, ErrorKind, mapping::Deactivation};
@@ -10,7 +10,7 @@ use crate::{
     fulfill::{FulfillOptions, Orders, fulfill, plan},
 };
 
-use super::{Format, print, progress::OrdersDisplay};
+use super::{Format, now_ms, print, progress::OrdersDisplay};
 
 /// Some orders errored, or a file was rejected.
 const SOME_ERRORED: u8 = 6;
@@ -57,10 +57,4 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let report = outcome?;
     print(format, &report, |out| write!(out, "{report}"))?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(SOME_ERRORED) })
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -33,8 +33,9 @@ pub(super) async fn unless_interrupted<T>(command: impl Future<Output = anyhow::
     }
 }
 
+/// Comes when somebody asks the program to end.
 #[cfg(unix)]
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -48,8 +49,9 @@ async fn asked_to_end() {
     }
 }
 
+/// Comes when somebody asks the program to end.
 #[cfg(not(unix))]
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }

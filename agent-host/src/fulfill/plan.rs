@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use connector_api::{Connector, Error};
+use connector_api::{Connector, Error, ForeseenEffect};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
@@ -68,7 +68,7 @@ pub(super) async fn preview_all(
 }
 
 async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -> Result<PlannedOrder, Error> {
-    let TakenUp { head, task, mut notes } = reader.take_up(at)?;
+    let TakenUp { head, task, mut notes, first_password } = reader.take_up(at)?;
     let mut planned =
         PlannedOrder { id: head.id, change: head.change, effect: "none".to_owned(), changes: Vec::new(), reason: None };
     match task {
@@ -87,6 +87,9 @@ async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -
                     new: it.new,
                 };
                 planned.changes = preview.changes.into_iter().map(change).collect();
+                if first_password.is_some() && order.password.is_none() && preview.effect == ForeseenEffect::Create {
+                    notes.push("its first password is made up when it is carried out".to_owned());
+                }
             }
             Err(error) if is_of_the_order(error.kind()) => {
                 planned.effect = "refused".to_owned();

@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 
-use connector_api::{Connector, Effect, Error, ErrorKind, Traffic};
+use connector_api::{Connector, Effect, Error, ErrorKind, Fulfillment, Traffic};
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     index::{Index, Turns},
     journal::{Clock, OrderJournal, Steps, micros, stopwatch},
     limits::is_of_the_order,
+    passwords::Passwords,
     take_up::{OrderReader, TakenUp, Task},
 };
 use crate::store::{Notes, OrderPlace, Outcome};
@@ -56,6 +57,7 @@ pub(super) struct Run<'a> {
     reader: OrderReader<'a>,
     connector: &'a dyn Connector,
     notes: &'a Notes,
+    passwords: Option<Passwords<'a>>,
     clock: Clock,
     states: Vec<AtomicU8>,
     /// What earlier runs noted of orders that have no outcome.
@@ -78,7 +80,7 @@ pub(super) struct Ending {
 }
 
 /// What came of trying an order.
-enum Fate {
+pub(super) enum Fate {
     Finished,
     /// It may be tried again later.
     Open(Error),
@@ -101,12 +103,19 @@ struct Lane {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(reader: OrderReader<'a>, connector: &'a dyn Connector, notes: &'a Notes, clock: Clock) -> Self {
+    pub(super) fn new(
+        reader: OrderReader<'a>,
+        connector: &'a dyn Connector,
+        notes: &'a Notes,
+        passwords: Option<Passwords<'a>>,
+        clock: Clock,
+    ) -> Self {
         let states = reader.index.entries.iter().map(|_| AtomicU8::new(state::OPEN)).collect();
         Self {
             reader,
             connector,
             notes,
+            passwords,
             clock,
             states,
             begun: Mutex::default(),
@@ -228,7 +237,8 @@ impl<'a> Run<'a> {
             Ok(taken) => taken,
             Err(error) => return Fate::Open(error),
         };
-        let TakenUp { head, task, mut notes } = taken;
+        let TakenUp { head, task, mut notes, first_password } = taken;
+        let mut has_first_password = false;
         let (executed, changed) = match task {
             Task::Nothing => (true, false),
             Task::Refuse(why) => {
@@ -239,18 +249,31 @@ impl<'a> Run<'a> {
                 state::OPEN => return Fate::Open(Error::new(ErrorKind::Unavailable, "the same order is open")),
                 known => (known == state::EXECUTED, false),
             },
-            Task::CarryOut(order) => match self.attempt(at, &order).await {
-                Ok(Ok((changed, note))) => {
-                    notes.extend(note);
-                    (true, changed)
+            Task::CarryOut(mut order) => {
+                if let (Some(passwords), Some(wanted)) = (&self.passwords, &first_password)
+                    && let Err(fate) = passwords.give(self.place(at), wanted, &mut order).await
+                {
+                    return fate;
                 }
-                Ok(Err(refusal)) => {
-                    notes = vec![in_words(&refusal)];
-                    (false, false)
+                match self.attempt(at, &order).await {
+                    Ok(Ok(fulfillment)) => {
+                        notes.extend(fulfillment.note);
+                        has_first_password = fulfillment.has_first_password;
+                        (true, fulfillment.effect == Effect::Changed)
+                    }
+                    Ok(Err(refusal)) => {
+                        notes = vec![in_words(&refusal)];
+                        (false, false)
+                    }
+                    Err(fate) => return fate,
                 }
-                Err(fate) => return fate,
-            },
+            }
         };
+        if let (Some(passwords), Some(_)) = (&self.passwords, &first_password)
+            && let Err(failure) = passwords.settle(self.place(at), has_first_password).await
+        {
+            return Fate::Stop(failure);
+        }
         self.states[at as usize].store(if executed { state::EXECUTED } else { state::ERRORED }, Ordering::Relaxed);
         let kept = self.notes.outcome(Outcome {
             place: self.place(at),
@@ -269,12 +292,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// One try: whether something was written and a note, or why the order is refused; else what it means for the run.
+    /// One try: what came of it, or why the order is refused; else what it means for the run.
     async fn attempt(
         &self,
         at: u32,
         order: &connector_api::ProvisioningOrder,
-    ) -> Result<Result<(bool, Option<String>), Error>, Fate> {
+    ) -> Result<Result<Fulfillment, Error>, Fate> {
         let place = self.place(at);
         let steps = self.lock_begun().remove(&place).unwrap_or_default();
         let journal = OrderJournal::new(self.notes, place, steps, self.clock, &self.waited_us);
@@ -288,7 +311,7 @@ impl<'a> Run<'a> {
         match outcome {
             Ok(fulfillment) => {
                 self.failed_in_a_row.store(0, Ordering::Relaxed);
-                Ok(Ok((fulfillment.effect == Effect::Changed, fulfillment.note)))
+                Ok(Ok(fulfillment))
             }
             Err(error) if is_of_the_order(error.kind()) => {
                 self.failed_in_a_row.store(0, Ordering::Relaxed);

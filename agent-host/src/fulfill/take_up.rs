@@ -10,7 +10,7 @@ use connector_api::{Error, ErrorKind, LinkAction, ProvisioningOrder, Result};
 use secrecy::zeroize::Zeroizing;
 
 use super::index::{Entry, Index, Verdict, hash};
-use crate::orders::{Head, MAX_ORDER_BYTES, Vocabulary};
+use crate::orders::{Head, MAX_ORDER_BYTES, Vocabulary, WantedPassword};
 
 /// Takes orders up.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct TakenUp {
     pub(super) task: Task,
     /// What the results say beside the outcome.
     pub(super) notes: Vec<String>,
+    /// The first password that the order's account gets from us.
+    pub(super) first_password: Option<WantedPassword>,
 }
 
 /// What is to be done about an order.
@@ -63,6 +65,7 @@ impl<'a> OrderReader<'a> {
             return Err(changed());
         }
         let read = self.vocabulary.read(&entry.found(), &text).map_err(|_| changed())?;
+        let mut first_password = None;
         let (task, notes) = match (entry.verdict, read.resolved) {
             (Verdict::AfterDeletion(by), _) => {
                 let why = format!("{} deletes the record before", self.named(by));
@@ -79,6 +82,7 @@ impl<'a> OrderReader<'a> {
             (Verdict::Due, Err(why)) => (Task::Refuse(why), Vec::new()),
             (Verdict::Due, Ok(resolved)) => {
                 let mut order = resolved.order;
+                first_password = resolved.first_password;
                 let overruled = self.leave_out_links(at, &mut order);
                 let is_empty = order.values.is_empty() && order.links.is_empty() && order.password.is_none();
                 let task = if is_empty && !overruled.is_empty() && order.key.is_some() {
@@ -89,7 +93,7 @@ impl<'a> OrderReader<'a> {
                 (task, resolved.note.into_iter().chain(overruled).collect())
             }
         };
-        Ok(TakenUp { head: read.head, task, notes })
+        Ok(TakenUp { head: read.head, task, notes, first_password })
     }
 
     /// Removes links from the order that a later one wants otherwise; says which.

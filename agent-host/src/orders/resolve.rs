@@ -6,7 +6,7 @@
 
 use connector_api::{
     ChangeType, LinkAction, LinkChange, NewPassword, ProvisioningOrder, RecordKey,
-    mapping::{Navigation, NavigationPlace, OktaResourceTypeMapping, PasswordResetMode, PasswordResetSettings},
+    mapping::{Navigation, NavigationPlace, OktaResourceTypeMapping, PasswordResetMode},
 };
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -28,6 +28,17 @@ pub struct Resolved {
     pub names: Vec<RecordKey>,
     /// What a reader of the results should know.
     pub note: Option<String>,
+    /// Where the order makes an account that gets its first password from us.
+    pub first_password: Option<WantedPassword>,
+}
+
+/// A first password that is wanted.
+#[derive(Debug)]
+pub struct WantedPassword {
+    /// The `PasswordResetSettings` that say how.
+    pub setting: String,
+    /// The person that the order is for, as it carries them.
+    pub owner: Value,
 }
 
 impl Vocabulary<'_> {
@@ -73,8 +84,12 @@ impl Vocabulary<'_> {
                 names.extend(value.map(|value| RecordKey { column: (*column).to_owned(), value }));
             }
         }
-        let note = self.first_password(&mut order, resource_type)?;
-        Ok(Resolved { order, names, note })
+        let owner = text.section("Owner").cloned().unwrap_or_default();
+        let (first_password, note) = match self.first_password(&mut order, resource_type)? {
+            Ok(setting) => (setting.map(|setting| WantedPassword { setting, owner: owner.into() }), None),
+            Err(note) => (None, Some(note)),
+        };
+        Ok(Resolved { order, names, note, first_password })
     }
 
     /// The entity type on its table, and the resource type where the mapping knows it.
@@ -211,38 +226,33 @@ impl Vocabulary<'_> {
         })
     }
 
-    /// The first password of an account that is added without one, by the settings of its resource type.
+    /// The settings that give an account which is added without a password its first one, and that password where it
+    /// is written there; a note where its owner chooses one.
     fn first_password(
         &self,
         order: &mut ProvisioningOrder,
         resource_type: Option<&OktaResourceTypeMapping>,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Result<Option<String>, String>, String> {
         let setting = resource_type.and_then(|it| it.password_reset_setting.as_deref());
         let (Some(setting), ChangeType::Added, None) = (setting, order.change, &order.password) else {
-            return Ok(None);
+            return Ok(Ok(None));
         };
         let settings = self.password_settings(setting);
         let settings =
             settings.ok_or_else(|| format!("the password reset settings `{setting}` are not in the mapping"))?;
-        match first_password(settings) {
-            Ok(password) => order.password = password,
-            Err(note) => return Ok(Some(note)),
+        if settings.mode == PasswordResetMode::TwoWay {
+            return Ok(Err(format!("added without a password: `{}` lets its owner choose one", settings.identifier)));
         }
-        Ok(None)
+        if settings.mode == PasswordResetMode::Disabled {
+            return Ok(Ok(None));
+        }
+        if !settings.auto_generate {
+            let password = settings.default_password.clone();
+            order.password = password.map(|value| NewPassword { value, must_change: settings.must_change });
+        }
+        let is_ours = settings.auto_generate || order.password.is_some();
+        Ok(Ok(is_ours.then(|| settings.identifier.clone())))
     }
-}
-
-/// The password that the settings give; a note where they ask for one that nobody has chosen yet.
-fn first_password(settings: &PasswordResetSettings) -> Result<Option<NewPassword>, String> {
-    let without = |why: &str| format!("added without a password: `{}` {why}", settings.identifier);
-    if settings.mode == PasswordResetMode::TwoWay {
-        return Err(without("lets its owner choose one"));
-    }
-    if settings.auto_generate {
-        return Err(without("asks for a generated one; set it with a password reset"));
-    }
-    let password = settings.default_password.clone();
-    Ok(password.map(|value| NewPassword { value, must_change: settings.must_change }))
 }
 
 fn password(property: &str, value: Value, must_change: bool) -> Result<Option<NewPassword>, String> {

@@ -139,10 +139,13 @@ fn passwords_are_secrets_from_then_on() {
         order["ResourceType"]["Identifier"] = json!(resource_type);
         read(&order).unwrap()
     };
-    let first = added("Nominative").order.password.unwrap();
+    let written = added("Nominative");
+    assert_eq!(written.first_password.unwrap().setting, "First");
+    let first = written.order.password.unwrap();
     assert!(first.must_change && first.value.expose_secret() == "first-one");
     let generated = added("generated");
-    assert!(generated.order.password.is_none() && generated.note.unwrap().contains("`Auto`"));
+    assert!(generated.order.password.is_none() && generated.note.is_none());
+    assert_eq!(generated.first_password.unwrap().setting, "Auto");
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 use secrecy::SecretString;
 
 use super::{
-    AssociationColumn, AssociationSide, Connection, ConnectorDeclaration, Deactivation, EntityAssociation,
-    EntityAssociationMapping, EntityType, EntityTypeMapping, OktaResourceTypeMapping, PasswordResetMode,
-    PasswordResetSettings, Property, PropertyMapping, PropertyReference, PropertyType, quoted,
+    AllowedSymbols, AssociationColumn, AssociationSide, Connection, ConnectorDeclaration, Deactivation,
+    EntityAssociation, EntityAssociationMapping, EntityType, EntityTypeMapping, OktaResourceTypeMapping,
+    PasswordResetMode, PasswordResetSettings, Property, PropertyMapping, PropertyReference, PropertyType, quoted,
     read::Warnings,
     xml::{Attribute, Element},
 };
@@ -177,6 +177,12 @@ pub(super) fn password_reset_settings(element: &mut Element) -> Result<PasswordR
         beneficiary_full_name_binding: element.text("BeneficiaryFullNameBinding"),
         position: element.position.clone(),
     })
+}
+
+/// The symbols as they are written: white space is none of them.
+pub(super) fn password_generation_setting(element: &mut Element) -> Result<AllowedSymbols> {
+    let characters = element.required("AllowedSymbolChars")?;
+    Ok(AllowedSymbols { characters, position: element.position.clone() })
 }
 
 /// The expressions of `'…','…'`; text that is not of this form is one expression.

@@ -72,6 +72,7 @@ impl Reader {
             | "EntityAssociation"
             | "EntityAssociationMapping"
             | "OktaResourceTypeMapping"
+            | "PasswordGenerationSetting"
             | "PasswordResetSettings" => false,
             // What the vendor's screens offer for choice: it says nothing about what is exported.
             "ConnectionTable" => return document.skip(),
@@ -117,6 +118,9 @@ impl Reader {
             "EntityAssociation" => mapping.associations.push(elements::association(element)?),
             "EntityAssociationMapping" => mapping.association_mappings.push(elements::association_mapping(element)?),
             "OktaResourceTypeMapping" => mapping.resource_type_mappings.push(elements::resource_type_mapping(element)?),
+            "PasswordGenerationSetting" => {
+                mapping.allowed_symbol_chars = Some(elements::password_generation_setting(element)?);
+            }
             // The one name left of those that `element` lets through.
             _ => mapping.password_reset_settings.push(elements::password_reset_settings(element)?),
         }

@@ -18,7 +18,7 @@ use serde::{
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{Client, Outcome, Sending, given_up, millis};
+use super::{Answer, Client, Outcome, Sending, given_up, millis};
 use crate::{
     auth::Tried,
     error::{Failure, Refusal},
@@ -63,6 +63,11 @@ pub(crate) enum WriteFailure {
 impl Client {
     /// Writes, and gives what Okta answers; null where it says nothing.
     pub(crate) async fn write(&self, write: &Write) -> Result<Value, WriteFailure> {
+        self.write_to_answer(write).await.map(|answer| answer.value)
+    }
+
+    /// Writes, and gives what Okta answers with the id of the request.
+    pub(crate) async fn write_to_answer(&self, write: &Write) -> Result<Answer<Value>, WriteFailure> {
         let body = write.body.bytes().map_err(WriteFailure::Other)?;
         let sending = Sending {
             method: write.method.clone(),
@@ -87,7 +92,7 @@ impl Client {
             let (wait, why) = match outcome {
                 Outcome::Success(answer) => {
                     self.state().has_succeeded = true;
-                    return Ok(answer.value);
+                    return Ok(answer);
                 }
                 Outcome::Final(error) => return Err(WriteFailure::Other(error)),
                 Outcome::Throttled(_) => (

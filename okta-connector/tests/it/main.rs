@@ -12,6 +12,7 @@ mod fulfill;
 mod governor;
 mod oauth;
 mod outlook;
+mod password;
 mod recordings;
 mod refusals;
 mod scripted;

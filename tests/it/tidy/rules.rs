@@ -179,6 +179,14 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
         ("agent-host/src/cli/protect", "prints what `unprotect` is asked for; compares a password with its repetition"),
         ("agent-host/src/redaction.rs", "knows secrets so that no line shows them"),
+        ("agent-host/src/cli/reset_password.rs", "prints a password where `--show` asks for it"),
+        (
+            "agent-host/src/mail/transport.rs",
+            "signs in to the mail server, and removes its password from texts that repeat it",
+        ),
+        ("agent-host/src/password_reset/chosen.rs", "checks a password that was chosen"),
+        ("agent-host/src/password_reset/notice.rs", "seals what is mailed"),
+        ("agent-host/src/web/password_page.rs", "compares a password that was typed twice"),
     ],
     ..EVERYWHERE
 };
@@ -192,7 +200,7 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("agent-host/src/export.rs", "the report and the manifest say when and how long"),
         ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),
-        ("agent-host/src/cli/fulfill.rs", "gives a run of orders its clock"),
+        ("agent-host/src/cli.rs", "gives what it starts its clock"),
         ("agent-host/src/fulfill/journal.rs", "the report says how long, and what waiting for the journal cost"),
         ("agent-host/src/demo.rs", "tells the reader how long it took"),
         ("agent-host/src/settings/protection/keys.rs", "warns of a certificate that has expired"),

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Moto as a server needs `flask` and `flask-cors`; its own list for servers is three times as large.
-const PACKAGES: [&str; 4] = ["cryptography", "moto==5.2.5", "flask", "flask-cors"];
+const PACKAGES: [&str; 5] = ["cryptography", "moto==5.2.5", "flask", "flask-cors", "aiosmtpd"];
 
 /// Whether this machine can have it.
 pub(crate) fn is_here() -> bool {

@@ -173,6 +173,12 @@ fn what_cannot_be_obeyed_is_refused_with_its_position() {
 }
 
 #[test]
+fn the_symbols_of_generated_passwords_are_kept_as_written() {
+    let (mapping, _) = read(&[("a.xml", "<PasswordGenerationSetting AllowedSymbolChars=' !;.?&amp; '/>")]).unwrap();
+    assert_eq!(mapping.allowed_symbol_chars.unwrap().characters, "!;.?&");
+}
+
+#[test]
 fn no_message_repeats_a_default_password() {
     check(
         "<PasswordResetSettings Identifier='a' DefaultPassword='s&cret;'/>",

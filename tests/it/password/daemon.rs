@@ -1,0 +1,204 @@
+//! The daemon: the page behind a link, its other end, and what it tells to whom.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use acceptance::{CONNECTION, TestAgent, watch};
+use okta_sandbox::{Fault, FaultAction, Status};
+use serde_json::json;
+
+use super::{ADA, CONFIRMATION, agent, configure, picture};
+
+/// `agent-host run`, until it is asked to end.
+pub(super) struct Daemon {
+    child: Child,
+    pub(super) address: String,
+}
+
+impl Daemon {
+    pub(super) fn start(mut command: Command) -> Self {
+        command.env("Web__Urls", "http://127.0.0.1:0").stdout(Stdio::null());
+        let mut child = command.spawn().expect("the daemon starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            line.split_once("Now listening on: http://").map(|(_, address)| address.trim().to_owned())
+        });
+        // What it says further is read, so that it can go on saying it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: address.expect("it says where it listens") }
+    }
+
+    /// Asks it to end, as an operating system does.
+    pub(super) fn end(mut self) {
+        let status =
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(status.success());
+        let code = self.child.wait().expect("it ends").code();
+        assert_eq!(code, Some(0), "being asked to end is no failure");
+    }
+
+    fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
+        let mut stream = TcpStream::connect(&self.address).expect("the daemon listens");
+        let length = body.len();
+        let form = if method == "POST" { "content-type: application/x-www-form-urlencoded\r\n" } else { "" };
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}{form}content-length: {length}\r\n\r\n",
+            self.address
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Page { status, head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Page {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Page {
+    fn between(&self, before: &str, after: &str) -> String {
+        let rest = self.body.split_once(before).unwrap_or_else(|| panic!("{before} is in {}", self.body)).1;
+        rest.split_once(after).expect("it ends").0.to_owned()
+    }
+
+    fn cookie(&self) -> String {
+        let line = self.head.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie is set");
+        line.trim_start_matches("set-cookie: ").split(';').next().unwrap().to_owned()
+    }
+}
+
+/// Waits for something that another process does.
+pub(super) fn until(done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+/// The path of the link that was mailed last.
+fn mailed_link(agent: &TestAgent) -> String {
+    let report =
+        agent.run(&["--format", "json", "reset-password", CONNECTION, ADA, "--setting", "Link"]).must_exit(0).json();
+    assert_eq!(
+        (&report["mode"], &report["effect"], &report["notice"]),
+        (&json!("two_way"), &json!("link_mailed"), &json!("sent"))
+    );
+    let folder = agent.beside("Mails");
+    let mails = acceptance::files(&folder);
+    let (name, mail) = mails.iter().next().expect("a mail");
+    let text = String::from_utf8_lossy(mail).replace("=\r\n", "").replace("=3D", "=");
+    let at = text.find(CONFIRMATION).expect("the mail holds the link");
+    let link: String = text[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+    std::fs::remove_file(folder.join(name)).expect("it can be removed");
+    watch(link.rsplit('.').next().unwrap());
+    link.trim_start_matches("http://localhost:5000").to_owned()
+}
+
+fn two_way() -> TestAgent {
+    let agent = agent("en");
+    let more = json!({ "TwoFactorSettings": { "ApplicationUri": "https://sign-in.corp.example", "ResetConfirmationUri": CONFIRMATION } });
+    configure(&agent, json!({ "PickupDirectory": "../Mails" }), more);
+    agent
+}
+
+fn form(page: &Page, password: &str, again: &str) -> String {
+    let code = page.between("name=\"code\" value=\"", "\"");
+    format!("code={code}&password={password}&again={again}")
+}
+
+#[test]
+fn the_holder_of_a_link_chooses_the_password_once() {
+    let agent = two_way();
+    agent.org(|org| org.set_password(ADA, "Before-That7"));
+    let daemon = Daemon::start(agent.command(&["run"]));
+    assert_eq!(daemon.ask("GET", "/healthz", "", "").status, 200);
+    let link = mailed_link(&agent);
+    agent.org(|org| assert!(org.password_is(ADA, "Before-That7"), "nothing changes before it is chosen"));
+
+    let page = daemon.ask("GET", &link, "accept-language: fr-CA,fr;q=0.9\r\n", "");
+    assert!(page.status == 200 && page.body.contains("Choisissez votre mot de passe"), "{}", page.body);
+    let page = daemon.ask("GET", &link, "", "");
+    assert_eq!(page.status, 200, "looking uses nothing up");
+    for told in ["has 9 to 72 characters", "has a digit", ADA] {
+        assert!(page.body.contains(told), "{told}");
+    }
+    assert!(!page.body.contains("<script") && !page.body.contains("style="), "{}", page.body);
+    for header in
+        ["content-security-policy: default-src 'none'", "referrer-policy: no-referrer", "cache-control: no-store"]
+    {
+        assert!(page.head.to_lowercase().contains(header), "{header} in {}", page.head);
+    }
+    for language in ["en", "fr"] {
+        let address = format!("http://{}{link}", daemon.address);
+        picture::take_of(&format!("password-page-{language}"), &address, language, 420, 900);
+    }
+    let cookie = format!("cookie: {}\r\n", page.cookie());
+    let refused = [
+        ("", "Good-Enough-77", "Good-Enough-77", "Please enter the password again"),
+        (cookie.as_str(), "Good-Enough-77", "Good-Enough-78", "The two passwords are not the same"),
+        (cookie.as_str(), "Shrt7", "Shrt7", "must have 9 to 72 characters"),
+        (cookie.as_str(), "No-Digit-In-Here", "No-Digit-In-Here", "does not keep to the rules"),
+        (cookie.as_str(), "xLovelace-1815", "xLovelace-1815", "must not hold a part of your login"),
+        (cookie.as_str(), "no-upper-case-77", "no-upper-case-77", "Password requirements: at least 8 characters"),
+    ];
+    for (cookie, password, again, why) in refused {
+        let page = daemon.ask("POST", &link, cookie, &form(&page, password, again));
+        assert!(page.status == 422 && page.body.contains(why), "{why}: {} {}", page.status, page.body);
+        assert!(!page.body.contains(password), "a password is never shown again");
+        watch(password);
+    }
+    agent
+        .sandbox
+        .add_fault(Fault::new(FaultAction::Error { status: 403, code: "E0000006".into() }).on("POST", "/api/v1/users"));
+    let later = daemon.ask("POST", &link, &cookie, &form(&page, "Good-Enough-77", "Good-Enough-77"));
+    assert!(later.body.contains("Your link is still good"), "{}", later.body);
+
+    let done = daemon.ask("POST", &link, &cookie, &form(&page, "Good-Enough-77", "Good-Enough-77"));
+    assert!(done.status == 200 && done.body.contains("Your password is set"), "{}", done.body);
+    agent.org(|org| {
+        assert!(org.password_is(ADA, "Good-Enough-77"));
+        assert_eq!(org.user_status(ADA), Some(Status::Active));
+    });
+    let reused = daemon.ask("GET", &link, "", "");
+    assert!(reused.status == 404 && reused.body.contains("This link does not work"), "{}", reused.body);
+    daemon.end();
+}
+
+#[test]
+fn wrong_links_all_look_alike_and_too_many_are_slowed_down() {
+    let agent = two_way();
+    let daemon = Daemon::start(agent.command(&["run"]));
+    let (old, new) = (mailed_link(&agent), mailed_link(&agent));
+    let wrong = daemon.ask("GET", "/PasswordReset/Activate/?activationCode=nonsense", "", "");
+    assert_eq!(wrong.status, 404);
+    let mut broken = new.clone();
+    broken.pop();
+    for link in [&*old, &*broken, "/PasswordReset/Activate", "/PasswordReset/Activate/?other=1"] {
+        let page = daemon.ask("GET", link, "", "");
+        assert_eq!((page.status, &page.body), (wrong.status, &wrong.body), "{link}");
+    }
+    for _ in 5..20 {
+        assert_eq!(daemon.ask("GET", &broken, "", "").status, 404);
+    }
+    let slowed = daemon.ask("GET", &broken, "", "");
+    assert!(slowed.status == 429 && slowed.head.contains("retry-after: "), "{}", slowed.head);
+    assert_eq!(daemon.ask("GET", &new, "", "").status, 200, "a right link goes on working");
+    daemon.end();
+}
