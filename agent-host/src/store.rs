@@ -5,9 +5,11 @@
 
 mod approvals;
 mod audit;
+mod directories;
 mod notes;
 mod orders;
 mod password_resets;
+mod resources;
 mod runs;
 
 use std::{
@@ -27,19 +29,22 @@ use crate::disk::Lock;
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
+pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::BegunStep;
 pub use password_resets::{PasswordLink, WaitingNotice};
+pub use resources::{DirectoryEvent, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
-/// One to note with, one to read with.
-const CONNECTIONS: u32 = 2;
+/// One to note with, one to change directories with, the others to read with.
+const CONNECTIONS: u32 = 6;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
+    (4, "directories", include_str!("../migrations/0004_directories.sql")),
 ];
 
 /// The agent's database.
