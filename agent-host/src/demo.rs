@@ -110,7 +110,7 @@ async fn reset_password(agent: &Agent, out: &mut dyn Write) -> anyhow::Result<()
     let login = "ada.martin@example.com";
     writeln!(
         out,
-        "\n8. `agent-host reset-password {CONNECTION} {login} --show`: made up by the rules, set, and written down who did it."
+        "\n8. `agent-host reset-password {CONNECTION} {login} --show`:\n   made up by the rules, set, and written down who did it."
     )?;
     let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
     let resets = PasswordResets::open(agent, store, Arc::new(|| chrono::Utc::now().timestamp_millis()))?;

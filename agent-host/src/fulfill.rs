@@ -112,9 +112,7 @@ pub async fn fulfill(
     let turns = index.turns();
     let notes = store.notes();
     let resets = password_resets(agent, &connection, &store, options.clock)?;
-    if let Some(resets) = &resets {
-        resets.tell_first_passwords(&connection).await?;
-    }
+    tell(resets.as_ref(), &connection).await?;
     let passwords = resets.as_ref().map(|resets| Passwords { resets, connection: &connection });
     let reader = OrderReader::new(&index, &vocabulary);
     let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, options.clock);
@@ -128,9 +126,7 @@ pub async fn fulfill(
         // What stopped the run tells more than that nothing can be reported after it.
         Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
     };
-    if let Some(resets) = &resets {
-        resets.tell_first_passwords(&connection).await?;
-    }
+    tell(resets.as_ref(), &connection).await?;
     let open = run.open_in(0..index.entries.len());
     put_away(&store, &index, &run, &copies, options.clock).await?;
     if let Some(code) = approval.filter(|_| open == 0) {
@@ -159,6 +155,14 @@ pub async fn fulfill(
         journal_percent: ending.journal_percent,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Tells of the first passwords of orders whose outcome is noted.
+async fn tell(resets: Option<&PasswordResets>, connection: &str) -> anyhow::Result<()> {
+    match resets {
+        Some(resets) => resets.tell_first_passwords(connection).await,
+        None => Ok(()),
+    }
 }
 
 /// What gives accounts their first passwords; none where no resource type of the connection asks for it.

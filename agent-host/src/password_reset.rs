@@ -22,7 +22,6 @@ use connector_api::{
     Account, Connector, Error, ErrorKind, NewPassword, PasswordAction, PasswordEffect, PasswordOutcome, PasswordReset,
     Result,
 };
-use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use secrecy::SecretString;
 
 use self::people::Recipient;
@@ -362,7 +361,7 @@ impl PasswordResets {
     /// The password that a one-way reset sets.
     fn new_password(&self, way: &ResetWay, account: &Account) -> Result<SecretString> {
         match &way.mode {
-            Mode::Generated(rule) => rule.generate(account, &way.strength, &mut UnwrapErr(SysRng)).map_err(|why| {
+            Mode::Generated(rule) => rule.generate(account, &way.strength, &mut key::system_random()).map_err(|why| {
                 let message = format!("no password can be made by the settings `{}`: {}", way.identifier, why.0);
                 Error::new(ErrorKind::Settings, message).with_hint("change the counts or `StrengthCheck`")
             }),

@@ -39,9 +39,13 @@ pub(crate) fn agent(language: &str) -> TestAgent {
 }
 
 /// Gives the agent these settings of password resets beside those of mails.
-pub(crate) fn configure(agent: &TestAgent, mail: Value, more: Value) {
+pub(crate) fn configure(agent: &TestAgent, mail: impl Into<Value>, more: impl Into<Value>) {
+    let (mail, more): (Value, Value) = (mail.into(), more.into());
     let mut section = json!({ "NotificationSettings": { "Cultures": ["en", "fr"] }, "MailSettings": mail });
-    section.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    section
+        .as_object_mut()
+        .expect("the settings are objects")
+        .extend(more.as_object().expect("the settings are objects").clone());
     let settings = json!({ "PasswordResetSettings": section });
     agent.write("appsettings.agent.Production.json", &settings.to_string());
 }
@@ -51,9 +55,15 @@ fn reset(server: &MailServer, agent: &TestAgent, further: &[&str]) -> Run {
     Run::of(server.command(agent, &arguments))
 }
 
+/// Says what a test leaves out.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub(crate) fn say(what: &str) {
+    eprintln!("{what}");
+}
+
 /// The word behind this label in a mail's text.
 pub(crate) fn labelled<'a>(mail: &'a Value, label: &str) -> &'a str {
-    let text = mail["text"].as_str().unwrap();
+    let text = mail["text"].as_str().expect("a mail has a text");
     let line = text.lines().find_map(|line| line.strip_prefix(label));
     line.unwrap_or_else(|| panic!("`{label}` is in {text}")).trim_start_matches([' ', ':']).trim()
 }
@@ -172,7 +182,7 @@ fn mails_go_into_a_folder_where_that_is_asked_for() {
     let folder = agent.beside("Mails");
     configure(&agent, json!({ "UseSpecifiedPickupDirectory": "true", "PickupDirectory": "../Mails" }), json!({}));
     let run = agent.run(&["--format", "json", "reset-password", CONNECTION, ADA, "--setting", "Temporary", "--show"]);
-    let report = run.clone().must_exit(0).json();
+    let report = run.must_exit(0).json();
     let password = report["temporary_password"].as_str().expect("--show shows it");
     agent.org(|org| assert!(org.password_is(ADA, password)));
     let files = acceptance::files(&folder);

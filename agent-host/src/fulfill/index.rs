@@ -480,7 +480,12 @@ mod tests {
         let outlook = Outlook { lane: "", deletes: change == ChangeType::Deleted, deactivates: false };
         let place = Place { line: 1, column: 1, offset: 0 };
         let found = Found { place, length: 1, too_large: false };
-        index.push(&found, text.as_bytes(), id, Some((&Resolved { order, names, note: None }, outlook)));
+        index.push(
+            &found,
+            text.as_bytes(),
+            id,
+            Some((&Resolved { order, names, note: None, first_password: None }, outlook)),
+        );
     }
 
     fn turns(orders: &[&str]) -> Vec<Vec<u32>> {

@@ -14,7 +14,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use connector_api::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use rand::{TryRng, rngs::SysRng};
+use rand::{CryptoRng, TryRng, rand_core::UnwrapErr, rngs::SysRng};
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,11 @@ impl ResetKey {
         rest.truncate(length);
         Some(rest)
     }
+}
+
+/// The operating system's randomness. A system that has none cannot go on.
+pub(super) fn system_random() -> impl CryptoRng {
+    UnwrapErr(SysRng)
 }
 
 /// So many bytes of the operating system's randomness, as text.

@@ -12,12 +12,12 @@ use connector_api::{
     mapping::{Mapping, PasswordResetMode, PasswordResetSettings as Written},
 };
 use lettre::message::Mailbox;
-use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::{
     generate::{Counts, GenerationRule, SYMBOLS},
+    key::system_random,
     strength::Strength,
 };
 use crate::{
@@ -276,7 +276,7 @@ impl ResetSettings {
                 };
                 let rule = GenerationRule::new(counts, symbols, without_look_alikes);
                 let tried = rule.and_then(|rule| {
-                    rule.generate(&Account::new("", ""), strength, &mut UnwrapErr(SysRng)).map(|_| rule)
+                    rule.generate(&Account::new("", ""), strength, &mut system_random()).map(|_| rule)
                 });
                 match tried {
                     Ok(rule) => Mode::Generated(rule),

@@ -79,7 +79,7 @@ impl Page {
 
     fn cookie(&self) -> String {
         let line = self.head.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie is set");
-        line.trim_start_matches("set-cookie: ").split(';').next().unwrap().to_owned()
+        line.trim_start_matches("set-cookie: ").split(';').next().expect("a split yields a part").to_owned()
     }
 }
 
@@ -107,7 +107,7 @@ fn mailed_link(agent: &TestAgent) -> String {
     let at = text.find(CONFIRMATION).expect("the mail holds the link");
     let link: String = text[at..].chars().take_while(|c| !c.is_whitespace()).collect();
     std::fs::remove_file(folder.join(name)).expect("it can be removed");
-    watch(link.rsplit('.').next().unwrap());
+    watch(link.rsplit('.').next().expect("a split yields a part"));
     link.trim_start_matches("http://localhost:5000").to_owned()
 }
 

@@ -12,6 +12,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::say;
+
 pub(super) const USER: &str = "agent@mail.example";
 pub(super) const PASSWORD: &str = "the-mail-servers-Passw0rd";
 
@@ -30,7 +32,7 @@ impl MailServer {
             probe.args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
         });
         let Some(python) = python else {
-            eprintln!("left out: there is no Python with aiosmtpd (`cargo xtask test` installs it)");
+            say("left out: there is no Python with aiosmtpd (`cargo xtask test` installs it)");
             return None;
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

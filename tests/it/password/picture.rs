@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::say;
+
 /// Takes a picture of a mail. Where there is no Chromium it says so.
 pub(super) fn take(name: &str, html: &str) {
     let page = tempfile::Builder::new().suffix(".html").tempfile().expect("a temporary file");
@@ -33,7 +35,9 @@ fn shoot(name: &str, address: &str, language: &str, (width, height): (u32, u32),
     chromium.arg(format!("--screenshot={}", picture.display())).arg(address);
     let status = chromium.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !status.is_ok_and(|status| status.success()) {
-        eprintln!("left out: no picture of {name}, because Chromium is not there (Debian: apt-get install chromium)");
+        say(&format!(
+            "left out: no picture of {name}, because Chromium is not there (Debian: apt-get install chromium)"
+        ));
         return;
     }
     let written = fs::metadata(&picture).expect("the picture is there").len();

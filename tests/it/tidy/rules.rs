@@ -214,6 +214,8 @@ pub(super) const CHANCE: Rule = Rule {
     says: "chance is an argument, so that tests are exact",
     forbidden: &["rand::", "fastrand::", "getrandom::"],
     except: &[
+        ("agent-host/src/password_reset/generate.rs", "names the trait of the randomness it is given"),
+        ("agent-host/src/password_reset/key.rs", "is the operating system's randomness"),
         ("okta-connector/src/auth/key.rs", "signatures and new keys need chance that nobody can foretell"),
         ("okta-connector/src/auth/jwt.rs", "identifiers that nobody has used"),
         ("okta-connector/sandbox/src/oauth/key_pair.rs", "makes keys, which nobody may guess"),

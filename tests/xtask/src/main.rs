@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
+mod chromium;
 mod python;
 mod step;
 mod tools;
@@ -95,6 +96,7 @@ fn command(arguments: &[String]) -> Option<Command> {
 fn test() -> Result<(), String> {
     install_components()?;
     tools::install();
+    let has_chromium = chromium::is_here();
     let has_python = python::is_here();
     if has_python {
         python::install(&target_folder()?)?;
@@ -107,9 +109,12 @@ fn test() -> Result<(), String> {
         println!("{:>16} {:>7.1} s", step.title, time.as_secs_f64());
     }
     println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
+    if !has_chromium {
+        println!("There is no Chromium: pictures of pages and mails were left out.");
+    }
     if !has_python {
         println!(
-            "There is no python3 with venv: tests of AWS Secrets Manager and of files written by Python were left out."
+            "There is no python3 with venv: tests of AWS Secrets Manager, of mails and of files written by Python were left out."
         );
     }
     if !deny {

@@ -1,5 +1,5 @@
 //! What tests need of Python, in an environment of its own below the target folder: `moto`, the server that AWS Secrets
-//! Manager is tested against, and `cryptography`, which writes certificates and keys that others than us write.
+//! Manager is tested against, `aiosmtpd`, the mail server, and `cryptography`, which writes certificates and keys that others than us write.
 //!
 //! Installed once for a list of packages; where there is no Python, those tests say that they are left out.
 
