@@ -4,6 +4,7 @@
 
 mod check;
 mod core_dumps;
+mod directory;
 mod export;
 mod failure;
 mod fulfill;
@@ -125,13 +126,26 @@ Examples:
 Without --setting the settings are those of the connection's users (OktaResourceTypeMapping), or the only ones there are.
 The mail goes to the account's second address, else to its first; --notify names somebody else.")]
     ResetPassword(reset_password::Options),
-    /// Serve the page behind password links and send mails that wait, until asked to end (Ctrl-C, SIGTERM)
+    /// Serve SCIM directories and the page behind password links, and send mails that wait, until asked to end (Ctrl-C, SIGTERM)
     #[command(after_help = "\
 Example:
   agent-host --directory /srv/agent run
 
 Listens where `Web:Urls` says, by default on http://127.0.0.1:6001.")]
     Run,
+    /// Make, list and remove directories: addresses that SCIM clients such as Okta provision users and groups into
+    #[command(after_help = "\
+Examples:
+  agent-host directory create acme
+  agent-host directory create acme --basic --without import
+  agent-host directory rotate acme --former-days 3
+  agent-host directory events acme --after 120
+
+`agent-host run` serves them. Switches can be set later under `Directories:acme` in appsettings.agent.json.")]
+    Directory {
+        #[command(subcommand)]
+        command: directory::Directory,
+    },
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -222,6 +236,7 @@ async fn carry_out(common: &Common, command: Command) -> anyhow::Result<ExitCode
         Command::Run => run::run(open(common).await?).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options).await,
+        Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

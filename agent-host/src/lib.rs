@@ -12,6 +12,7 @@ pub mod export;
 pub mod mail;
 pub mod password_reset;
 pub mod fulfill;
+pub mod directories;
 pub mod web;
 pub mod demo;
 pub mod cli;

@@ -4,6 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use crate::{
     agent::Agent,
+    directories::Directories,
     password_reset::PasswordResets,
     store::{self, Store},
     web,
@@ -17,11 +18,14 @@ const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
 pub(super) async fn run(agent: Agent) -> anyhow::Result<ExitCode> {
     let addresses = web::addresses(&agent.settings)?;
     let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
-    let resets = PasswordResets::open(&agent, store, Arc::new(now_ms))?;
+    let resets = PasswordResets::open(&agent, store.clone(), Arc::new(now_ms))?;
     let resets = Arc::new(resets);
-    let state = web::Web::new(agent, resets.clone());
+    let directories = Directories::open(&agent.settings, store, Arc::new(now_ms))?;
+    let log = directories.clone();
+    let state = web::Web::new(agent, resets.clone(), directories);
     tokio::select! {
         () = send_mails(&resets) => {}
+        () = log.forget_old_events() => {}
         served = web::serve(&addresses, state, asked_to_end()) => served?,
     }
     tracing::info!("ended");

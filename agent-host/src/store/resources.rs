@@ -56,7 +56,8 @@ impl Resources {
 
     /// How many resources each block has, in order.
     async fn blocks(&self, kind: Kind) -> Result<Vec<(i64, i64)>, sqlx::Error> {
-        let statement = "SELECT block, resources FROM resource_blocks WHERE directory = $1 AND kind = $2 ORDER BY block";
+        let statement =
+            "SELECT block, resources FROM resource_blocks WHERE directory = $1 AND kind = $2 ORDER BY block";
         sqlx::query_as(statement).bind(self.directory).bind(kind_number(kind)).fetch_all(&self.store.pool).await
     }
 

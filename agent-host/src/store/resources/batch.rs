@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use scim_server::{Change, Deletion, Draft, Field, Keys, Kind, Link, Links, MemberChange, Resource, StoreError, UnknownMember};
+use scim_server::{
+    Change, Deletion, Draft, Field, Keys, Kind, Link, Links, MemberChange, Resource, StoreError, UnknownMember,
+};
 use serde_json::{Map, Value};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
@@ -108,9 +110,10 @@ impl<'c> Batch<'c> {
                  block) DO UPDATE SET resources = resource_blocks.resources + excluded.resources",
                 places(blocks.len(), 4)
             );
-            let query = blocks.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, ((directory, kind, block), change)| {
-                query.bind(*directory).bind(*kind).bind(*block).bind(*change)
-            });
+            let query =
+                blocks.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, ((directory, kind, block), change)| {
+                    query.bind(*directory).bind(*kind).bind(*block).bind(*change)
+                });
             query.execute(&mut *self.connection).await?;
         }
         for (id, counters) in &self.directories {
@@ -132,7 +135,8 @@ impl<'c> Batch<'c> {
              external_id, display_name, label, attributes) VALUES ($1, $2, $3, $4, 1, $5, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (directory, kind, user_name) DO NOTHING";
         let query = sqlx::query(statement).bind(id.as_str()).bind(job.directory).bind(kind_number(kind)).bind(sequence);
-        let query = query.bind(self.now_ms).bind(draft.keys.user_name.as_deref()).bind(draft.keys.external_id.as_deref());
+        let query =
+            query.bind(self.now_ms).bind(draft.keys.user_name.as_deref()).bind(draft.keys.external_id.as_deref());
         let query = query.bind(draft.keys.display_name.as_deref()).bind(label(&draft.attributes)).bind(text.as_str());
         if query.execute(&mut *self.connection).await?.rows_affected() == 0 {
             return Err(Failure::Refused(StoreError::NotUnique(Field::UserName)));
@@ -167,8 +171,7 @@ impl<'c> Batch<'c> {
         let wanted = change.attributes.as_ref();
         let wanted = wanted.map(|(attributes, keys)| (Value::Object(attributes.clone()).to_string(), attributes, keys));
         let wanted = wanted.filter(|(text, ..)| *text != present.attributes);
-        let has_changed =
-            wanted.is_some() || change.password.is_some() || !added.is_empty() || !removed.is_empty();
+        let has_changed = wanted.is_some() || change.password.is_some() || !added.is_empty() || !removed.is_empty();
         let mut told = Told { added, removed, ..Told::default() };
         if has_changed {
             (present.version, present.modified_ms) = (present.version + 1, self.now_ms);
@@ -229,7 +232,13 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    async fn present(&mut self, directory: i64, kind: Kind, id: &str, version: Option<u64>) -> Result<Present, Failure> {
+    async fn present(
+        &mut self,
+        directory: i64,
+        kind: Kind,
+        id: &str,
+        version: Option<u64>,
+    ) -> Result<Present, Failure> {
         let statement = "SELECT sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
              FROM resources WHERE id = $1 AND directory = $2 AND kind = $3";
         let query = sqlx::query(statement).bind(id).bind(directory).bind(kind_number(kind));
@@ -349,12 +358,7 @@ impl<'c> Batch<'c> {
     }
 
     /// Who was not there before.
-    async fn add_members(
-        &mut self,
-        directory: i64,
-        group: &str,
-        members: &[Link],
-    ) -> Result<Vec<String>, sqlx::Error> {
+    async fn add_members(&mut self, directory: i64, group: &str, members: &[Link]) -> Result<Vec<String>, sqlx::Error> {
         let mut added = Vec::new();
         for members in members.chunks(ROWS) {
             let rows = members.len().next_power_of_two();

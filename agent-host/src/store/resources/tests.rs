@@ -59,7 +59,8 @@ async fn a_page_far_behind_is_found_when_some_before_it_are_gone() {
     let count = usize::try_from(BLOCK).unwrap() + 50;
     let names: Vec<String> = (0..count).map(|n| format!("u{n:05}")).collect();
     let creations = names.iter().map(|name| resources.create(Kind::User, user(name), Links::None));
-    let made: Vec<_> = futures::future::join_all(creations).await.into_iter().map(Result::unwrap).collect();
+    let mut made: Vec<_> = futures::future::join_all(creations).await.into_iter().map(Result::unwrap).collect();
+    made.sort_by_key(|user| user.sequence);
     for gone in &made[..3] {
         resources.delete(Kind::User, &gone.id, Deletion::default()).await.unwrap();
     }
@@ -77,7 +78,8 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
     let mut ada = user("ada");
     ada.password = Some("s3cret-of-ada".into());
     let ada = resources.create(Kind::User, ada, Links::None).await.unwrap();
-    let staff = Draft { attributes: json!({ "displayName": "Staff" }).as_object().unwrap().clone(), ..Draft::default() };
+    let staff =
+        Draft { attributes: json!({ "displayName": "Staff" }).as_object().unwrap().clone(), ..Draft::default() };
     let staff = resources.create(Kind::Group, staff, Links::None).await.unwrap();
     let add = MemberChange { add: vec![Link { id: ada.id.clone(), ..Link::default() }], ..MemberChange::default() };
     for _ in 0..2 {
@@ -92,11 +94,15 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
     let expected =
         [(1, "created", ada), (2, "created", staff), (3, "updated", staff), (4, "updated", staff), (5, "deleted", ada)];
     assert_eq!(told, expected);
-    assert_eq!((events[2].added.as_slice(), events[3].removed.as_slice()), (&[ada.to_owned()][..], &[ada.to_owned()][..]));
+    assert_eq!(
+        (events[2].added.as_slice(), events[3].removed.as_slice()),
+        (&[ada.to_owned()][..], &[ada.to_owned()][..])
+    );
     assert_eq!(events[4].before, Some(json!({ "userName": "ada" })));
     assert!(events.iter().all(|event| event.actor == "prefix"));
     assert!(!serde_json::to_string(&events).unwrap().contains("s3cret"));
-    let rest: Vec<Value> = store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
+    let rest: Vec<Value> =
+        store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
     assert_eq!(rest, [json!(5)]);
     assert_eq!(store.forget_directory_events(i64::MAX).await.unwrap(), 5);
 }
