@@ -211,25 +211,11 @@ pub async fn create(
 /// # Errors
 /// Of kind `Settings` where there is no such directory; or the store fails.
 pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) -> anyhow::Result<Minted> {
-    let directory = find(store, name).await?;
+    let directory = store.existing_directory(name).await?;
     let newest = store.secrets(directory.id).await?.into_iter().next();
     let minted = Minted::new(newest.is_some_and(|secret| secret.basic))?;
     store.add_secret(&minted.record(directory.id, now_ms), former_end_ms).await?;
     Ok(minted)
-}
-
-/// The directory of this name.
-///
-/// # Errors
-/// Of kind `Settings` where there is none; or the store fails.
-pub async fn find(store: &Store, name: &str) -> anyhow::Result<DirectoryRecord> {
-    if let Some(directory) = store.directory(name).await? {
-        return Ok(directory);
-    }
-    let names: Vec<String> = store.directories().await?.iter().map(|known| format!("`{}`", known.name)).collect();
-    let are = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
-    let error = Error::new(ErrorKind::Settings, format!("no directory `{name}`: {are}"));
-    Err(error.with_hint("name what there is, or make it by `agent-host directory create`").into())
 }
 
 /// `Web:PublicUrl` without `/` at the end.

@@ -160,14 +160,14 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> a
         }
         Directory::List => list(agent, format, &store).await?,
         Directory::Rotate { name, former_days } => {
-            let found = directories::find(&store, name).await?;
+            let found = store.existing_directory(name).await?;
             let now_ms = now_ms();
             let former_end_ms = now_ms + i64::from(*former_days) * DAY_MS;
             let made = directories::rotate(&store, name, now_ms, former_end_ms).await?;
             show_secret(format, &found.name, endpoint(agent, &found.name)?, &made)?;
         }
         Directory::Remove { name } => {
-            let found = directories::find(&store, name).await?;
+            let found = store.existing_directory(name).await?;
             let counts = store.directory_counts(found.id).await?;
             store.remove_directory(found.id).await?;
             let report = RemoveReport { directory: &found.name, users: counts.users, groups: counts.groups };
@@ -177,7 +177,7 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> a
             })?;
         }
         Directory::Events { name, after, most } => {
-            let found = directories::find(&store, name).await?;
+            let found = store.existing_directory(name).await?;
             let events = store.directory_events(found.id, *after, *most).await?;
             let after = events.last().map_or(*after, |event| event.number);
             let report = EventsReport { directory: &found.name, events: &events, after };

@@ -1,6 +1,7 @@
 //! Directories: their names, switches and secrets. Of a secret its hash alone is kept, and when it was last used.
 
 use anyhow::Context;
+use connector_api::{Error, ErrorKind};
 use sqlx::Row;
 
 use super::Store;
@@ -81,6 +82,21 @@ impl Store {
         let statement = "SELECT id, name, options, created_ms, changed_ms FROM directories WHERE folded = $1";
         let row = sqlx::query(statement).bind(name.to_lowercase()).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(directory).transpose()?)
+    }
+
+    /// The directory of this name, whatever the case, which somebody expects to be there.
+    ///
+    /// # Errors
+    /// Of kind `Settings` where it is not; or the store fails.
+    pub async fn existing_directory(&self, name: &str) -> anyhow::Result<DirectoryRecord> {
+        if let Some(directory) = self.directory(name).await? {
+            return Ok(directory);
+        }
+        let names: Vec<String> = self.directories().await?.iter().map(|known| format!("`{}`", known.name)).collect();
+        let are =
+            if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let error = Error::new(ErrorKind::Settings, format!("no directory `{name}`: {are}"));
+        Err(error.with_hint("name what there is, or make it by `agent-host directory create`").into())
     }
 
     /// All directories by name.

@@ -28,7 +28,8 @@ const BLOCK: i64 = 1_000;
 /// One directory, and who asks.
 pub struct Resources {
     store: Store,
-    writer: ResourceWriter,
+    /// None where nothing may be changed.
+    writer: Option<ResourceWriter>,
     directory: i64,
     actor: String,
 }
@@ -47,11 +48,19 @@ enum Bound {
 impl Resources {
     /// The resources of the directory with this id. `actor` names who asks: the prefix of a secret.
     pub fn new(store: Store, writer: ResourceWriter, directory: i64, actor: impl Into<String>) -> Self {
-        Self { store, writer, directory, actor: actor.into() }
+        Self { store, writer: Some(writer), directory, actor: actor.into() }
+    }
+
+    /// The same, for somebody who changes nothing.
+    pub fn to_read(store: Store, directory: i64) -> Self {
+        Self { store, writer: None, directory, actor: String::new() }
     }
 
     async fn change(&self, wish: Wish, links: Links) -> Result<Option<Resource>, StoreError> {
-        self.writer.change(self.directory, &self.actor, wish, links).await
+        match &self.writer {
+            Some(writer) => writer.change(self.directory, &self.actor, wish, links).await,
+            None => Err(StoreError::Failed("the directory was opened to be read".into())),
+        }
     }
 
     /// How many resources each block has, in order.
