@@ -11,7 +11,7 @@ use std::{
 
 use connector_api::{
     Capabilities, ColumnKind, ColumnSchema, ConnectionReport, ConnectionSettings, Connector, Error, ErrorKind,
-    ExportStream, Problem, RecordBatch, Records, Result, Side, Table, TableCapability, TableSchema, async_trait,
+    ExportStream, RecordBatch, Records, Result, Side, Table, TableCapability, TableSchema, async_trait,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use scim_server::{Attribute, From, Kind, Links, Order, Query, Resource, ResourceStore, Type};
@@ -104,6 +104,12 @@ impl Inbox {
 
     async fn resources(&self) -> Result<&Resources> {
         let open = async {
+            // Whoever only looks makes no store.
+            if !self.store_path.exists() {
+                let error =
+                    Error::new(ErrorKind::Settings, format!("no directory `{}`: there are none", self.directory));
+                return Err(error.with_hint("make it by `agent-host directory create`"));
+            }
             let store = Store::open(&self.store_path).await.map_err(unavailable)?;
             let found = store.existing_directory(&self.directory).await;
             let directory = found.map_err(|error| match error.downcast::<Error>() {
@@ -124,14 +130,9 @@ impl Connector for Inbox {
 
     async fn test_connection(&self, tables: &[Table]) -> Result<ConnectionReport> {
         check_columns(tables)?;
-        let mut report = ConnectionReport::default();
-        let opened = self.resources().await;
-        report.tables = tables.iter().map(|table| (table.name.clone(), opened.is_ok())).collect();
-        if let Err(error) = opened {
-            let hint = error.hint().unwrap_or("see the log").to_owned();
-            report.problems.push(Problem { message: error.to_string(), hint });
-        }
-        Ok(report)
+        self.resources().await?;
+        let tables = tables.iter().map(|table| (table.name.clone(), true)).collect();
+        Ok(ConnectionReport { tables, ..ConnectionReport::default() })
     }
 
     async fn schema(&self) -> Result<Vec<TableSchema>> {

@@ -14,6 +14,7 @@ mod password;
 mod progress;
 mod protection;
 mod refusals;
+mod scim;
 mod secrecy;
 mod settings;
 mod tidy;

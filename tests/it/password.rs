@@ -1,6 +1,6 @@
 //! Passwords reset by the program: every mode, both languages, a real mail server, and nothing that shows a password.
 
-mod daemon;
+pub(crate) mod daemon;
 mod first;
 mod mail_server;
 mod picture;

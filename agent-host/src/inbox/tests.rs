@@ -98,7 +98,8 @@ async fn a_directory_that_is_not_there_is_named() {
     let path = folder.path().join("agent.db");
     let missing = Inbox::open(&settings, path.clone()).err().unwrap();
     assert_eq!(missing.setting_key(), Some(DIRECTORY));
-    let inbox = Inbox::open(&settings.with(DIRECTORY, "acme".to_owned()), path).unwrap();
-    let report = inbox.test_connection(&[]).await.unwrap();
-    assert_eq!(report.problems[0].message, "no directory `acme`: there are none");
+    let inbox = Inbox::open(&settings.with(DIRECTORY, "acme".to_owned()), path.clone()).unwrap();
+    let error = inbox.test_connection(&[]).await.unwrap_err();
+    assert_eq!(error.to_string(), "no directory `acme`: there are none");
+    assert!(!path.exists(), "looking makes no store");
 }

@@ -14,13 +14,13 @@ use serde_json::json;
 use super::{ADA, CONFIRMATION, agent, configure, picture};
 
 /// `agent-host run`, until it is asked to end.
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Daemon {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.env("Web__Urls", "http://127.0.0.1:0").stdout(Stdio::null());
         let mut child = command.spawn().expect("the daemon starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
@@ -33,12 +33,19 @@ impl Daemon {
     }
 
     /// Asks it to end, as an operating system does.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         let status =
             Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill is there");
         assert!(status.success());
         let code = self.child.wait().expect("it ends").code();
         assert_eq!(code, Some(0), "being asked to end is no failure");
+    }
+
+    /// Ends it at once, in the middle of whatever it does.
+    pub(crate) fn kill(&self) {
+        let status =
+            Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(status.success());
     }
 
     fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
@@ -84,7 +91,7 @@ impl Page {
 }
 
 /// Waits for something that another process does.
-pub(super) fn until(done: impl Fn() -> bool) {
+pub(crate) fn until(done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < Duration::from_secs(30), "it does not come");
