@@ -352,7 +352,7 @@ fn kind_of(attribute: &Attribute) -> ColumnKind {
 }
 
 fn unavailable(error: anyhow::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the directory cannot be read: {error:#}"))
+    Error::new(ErrorKind::Unavailable, "the directory cannot be read").with_source(error)
 }
 
 #[cfg(test)]
