@@ -4,6 +4,7 @@
 
 mod check;
 mod core_dumps;
+mod directory;
 mod export;
 mod failure;
 mod fulfill;
@@ -140,7 +141,7 @@ Examples:
         #[command(subcommand)]
         command: job::Job,
     },
-    /// Run the agent until asked to end (Ctrl-C, SIGTERM): jobs on time, orders folders, web pages, mails that wait
+    /// Run the agent until asked to end (Ctrl-C, SIGTERM): jobs on time, orders folders, SCIM directories, web pages, mails that wait
     #[command(after_help = "\
 Example:
   agent-host --directory /srv/agent run
@@ -149,6 +150,19 @@ Jobs come from Conf and from the section `Jobs`; files in the orders folders are
 
 Listens where `Web:Urls` says, by default on http://127.0.0.1:6001.")]
     Run,
+    /// Make, list and remove directories: addresses that SCIM clients such as Okta provision users and groups into
+    #[command(after_help = "\
+Examples:
+  agent-host directory create acme
+  agent-host directory create acme --basic --without import
+  agent-host directory rotate acme --former-days 3
+  agent-host directory events acme --after 120
+
+`agent-host run` serves them. Switches can be set later under `Directories:acme` in appsettings.agent.json.")]
+    Directory {
+        #[command(subcommand)]
+        command: directory::Directory,
+    },
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -255,6 +269,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Job { command } => job::run(&open(common).await?, common.format, &command).await,
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
+        Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

@@ -179,6 +179,17 @@ impl Settings {
         Section::new(&self.values, places)
     }
 
+    /// The names of the sections directly below this one, as they were first spelt.
+    pub(crate) fn names_below(&self, section: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.values.below(section).filter_map(|(rest, _)| Some(rest.split_once(':')?.0)) {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.
     pub fn locate(&self, connection: &ConnectionId, key: &str) -> Option<String> {
         self.values.entry(&format!("Connections:{connection}:{key}")).map(|entry| entry.origin.to_string())

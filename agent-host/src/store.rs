@@ -5,10 +5,12 @@
 
 mod approvals;
 mod audit;
+mod directories;
 mod job_runs;
 mod notes;
 mod orders;
 mod password_resets;
+mod resources;
 mod runs;
 mod upkeep;
 
@@ -29,21 +31,24 @@ use crate::disk::Lock;
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
+pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
+pub use resources::{DirectoryEvent, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
-/// One to note with, one to read with.
-const CONNECTIONS: u32 = 2;
+/// One to note with, one to change directories with, the others to read with.
+const CONNECTIONS: u32 = 6;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
+    (4, "directories", include_str!("../migrations/0004_directories.sql")),
 ];
 
 /// The agent's database.

@@ -4,8 +4,9 @@
 //! puts a proxy with a certificate before it. Requests are bounded in size and time; when the agent is asked to end, those
 //! under way are answered first.
 
-mod password_page;
 mod patience;
+mod password_page;
+mod scim;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use connector_api::Result;
 use tokio::{net::TcpListener, sync::watch};
 use url::{Host, Url};
 
-use crate::{agent::Agent, password_reset::PasswordResets, settings::Settings};
+use crate::{agent::Agent, directories::Directories, password_reset::PasswordResets, settings::Settings};
 use patience::Patience;
 
 /// Where it listens when nothing is said.
@@ -38,14 +39,16 @@ const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 pub struct Web {
     agent: Arc<Agent>,
     resets: Arc<PasswordResets>,
+    directories: Directories,
     pages: password_page::Pages,
     patience: Patience,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>) -> Arc<Self> {
-        Arc::new(Self { agent, resets, pages: password_page::Pages::new(), patience: Patience::default() })
+    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
+        let (pages, patience) = (password_page::Pages::new(), Patience::default());
+        Arc::new(Self { agent, resets, directories, pages, patience })
     }
 }
 
@@ -94,6 +97,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
+        .merge(scim::routes())
         .with_state(web)
 }
 

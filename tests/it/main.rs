@@ -15,6 +15,7 @@ mod password;
 mod progress;
 mod protection;
 mod refusals;
+mod scim;
 mod secrecy;
 mod settings;
 mod tidy;

@@ -1,5 +1,5 @@
-//! `agent-host run`: the daemon. Runs jobs on time, watches the orders folders, serves the web pages and sends mails
-//! that wait, until it is asked to end.
+//! `agent-host run`: the daemon. Runs jobs on time, watches the orders folders, serves SCIM directories and the web pages
+//! and sends mails that wait, until it is asked to end.
 //!
 //! A vault that is down does not end it: it waits for the vault, at its start and whenever the vault's values are due
 //! again; until then it goes on with those it has.
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     agent::Agent,
+    directories::Directories,
     disk::Lock,
     export::FileError,
     jobs::{Jobs, OrdersWatch, Worker},
@@ -110,8 +111,9 @@ async fn serve(agent: Agent, end: impl Future<Output = ()>) -> anyhow::Result<()
     if left > 0 {
         tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
     }
-    let resets = Arc::new(PasswordResets::open(&agent, store, Arc::new(now_ms))?);
-    let state = web::Web::new(agent.clone(), resets.clone());
+    let resets = Arc::new(PasswordResets::open(&agent, store.clone(), Arc::new(now_ms))?);
+    let directories = Directories::open(&agent.settings, store, Arc::new(now_ms))?;
+    let state = web::Web::new(agent.clone(), resets.clone(), directories.clone());
     let worker = Worker::new(&agent, &jobs, &runs, format!("{WORKER}{}", std::process::id()), now_ms);
     let mut orders = OrdersWatch::new(&agent, &jobs);
     let (ending, ended) = watch::channel(false);
@@ -133,6 +135,7 @@ async fn serve(agent: Agent, end: impl Future<Output = ()>) -> anyhow::Result<()
     let mails = async {
         tokio::select! {
             () = send_mails(&resets) => {}
+            () = directories.forget_old_events() => {}
             () = until_end(ended.clone()) => {}
         }
     };

@@ -25,13 +25,18 @@ pub(super) struct Patience {
 impl Patience {
     /// Counts a wrong link; where there were too many, for how many seconds the address is slowed down.
     pub(super) fn count_wrong(&self, address: IpAddr, now_ms: i64) -> Option<i64> {
+        self.count(address, now_ms).1
+    }
+
+    /// The same, after how many there were in the window, this one among them.
+    pub(super) fn count(&self, address: IpAddr, now_ms: i64) -> (u32, Option<i64>) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         let address = network(address);
         if !wrong.contains_key(&address) && wrong.len() >= MAX_ADDRESSES {
             wrong.retain(|_, (since, _)| now_ms - *since < WINDOW_MS);
             if wrong.len() >= MAX_ADDRESSES {
                 // So many at once are one attacker: everybody's wrong links wait.
-                return Some(WINDOW_MS / 1000);
+                return (u32::MAX, Some(WINDOW_MS / 1000));
             }
         }
         let (since, count) = wrong.entry(address).or_insert((now_ms, 0));
@@ -39,7 +44,7 @@ impl Patience {
             (*since, *count) = (now_ms, 0);
         }
         *count = count.saturating_add(1);
-        (*count > MAX_WRONG).then(|| (*since + WINDOW_MS - now_ms).div_euclid(1000) + 1)
+        (*count, (*count > MAX_WRONG).then(|| (*since + WINDOW_MS - now_ms).div_euclid(1000) + 1))
     }
 }
 

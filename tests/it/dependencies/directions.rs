@@ -48,7 +48,7 @@ const DIRECTIONS: [Direction; 7] = [
     },
     Direction {
         name: "agent-host",
-        needs: &["connector-api", "okta-connector", "okta-sandbox"],
+        needs: &["connector-api", "okta-connector", "okta-sandbox", "scim-server"],
         tests_need: &[],
         never: &[],
         because: "it brings the others together",
@@ -62,7 +62,7 @@ const DIRECTIONS: [Direction; 7] = [
     },
     Direction {
         name: "acceptance",
-        needs: &["agent-host", "connector-api", "okta-connector", "okta-sandbox"],
+        needs: &["agent-host", "connector-api", "okta-connector", "okta-sandbox", "scim-server"],
         tests_need: &[],
         never: &[],
         because: "it tests the product as a whole",

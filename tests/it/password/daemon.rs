@@ -16,7 +16,7 @@ use super::{ADA, CONFIRMATION, agent, configure, picture};
 /// `agent-host run`, until it is asked to end.
 pub(crate) struct Daemon {
     child: Child,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Daemon {
@@ -39,6 +39,13 @@ impl Daemon {
         assert!(status.success());
         let code = self.child.wait().expect("it ends").code();
         assert_eq!(code, Some(0), "being asked to end is no failure");
+    }
+
+    /// Ends it at once, in the middle of whatever it does.
+    pub(crate) fn kill(&self) {
+        let status =
+            Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(status.success());
     }
 
     fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {

@@ -10,7 +10,17 @@ use std::{
 };
 
 /// Moto as a server needs `flask` and `flask-cors`; its own list for servers is three times as large.
-const PACKAGES: [&str; 5] = ["cryptography", "moto==5.2.5", "flask", "flask-cors", "aiosmtpd"];
+const PACKAGES: [&str; 8] = [
+    "cryptography",
+    "moto==5.2.5",
+    "flask",
+    "flask-cors",
+    "aiosmtpd",
+    // The public suites of SCIM.
+    "scim2-cli",
+    "scim2-tester",
+    "scim-sanity",
+];
 
 /// Whether this machine can have it.
 pub(crate) fn is_here() -> bool {

@@ -1,0 +1,245 @@
+//! The directories that SCIM clients provision into: who may come in, and how each wants to be served.
+//!
+//! A credential is a public half, by which it is found, and 256 bits of chance, of which the store has the SHA-256
+//! alone. What was found is remembered for a second, so that a directory that another process removes or whose secret it
+//! rotates is closed a second later at most.
+
+mod options;
+mod secret;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use connector_api::{Error, ErrorKind, Result};
+use url::Url;
+
+use crate::{
+    password_reset::random_text,
+    settings::Settings,
+    store::{DirectoryRecord, ResourceWriter, Resources, SecretRecord, Store},
+};
+pub use options::DirectoryOptions;
+pub use secret::{Credentials, Minted};
+
+/// How long the store is not asked again for a secret.
+const REMEMBERED_MS: i64 = 1_000;
+/// Secrets that are remembered.
+const MOST_REMEMBERED: usize = 1_000;
+/// The use of a secret is noted no more often.
+const NOTED_EVERY_MS: i64 = 60_000;
+/// The longest name of a directory.
+const MAX_NAME: usize = 64;
+/// For how many days events are kept when nothing is said.
+const KEEP_EVENTS_DAYS: i64 = 90;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Between two looks for events that are old.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(3600);
+
+/// The time, in milliseconds since 1970.
+type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The directories of one agent, as they are served.
+#[derive(Clone)]
+pub struct Directories {
+    store: Store,
+    writer: ResourceWriter,
+    now: Now,
+    public_url: Option<String>,
+    keep_events_ms: i64,
+    /// What the settings say, by directory in lower case.
+    options: Arc<HashMap<String, DirectoryOptions>>,
+    remembered: Arc<Mutex<HashMap<String, Remembered>>>,
+}
+
+/// Somebody who may come in.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The directory's number in the store.
+    pub directory: i64,
+    /// Its name, as it was spelt.
+    pub name: String,
+    /// Which secret it was, by its public half.
+    pub prefix: String,
+    /// How the directory wants to be served.
+    pub options: DirectoryOptions,
+}
+
+#[derive(Debug, Clone)]
+struct Remembered {
+    at_ms: i64,
+    secret: SecretRecord,
+    name: String,
+    options: DirectoryOptions,
+}
+
+impl Directories {
+    /// Reads the settings, and starts to take changes.
+    ///
+    /// # Errors
+    /// Of kind `Settings`.
+    pub fn open(settings: &Settings, store: Store, now: Now) -> Result<Self> {
+        let days = settings.section(&["Directories"]).number("KeepEventsDays", KEEP_EVENTS_DAYS, 1..=3_650)?;
+        let options = options::in_settings(settings)?;
+        Ok(Self {
+            writer: store.resource_writer(now.clone()),
+            store,
+            now,
+            public_url: public_url(settings)?,
+            keep_events_ms: days * DAY_MS,
+            options: Arc::new(options),
+            remembered: Arc::default(),
+        })
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        (self.now)()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where clients reach the agent, without `/` at the end, if the settings say so.
+    pub fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    /// Who comes with these credentials to the directory of this name; none where they do not open it.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn admit(&self, name: &str, credentials: &Credentials) -> anyhow::Result<Option<Admitted>> {
+        let now_ms = self.now();
+        let Some(known) = self.look_up(credentials.prefix(), now_ms).await? else { return Ok(None) };
+        let is_open = known.secret.ends_ms.is_none_or(|ends_ms| now_ms < ends_ms);
+        if !is_open || !known.name.eq_ignore_ascii_case(name) || !credentials.match_secret(&known.secret) {
+            return Ok(None);
+        }
+        if known.secret.last_used_ms.is_none_or(|used_ms| now_ms - used_ms >= NOTED_EVERY_MS) {
+            self.note_use(&known, now_ms).await?;
+        }
+        let Remembered { secret, name, options, .. } = known;
+        Ok(Some(Admitted { directory: secret.directory, name, prefix: secret.prefix, options }))
+    }
+
+    /// The resources of the directory, for whoever was admitted.
+    pub fn resources(&self, admitted: &Admitted) -> Resources {
+        Resources::new(self.store.clone(), self.writer.clone(), admitted.directory, admitted.prefix.as_str())
+    }
+
+    /// Forgets old events now and then; never ends.
+    pub async fn forget_old_events(&self) {
+        loop {
+            match self.store.forget_directory_events(self.now() - self.keep_events_ms).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "old events of directories are forgotten"),
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "old events of directories cannot be forgotten");
+                }
+            }
+            tokio::time::sleep(LOOK_FOR_OLD).await;
+        }
+    }
+
+    async fn look_up(&self, prefix: &str, now_ms: i64) -> anyhow::Result<Option<Remembered>> {
+        let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(prefix).cloned();
+        if let Some(known) = known.filter(|known| (0..REMEMBERED_MS).contains(&(now_ms - known.at_ms))) {
+            return Ok(Some(known));
+        }
+        let Some((secret, directory)) = self.read(prefix).await? else {
+            self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(prefix);
+            return Ok(None);
+        };
+        let written: DirectoryOptions = serde_json::from_str(&directory.options)?;
+        let said = self.options.get(&directory.name.to_lowercase()).copied().unwrap_or_default();
+        let known = Remembered { at_ms: now_ms, secret, name: directory.name, options: said.or(written) };
+        self.remember(known.clone());
+        Ok(Some(known))
+    }
+
+    async fn read(&self, prefix: &str) -> anyhow::Result<Option<(SecretRecord, DirectoryRecord)>> {
+        let Some(secret) = self.store.secret(prefix).await? else { return Ok(None) };
+        let directories = self.store.directories().await?;
+        Ok(directories.into_iter().find(|directory| directory.id == secret.directory).map(|found| (secret, found)))
+    }
+
+    fn remember(&self, known: Remembered) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MOST_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(known.secret.prefix.clone(), known);
+    }
+
+    async fn note_use(&self, known: &Remembered, now_ms: i64) -> anyhow::Result<()> {
+        let mut noted = known.clone();
+        noted.secret.last_used_ms = Some(now_ms);
+        self.remember(noted);
+        self.store.note_use(&known.secret.prefix, now_ms).await
+    }
+}
+
+/// Makes a directory with a first secret.
+///
+/// # Errors
+/// Of kind `Settings` where the name cannot be one or is taken; or the store fails.
+pub async fn create(
+    store: &Store,
+    name: &str,
+    options: &DirectoryOptions,
+    basic: bool,
+    now_ms: i64,
+) -> anyhow::Result<Minted> {
+    check_name(name)?;
+    let options = serde_json::to_string(options)?;
+    let Some(directory) = store.add_directory(name, &options, &random_text(16)?, now_ms).await? else {
+        let error = Error::new(ErrorKind::Settings, format!("there is a directory `{name}` already"));
+        return Err(error.with_hint("choose another name, or `agent-host directory rotate` for a new secret").into());
+    };
+    let minted = Minted::new(basic)?;
+    store.add_secret(&minted.record(directory.id, now_ms), now_ms).await?;
+    Ok(minted)
+}
+
+/// Gives a directory a new secret of the kind it has; the one before stays good until then, older ones end now.
+///
+/// # Errors
+/// Of kind `Settings` where there is no such directory; or the store fails.
+pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) -> anyhow::Result<Minted> {
+    let directory = store.existing_directory(name).await?;
+    let newest = store.secrets(directory.id).await?.into_iter().next();
+    let minted = Minted::new(newest.is_some_and(|secret| secret.basic))?;
+    store.add_secret(&minted.record(directory.id, now_ms), former_end_ms).await?;
+    Ok(minted)
+}
+
+/// `Web:PublicUrl` without `/` at the end.
+///
+/// # Errors
+/// Of kind `Settings` where it is no address of the web.
+pub fn public_url(settings: &Settings) -> Result<Option<String>> {
+    let section = settings.section(&["Web"]);
+    let Some(text) = section.text("PublicUrl") else { return Ok(None) };
+    let is_web = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
+    if !is_web {
+        let error = section.error("PublicUrl", "is no address of the web");
+        return Err(error.with_hint("write the address by which clients reach the agent: https://agent.example.com"));
+    }
+    Ok(Some(text.trim_end_matches('/').to_owned()))
+}
+
+/// A name is a part of an address.
+fn check_name(name: &str) -> Result<()> {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let begins_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if begins_well && name.len() <= MAX_NAME && name.bytes().all(is_fit) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Settings, format!("`{}` cannot name a directory", name.escape_debug()));
+    Err(error.with_hint(format!("use letters, digits, `.`, `-` and `_`, a letter or digit first, at most {MAX_NAME}")))
+}

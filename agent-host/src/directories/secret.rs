@@ -1,0 +1,125 @@
+//! What opens a directory: a bearer token `<public half>.<secret half>`, or the halves as key and secret of Basic.
+
+use std::fmt::Write;
+
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{SHA256, digest},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+
+use crate::{password_reset::random_text, store::SecretRecord};
+
+/// Bytes of chance in the public half …
+const PREFIX_BYTES: usize = 9;
+/// … and in the secret half.
+const SECRET_BYTES: usize = 32;
+
+/// A secret that was just made: the only moment at which it is seen.
+#[derive(Debug)]
+pub struct Minted {
+    /// The public half.
+    pub prefix: String,
+    /// The secret half.
+    pub secret: SecretString,
+    /// Whether it comes as Basic.
+    pub basic: bool,
+}
+
+/// What a client came with.
+#[derive(Debug)]
+pub struct Credentials {
+    prefix: String,
+    secret: SecretString,
+    basic: bool,
+}
+
+impl Minted {
+    pub(super) fn new(basic: bool) -> anyhow::Result<Self> {
+        Ok(Self { prefix: random_text(PREFIX_BYTES)?, secret: random_text(SECRET_BYTES)?.into(), basic })
+    }
+
+    /// The bearer token, to be shown once.
+    pub fn token(&self) -> SecretString {
+        format!("{}.{}", self.prefix, self.secret.expose_secret()).into()
+    }
+
+    pub(super) fn record(&self, directory: i64, now_ms: i64) -> SecretRecord {
+        SecretRecord {
+            prefix: self.prefix.clone(),
+            directory,
+            hash: hash(&self.secret),
+            basic: self.basic,
+            created_ms: now_ms,
+            ends_ms: None,
+            last_used_ms: None,
+        }
+    }
+}
+
+impl Credentials {
+    /// Reads the value of `Authorization`; none where it is of neither kind.
+    pub fn read(header: &str) -> Option<Self> {
+        let (scheme, rest) = header.split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            let (prefix, secret) = rest.split_once('.')?;
+            return Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), basic: false });
+        }
+        if !scheme.eq_ignore_ascii_case("Basic") {
+            return None;
+        }
+        let decoded = Zeroizing::new(STANDARD.decode(rest).ok()?);
+        let (prefix, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), basic: true })
+    }
+
+    /// The public half.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether they are this secret; takes as long either way.
+    pub(super) fn match_secret(&self, secret: &SecretRecord) -> bool {
+        let is_equal = verify_slices_are_equal(hash(&self.secret).as_bytes(), secret.hash.as_bytes()).is_ok();
+        is_equal && self.basic == secret.basic
+    }
+}
+
+fn hash(secret: &SecretString) -> String {
+    let digest = digest(&SHA256, secret.expose_secret().as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_opens_by_its_own_scheme_alone() {
+        for basic in [false, true] {
+            let minted = Minted::new(basic).unwrap();
+            let record = minted.record(1, 0);
+            assert!(!record.hash.contains(minted.secret.expose_secret()));
+            let pair = format!("{}:{}", minted.prefix, minted.secret.expose_secret());
+            let headers =
+                [format!("bearer {}", minted.token().expose_secret()), format!("Basic {}", STANDARD.encode(pair))];
+            let opens = headers.map(|header| Credentials::read(&header).unwrap().match_secret(&record));
+            assert_eq!(opens, [!basic, basic]);
+            let forged = Credentials::read(&format!("Bearer {}.{}", minted.prefix, "x".repeat(43))).unwrap();
+            assert!(!forged.match_secret(&record));
+        }
+    }
+
+    #[test]
+    fn what_is_no_credential_is_none() {
+        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Digest a.b"] {
+            assert!(Credentials::read(header).is_none(), "{header}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The inbox on a store in a real file.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use connector_api::{Column, conformance};
+use scim_server::{Deletion, Draft, Field, Keys, Link};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory with two users, of whom one is managed, and a group with one of them and a stranger.
+async fn inbox() -> (TempDir, Inbox, Resources, Vec<Resource>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = Store::open(&path).await.unwrap();
+    let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+    let writer = store.resource_writer(Arc::new(|| 1_700_000_000_000));
+    let resources = Resources::new(store, writer, made.id, "prefix");
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let mut users = Vec::new();
+    for attributes in [
+        json!({ "userName": "ada", "externalId": "00u1", "active": true, "name": { "givenName": "Ada" },
+            "emails": [{ "value": "b@x", "type": "work" }, { "value": "a@x" }], enterprise: { "department": "R&D" },
+            "urn:acme:1.0:Badge": { "Level": 3 } }),
+        json!({ "userName": "bob" }),
+    ] {
+        let keys = Keys { user_name: attributes["userName"].as_str().map(str::to_owned), ..Keys::default() };
+        let attributes = attributes.as_object().unwrap().clone();
+        let draft = Draft { attributes, keys, unique: vec![Field::UserName], ..Draft::default() };
+        users.push(resources.create(Kind::User, draft, Links::None).await.unwrap());
+    }
+    let link = |id: &str| Link { id: id.to_owned(), ..Link::default() };
+    let attributes = json!({ "displayName": "Staff" }).as_object().unwrap().clone();
+    let members = users.iter().map(|user| link(&user.id)).chain([link("stranger")]).collect();
+    let staff = Draft { attributes, members, ..Draft::default() };
+    users.push(resources.create(Kind::Group, staff, Links::None).await.unwrap());
+    let settings = ConnectionSettings::new("Scim".parse().unwrap()).with(DIRECTORY, "acme".to_owned());
+    (folder, Inbox::open(&settings, path).unwrap(), resources, users)
+}
+
+async fn exported(inbox: &Inbox, tables: &[(&str, &[&str])]) -> BTreeMap<String, Vec<Vec<String>>> {
+    let table = |(name, columns): &(&str, &[&str])| Table {
+        name: (*name).to_owned(),
+        columns: columns.iter().map(|path| Column::at(*path)).collect(),
+        key: vec![0],
+    };
+    let tables: Vec<Table> = tables.iter().map(table).collect();
+    let batches: Vec<RecordBatch> = inbox.export(&tables).try_collect().await.unwrap();
+    let mut found: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+    for batch in batches {
+        let rows = batch.records.iter().map(|record| record.map(str::to_owned).collect());
+        found.entry(tables[batch.table].name.clone()).or_default().extend(rows);
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_inbox_is_a_connector_like_any_other() {
+    let (_folder, inbox, _resources, _users) = inbox().await;
+    conformance::check(&inbox).await;
+}
+
+#[tokio::test]
+async fn columns_are_attributes_of_scim_in_any_case() {
+    let (_folder, inbox, _resources, made) = inbox().await;
+    let columns = [
+        "username",
+        "managed",
+        "name.givenName",
+        "emails.value",
+        "groups",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        "urn:acme:1.0:Badge:level",
+        "created",
+    ];
+    let found = exported(&inbox, &[(USERS, &columns)]).await;
+    let at = "2023-11-14T22:13:20.000Z";
+    let staff = made[2].id.as_str();
+    let expected =
+        [["ada", "true", "Ada", "a@x\nb@x", staff, "R&D", "3", at], ["bob", "false", "", "", staff, "", "", at]];
+    assert_eq!(found[USERS], expected);
+}
+
+#[tokio::test]
+async fn links_lead_to_users_that_are_there() {
+    let (_folder, inbox, resources, made) = inbox().await;
+    resources.delete(Kind::User, &made[1].id, Deletion::default()).await.unwrap();
+    let found = exported(&inbox, &[(GROUPS, &["displayName"]), (GROUPS_USERS, &["groupId", "userId"])]).await;
+    assert_eq!(found[GROUPS], [["Staff"]]);
+    assert_eq!(found[GROUPS_USERS], [[made[2].id.as_str(), made[0].id.as_str()]]);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ConnectionSettings::new("Scim".parse().unwrap());
+    let path = folder.path().join("agent.db");
+    let missing = Inbox::open(&settings, path.clone()).err().unwrap();
+    assert_eq!(missing.setting_key(), Some(DIRECTORY));
+    let inbox = Inbox::open(&settings.with(DIRECTORY, "acme".to_owned()), path.clone()).unwrap();
+    let error = inbox.test_connection(&[]).await.unwrap_err();
+    assert_eq!(error.to_string(), "no directory `acme`: there are none");
+    assert!(!path.exists(), "looking makes no store");
+}

@@ -1,0 +1,312 @@
+//! The users and groups of one directory, as `scim_server` asks for them.
+//!
+//! Each read is one statement: the resources that were found, and their links. Changes go to the [`ResourceWriter`].
+//! A page far behind is found by counting whole blocks of sequences first, so that it costs what the first page does.
+
+mod events;
+mod rows;
+mod batch;
+mod writer;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use scim_server::{
+    Change, Deletion, Draft, Field, From, Kind, Links, Lookup, Order, Page, Query, Resource, ResourceStore, StoreError,
+};
+use sqlx::{Any, AssertSqlSafe, any::AnyArguments, any::AnyRow};
+
+use super::Store;
+pub use events::DirectoryEvent;
+use rows::{kind_number, padded, read_link, read_resource};
+pub use writer::ResourceWriter;
+use writer::Wish;
+
+/// So many sequences make a block.
+const BLOCK: i64 = 1_000;
+
+/// One directory, and who asks.
+pub struct Resources {
+    store: Store,
+    /// None where nothing may be changed.
+    writer: Option<ResourceWriter>,
+    directory: i64,
+    actor: String,
+}
+
+/// A statement with places for its values, which are given in order.
+struct Statement {
+    text: String,
+    values: Vec<Bound>,
+}
+
+enum Bound {
+    Number(i64),
+    Text(String),
+}
+
+impl Resources {
+    /// The resources of the directory with this id. `actor` names who asks: the prefix of a secret.
+    pub fn new(store: Store, writer: ResourceWriter, directory: i64, actor: impl Into<String>) -> Self {
+        Self { store, writer: Some(writer), directory, actor: actor.into() }
+    }
+
+    /// The same, for somebody who changes nothing.
+    pub fn to_read(store: Store, directory: i64) -> Self {
+        Self { store, writer: None, directory, actor: String::new() }
+    }
+
+    async fn change(&self, wish: Wish, links: Links) -> Result<Option<Resource>, StoreError> {
+        match &self.writer {
+            Some(writer) => writer.change(self.directory, &self.actor, wish, links).await,
+            None => Err(StoreError::Failed("the directory was opened to be read".into())),
+        }
+    }
+
+    /// How many resources each block has, in order.
+    async fn blocks(&self, kind: Kind) -> Result<Vec<(i64, i64)>, sqlx::Error> {
+        let statement =
+            "SELECT block, resources FROM resource_blocks WHERE directory = $1 AND kind = $2 ORDER BY block";
+        sqlx::query_as(statement).bind(self.directory).bind(kind_number(kind)).fetch_all(&self.store.pool).await
+    }
+
+    /// Every resource in the order of creation.
+    async fn listed(&self, kind: Kind, query: &Query) -> Result<Page, sqlx::Error> {
+        let needs_blocks = query.count || matches!(query.from, From::Offset(1..));
+        let blocks = if needs_blocks { self.blocks(kind).await? } else { Vec::new() };
+        let total = query.count.then(|| blocks.iter().map(|(_, count)| count.cast_unsigned()).sum());
+        let (first, skip) = match query.from {
+            From::After(sequence) => (saturated(sequence).saturating_add(1), 0),
+            From::Offset(offset) => {
+                let mut skip = saturated(offset);
+                let block = blocks.iter().find(|(_, count)| {
+                    let is_here = skip < *count;
+                    skip -= if is_here { 0 } else { *count };
+                    is_here
+                });
+                match block {
+                    Some((block, _)) => (block * BLOCK, skip),
+                    None if offset == 0 => (0, 0),
+                    None => return Ok(Page { resources: Vec::new(), total }),
+                }
+            }
+        };
+        if query.limit == 0 {
+            return Ok(Page { resources: Vec::new(), total });
+        }
+        let mut statement = self.found(kind);
+        let first = statement.bind(Bound::Number(first));
+        statement.push(&format!(" AND sequence >= {first}"));
+        self.finish(statement, kind, query, skip).await.map(|resources| Page { resources, total })
+    }
+
+    /// What a look-up finds, or everything by a key.
+    async fn looked_up(&self, kind: Kind, query: &Query) -> Result<Page, sqlx::Error> {
+        if query.limit == 0 && !query.count {
+            return Ok(Page::default());
+        }
+        let mut statement = self.found(kind);
+        if let Some(lookup) = &query.lookup {
+            statement.push_lookup(kind, lookup);
+        }
+        let skip = match query.from {
+            From::Offset(offset) => saturated(offset),
+            From::After(sequence) => {
+                let sequence = statement.bind(Bound::Number(saturated(sequence)));
+                statement.push(&format!(" AND sequence > {sequence}"));
+                0
+            }
+        };
+        let resources = self.finish(statement, kind, query, skip).await?;
+        let is_whole = skip == 0 && matches!(query.from, From::Offset(_)) && resources.len() < query.limit;
+        let total = match query.count {
+            false => None,
+            true if is_whole => Some(resources.len() as u64),
+            true => Some(self.count(kind, query.lookup.as_ref()).await?),
+        };
+        Ok(Page { resources, total })
+    }
+
+    async fn count(&self, kind: Kind, lookup: Option<&Lookup>) -> Result<u64, sqlx::Error> {
+        let mut statement = Statement::new("SELECT COUNT(*) FROM resources WHERE directory = $1 AND kind = $2");
+        statement.values = vec![Bound::Number(self.directory), Bound::Number(kind_number(kind))];
+        if let Some(lookup) = lookup {
+            statement.push_lookup(kind, lookup);
+        }
+        let (count,): (i64,) = statement.bound_as().fetch_one(&self.store.pool).await?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// The beginning of a read: `$1` is the directory, `$2` the kind.
+    fn found(&self, kind: Kind) -> Statement {
+        let mut statement = Statement::new(
+            "WITH found AS (SELECT id, sequence, version, created_ms, modified_ms, attributes, user_name, external_id, \
+             display_name FROM resources WHERE directory = $1 AND kind = $2",
+        );
+        statement.values = vec![Bound::Number(self.directory), Bound::Number(kind_number(kind))];
+        statement
+    }
+
+    /// Adds order, limit and links, and reads.
+    async fn finish(
+        &self,
+        mut statement: Statement,
+        kind: Kind,
+        query: &Query,
+        skip: i64,
+    ) -> Result<Vec<Resource>, sqlx::Error> {
+        let (order, key) = match query.order {
+            Order::Taken => ("sequence".to_owned(), "NULL"),
+            Order::By { field, descending } => {
+                let column = column(field);
+                let direction = if descending { " DESC" } else { "" };
+                (format!("({column} IS NULL){direction}, {column}{direction}, sequence"), column)
+            }
+        };
+        let limit = statement.bind(Bound::Number(saturated(query.limit as u64)));
+        let skip = statement.bind(Bound::Number(skip));
+        statement.push(&format!(" ORDER BY {order} LIMIT {limit} OFFSET {skip}) "));
+        // One more than is wanted says that there are too many.
+        let most = match query.links {
+            Links::UpTo(most) if query.limit == 1 => Some(most.saturating_add(1)),
+            _ => None,
+        };
+        statement.push(&rows::selection(kind, query.links, most, key));
+        let rows: Vec<AnyRow> = statement.bound().fetch_all(&self.store.pool).await?;
+        let mut resources = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut links = Vec::new();
+        for row in &rows {
+            match read_link(row)? {
+                Some(link) => links.push(link),
+                None => resources.push(read_resource(row, query.links)?),
+            }
+        }
+        if let Order::By { descending, .. } = query.order {
+            resources.sort_by(|(left_key, left), (right_key, right)| {
+                let keys = left_key.is_none().cmp(&right_key.is_none()).then_with(|| left_key.cmp(right_key));
+                let keys = if descending { keys.reverse() } else { keys };
+                keys.then(left.sequence.cmp(&right.sequence))
+            });
+        } else {
+            resources.sort_by_key(|(_, resource)| resource.sequence);
+        }
+        let mut resources: Vec<Resource> = resources.into_iter().map(|(_, resource)| resource).collect();
+        if !links.is_empty() {
+            places.extend(resources.iter().enumerate().map(|(place, resource)| (resource.id.clone(), place)));
+        }
+        for (owner, link) in links {
+            if let Some(links) = places.get(&owner).and_then(|place| resources[*place].links.as_mut()) {
+                links.push(link);
+            }
+        }
+        if let Links::UpTo(most) = query.links {
+            for resource in &mut resources {
+                resource.links.take_if(|links| links.len() > most);
+            }
+        }
+        Ok(resources)
+    }
+}
+
+#[async_trait]
+impl ResourceStore for Resources {
+    async fn get(&self, kind: Kind, id: &str, links: Links) -> Result<Option<Resource>, StoreError> {
+        let lookup = Some(Lookup { field: Field::Id, values: vec![id.to_owned()] });
+        let query = Query { lookup, order: Order::Taken, from: From::Offset(0), limit: 1, links, count: false };
+        let page = self.looked_up(kind, &query).await.map_err(failed)?;
+        Ok(page.resources.into_iter().next())
+    }
+
+    async fn page(&self, kind: Kind, query: &Query) -> Result<Page, StoreError> {
+        let page = match (&query.lookup, query.order) {
+            (None, Order::Taken) => self.listed(kind, query).await,
+            _ => self.looked_up(kind, query).await,
+        };
+        page.map_err(failed)
+    }
+
+    async fn create(&self, kind: Kind, draft: Draft, links: Links) -> Result<Resource, StoreError> {
+        let created = self.change(Wish::Create { kind, draft }, links).await?;
+        Ok(created.expect("what is created is answered with"))
+    }
+
+    async fn update(&self, kind: Kind, id: &str, change: Change, links: Links) -> Result<Resource, StoreError> {
+        let updated = self.change(Wish::Update { kind, id: id.to_owned(), change }, links).await?;
+        Ok(updated.expect("what is updated is answered with"))
+    }
+
+    async fn delete(&self, kind: Kind, id: &str, deletion: Deletion) -> Result<(), StoreError> {
+        self.change(Wish::Delete { kind, id: id.to_owned(), deletion }, Links::None).await.map(drop)
+    }
+}
+
+impl Statement {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new() }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The place of one more value.
+    fn bind(&mut self, value: Bound) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// Only the resources that the look-up finds. `$1` is the directory.
+    fn push_lookup(&mut self, kind: Kind, lookup: &Lookup) {
+        let values = padded(lookup.values.iter().cloned());
+        let places: Vec<String> = values.into_iter().map(|value| self.bind(Bound::Text(value))).collect();
+        let places = places.join(", ");
+        let condition = match (lookup.field, kind) {
+            // Nothing is in an empty list, which PostgreSQL would not read.
+            _ if places.is_empty() => "1 = 0".to_owned(),
+            (Field::Link, Kind::Group) => {
+                format!("id IN (SELECT group_id FROM members WHERE directory = $1 AND member_id IN ({places}))")
+            }
+            (Field::Link, Kind::User) => {
+                format!("id IN (SELECT member_id FROM members WHERE directory = $1 AND group_id IN ({places}))")
+            }
+            (field, _) => format!("{} IN ({places})", column(field)),
+        };
+        self.push(&format!(" AND {condition}"));
+    }
+
+    fn bound(&self) -> sqlx::query::Query<'_, Any, AnyArguments> {
+        self.values.iter().fold(sqlx::query(AssertSqlSafe(self.text.as_str())), |query, value| match value {
+            Bound::Number(number) => query.bind(*number),
+            Bound::Text(text) => query.bind(text.as_str()),
+        })
+    }
+
+    fn bound_as<'q, T: for<'r> sqlx::FromRow<'r, AnyRow>>(&'q self) -> sqlx::query::QueryAs<'q, Any, T, AnyArguments> {
+        self.values.iter().fold(sqlx::query_as(AssertSqlSafe(self.text.as_str())), |query, value| match value {
+            Bound::Number(number) => query.bind(*number),
+            Bound::Text(text) => query.bind(text.as_str()),
+        })
+    }
+}
+
+fn column(field: Field) -> &'static str {
+    match field {
+        Field::Id => "id",
+        Field::UserName => "user_name",
+        Field::ExternalId => "external_id",
+        Field::DisplayName => "display_name",
+        Field::Link => "NULL",
+    }
+}
+
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    StoreError::Failed(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The shape of what is read: rows of resources and rows of links in one answer, told apart by their first column.
+
+use scim_server::{Kind, Link, Links, Resource};
+use serde_json::{Map, Value};
+use sqlx::{Row, any::AnyRow};
+
+/// Row of a resource, and not of a link.
+const RESOURCE: i64 = 0;
+
+pub(super) fn kind_number(kind: Kind) -> i64 {
+    match kind {
+        Kind::User => 0,
+        Kind::Group => 1,
+    }
+}
+
+pub(super) fn kind_of(number: i64) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind_number(*kind) == number)
+}
+
+/// Selects what `found` holds, and the links of each, in all at most so many. `$1` is the directory; `key` is what it was
+/// ordered by.
+pub(super) fn selection(kind: Kind, links: Links, most: Option<usize>, key: &str) -> String {
+    let resources = format!("SELECT 0, id, sequence, version, created_ms, modified_ms, attributes, {key} FROM found");
+    if links == Links::None {
+        return resources;
+    }
+    format!("{resources} UNION ALL SELECT * FROM ({}) AS links", links_of_found(kind, most))
+}
+
+/// Selects the links of the resource `$2`.
+pub(super) fn links_of_one(kind: Kind, most: Option<usize>) -> String {
+    format!("WITH found AS (SELECT CAST($2 AS TEXT) AS id) {}", links_of_found(kind, most))
+}
+
+fn links_of_found(kind: Kind, most: Option<usize>) -> String {
+    let links = match kind {
+        Kind::User => {
+            "SELECT 1, m.member_id, g.kind, 0, 0, 0, g.label, m.group_id FROM found JOIN members m ON m.directory = $1 \
+             AND m.member_id = found.id JOIN resources g ON g.id = m.group_id"
+        }
+        Kind::Group => {
+            "SELECT 1, m.group_id, COALESCE(r.kind, -1), 0, 0, 0, COALESCE(r.label, m.display), m.member_id FROM found \
+             JOIN members m ON m.directory = $1 AND m.group_id = found.id \
+             LEFT JOIN resources r ON r.id = m.member_id AND r.directory = $1"
+        }
+    };
+    let most = most.map(|most| format!(" LIMIT {most}"));
+    format!("{links}{}", most.unwrap_or_default())
+}
+
+/// The link in a row, and whose it is; none where the row is a resource.
+pub(super) fn read_link(row: &AnyRow) -> Result<Option<(String, Link)>, sqlx::Error> {
+    if row.try_get::<i64, _>(0)? == RESOURCE {
+        return Ok(None);
+    }
+    let link = Link { id: row.try_get(7)?, display: row.try_get(6)?, kind: kind_of(row.try_get(2)?) };
+    Ok(Some((row.try_get(1)?, link)))
+}
+
+/// The resource in a row, with room for links where there are some, and the key it was ordered by.
+pub(super) fn read_resource(row: &AnyRow, links: Links) -> Result<(Option<String>, Resource), sqlx::Error> {
+    let number = |index: usize| row.try_get::<i64, _>(index).map(i64::cast_unsigned);
+    let resource = Resource {
+        id: row.try_get(1)?,
+        sequence: number(2)?,
+        version: number(3)?,
+        created_ms: row.try_get(4)?,
+        modified_ms: row.try_get(5)?,
+        attributes: attributes(row.try_get(6)?)?,
+        links: (links != Links::None).then(Vec::new),
+    };
+    Ok((row.try_get(7)?, resource))
+}
+
+/// Attributes as they were written.
+pub(super) fn attributes(text: &str) -> Result<Map<String, Value>, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// The values, the last repeated until their number is a power of two: so there are few different statements.
+pub(super) fn padded(values: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let wanted = if values.len() == 0 { 0 } else { values.len().next_power_of_two() };
+    let mut values: Vec<String> = values.collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(wanted, last);
+    }
+    values
+}

@@ -1,0 +1,148 @@
+//! `/scim/v2/{directory}`: who comes in, and what they are told when they may not. The protocol is `scim_server`'s.
+//!
+//! Whoever comes with the wrong credentials is told the same whether there is the directory or not. Wrong attempts of one
+//! address are slowed down and audited, the first and the last that is let through; right ones never wait.
+
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use futures::FutureExt;
+use scim_server::Error;
+
+use super::{LONGEST_REQUEST, Web};
+use crate::{
+    directories::{Admitted, Credentials},
+    password_reset::random_text,
+    store::AuditRecord,
+};
+
+const BASE: &str = "/scim/v2/";
+/// Offers both schemes; a client takes the one it was set up with.
+const CHALLENGE: &str = "Bearer realm=\"SCIM\", Basic realm=\"SCIM\"";
+
+pub(super) fn routes() -> Router<Arc<Web>> {
+    Router::new().route("/scim/{*rest}", any(respond))
+}
+
+async fn respond(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let answered = AssertUnwindSafe(answer(&web, peer, request)).catch_unwind();
+    match tokio::time::timeout(LONGEST_REQUEST, answered).await {
+        Ok(Ok(response)) => response,
+        // What panicked is in the log already.
+        Ok(Err(_)) => refusal(Error::internal()),
+        Err(_) => refusal(Error::new(StatusCode::SERVICE_UNAVAILABLE, "this took too long; ask for less at once")),
+    }
+}
+
+async fn answer(web: &Web, peer: SocketAddr, mut request: Request) -> Response {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let Some(below) = path.strip_prefix(BASE) else {
+        return refusal(Error::not_found("directories are at `/scim/v2/{directory}`"));
+    };
+    let end = below.find(['/', '?']).unwrap_or(below.len());
+    let (name, rest) = below.split_at(end);
+    let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    let admitted = match admit(web, peer, name, request.headers()).await {
+        Ok(admitted) => admitted,
+        Err(error) => return refusal(error),
+    };
+    let Ok(uri) = rest.parse::<Uri>() else {
+        return refusal(Error::not_found("the address is malformed"));
+    };
+    let base_url = format!("{}{BASE}{}", service_url(web, request.headers()), admitted.name);
+    *request.uri_mut() = uri;
+    let directory = admitted.options.serve_at(&base_url);
+    let resources = web.directories.resources(&admitted);
+    let response = scim_server::answer(&resources, &directory, request).await;
+    if let Some(error) = response.extensions().get::<Error>() {
+        tracing::debug!(directory = admitted.name, status = error.status().as_u16(), "{}", error.detail());
+    }
+    response.map(Body::new)
+}
+
+async fn admit(web: &Web, peer: SocketAddr, name: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(header) = header else {
+        let detail = "the request carries no credentials; paste the directory's token, or its key and secret";
+        return Err(Error::unauthorized(CHALLENGE, detail));
+    };
+    let credentials = Credentials::read(header);
+    if let Some(credentials) = &credentials {
+        match web.directories.admit(name, credentials).await {
+            Ok(Some(admitted)) => return Ok(admitted),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "credentials cannot be looked for");
+                return Err(Error::internal());
+            }
+        }
+    }
+    let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
+    let (count, wait) = web.patience.count(peer.ip(), web.directories.now());
+    if count == 1 || count == super::patience::MAX_WRONG + 1 {
+        audit(web, peer, name, prefix, wait.is_some()).await;
+    }
+    match wait {
+        Some(seconds) => {
+            let detail = "too many wrong credentials came from this address; set the right ones and wait a minute";
+            Err(Error::too_many_requests(u32::try_from(seconds).unwrap_or(60), detail))
+        }
+        None => {
+            let detail = "these credentials open no directory at this address; copy address and token again, or \
+                          rotate them by `agent-host directory rotate`";
+            Err(Error::unauthorized(CHALLENGE, detail))
+        }
+    }
+}
+
+/// Writes down a wrong attempt; what was tried only as far as it may be a public half.
+async fn audit(web: &Web, peer: SocketAddr, name: &str, prefix: &str, is_slowed: bool) {
+    let short = |text: &str| -> String {
+        let fit = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
+        text.chars().filter(fit).take(12).collect()
+    };
+    let (name, prefix) = (name.chars().take(64).collect::<String>(), short(prefix));
+    tracing::warn!(peer = %peer.ip(), directory = name, prefix, is_slowed, "wrong credentials at a directory");
+    let record = AuditRecord {
+        id: random_text(16).unwrap_or_default(),
+        at_ms: web.directories.now(),
+        action_id: String::new(),
+        action: "directory_sign_in".to_owned(),
+        actor: peer.ip().to_string(),
+        connection: name,
+        account: prefix,
+        login: String::new(),
+        mode: "scim".to_owned(),
+        outcome: if is_slowed { "slowed" } else { "refused" }.to_owned(),
+        request_id: None,
+        note: None,
+    };
+    if let Err(error) = web.directories.store().add_to_audit(&record).await {
+        tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
+    }
+}
+
+/// Where the client reached us: as the settings say, else as it says itself.
+fn service_url(web: &Web, headers: &HeaderMap) -> String {
+    if let Some(url) = web.directories.public_url() {
+        return url.to_owned();
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.filter(|host| host.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@')));
+    format!("http://{}", host.unwrap_or("localhost"))
+}
+
+fn refusal(error: Error) -> Response {
+    error.into_response().map(Body::new).into_response()
+}
