@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod redaction;
+pub mod access;
 pub mod settings;
 mod disk;
 pub mod init;

@@ -214,6 +214,6 @@ fn an_export_that_the_mapping_switches_off_says_where() {
 #[test]
 fn a_package_that_nobody_serves_is_named() {
     let agent = exported();
-    agent.map(&format!(r#"<Connection Identifier="{CONNECTION}" Connector="Okta" Package="Usercube.SCIM@0000001" />"#));
-    refuses(&agent, &[], 3, "settings", &["`Usercube.SCIM@0000001`", "Usercube.Okta@0000001"]);
+    agent.map(&format!(r#"<Connection Identifier="{CONNECTION}" Connector="Okta" Package="Usercube.LDAP@0000001" />"#));
+    refuses(&agent, &[], 3, "settings", &["`Usercube.LDAP@0000001`", "Usercube.Okta@0000001"]);
 }
