@@ -8,8 +8,10 @@
 mod alone;
 mod generation;
 mod house;
+mod systemd;
+mod vigil;
 
-use std::{future::Future, path::Path, pin::Pin, pin::pin, time::Duration};
+use std::{ffi::OsString, future::Future, path::Path, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
 use connector_api::ErrorKind;
 use tokio::{
@@ -21,6 +23,7 @@ use tracing::Level;
 use crate::{
     agent::Agent,
     jobs::{Clock, Course},
+    monitoring::Part,
     reload::{Reload, Reloads},
     settings::{self, Settings},
     web::Server,
@@ -28,6 +31,8 @@ use crate::{
 pub use alone::is_running;
 use generation::Generation;
 use house::House;
+use systemd::Systemd;
+use vigil::Vigil;
 
 /// Before settings that could not be read are read again; twice as long each time, …
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -71,6 +76,9 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     let mut next = due(generation.refresh_after());
     let mut at_work = AtWork::default();
     at_work.begin(generation);
+    let systemd = Arc::new(Systemd::find(variable("NOTIFY_SOCKET").as_deref()));
+    tokio::spawn(vigil(&house, systemd.clone()).keep());
+    systemd.say("READY=1");
     let mut wait = FIRST_WAIT;
     loop {
         let wishes = tokio::select! {
@@ -81,6 +89,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             failed = at_work.failed() => return Err(failed),
         };
         let is_due = wishes.is_empty();
+        systemd.say(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us()));
         let renewed = tokio::select! {
             biased;
             () = &mut end => break,
@@ -90,24 +99,52 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             Ok(generation) => {
                 (wait, next) = (FIRST_WAIT, due(generation.refresh_after()));
                 at_work.begin(generation);
+                house.monitoring.health.is_well(Part::Settings);
                 tracing::info!("the settings were read anew: they hold for what begins from now on");
                 Ok(())
             }
             Err(error) => {
                 (start.log)(None);
                 tracing::error!("the settings cannot be used, the former ones go on: {error:#}");
+                house.monitoring.health.is_unwell(Part::Settings, (start.clock)());
                 if is_due {
+                    tracing::warn!(wait_s = wait.as_secs(), "the settings will be tried again");
                     next = due(Some(wait));
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(crate::redaction::redact(&format!("{error:#}")).into_owned())
             }
         };
+        systemd.say("READY=1");
         wishes.into_iter().for_each(|wish| wish.answer(outcome.clone()));
     }
+    systemd.say("STOPPING=1\nSTATUS=asked to end: what is under way comes to its end first");
     tracing::info!("asked to end: what is under way comes to its end first");
     tokio::join!(server.end(), at_work.hand_over());
     Ok(())
+}
+
+fn vigil(house: &House, systemd: Arc<Systemd>) -> Vigil {
+    // Set for this process alone: a child that inherits it is not the one that is watched.
+    let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.to_str() == Some(&std::process::id().to_string()));
+    let time = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| text.to_str()?.parse().ok());
+    let watchdog = time.map(Duration::from_micros);
+    Vigil { monitoring: house.monitoring.clone(), store: house.store.clone(), clock: house.clock, systemd, watchdog }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    settings::environment().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The monotonic clock as systemd reads it, so that it knows which reload is answered. Source: sd_notify(3).
+fn monotonic_us() -> i64 {
+    #[cfg(unix)]
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    #[cfg(unix)]
+    let now = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+    #[cfg(not(unix))]
+    let now = 0;
+    now
 }
 
 /// The agent, as soon as no vault is down.

@@ -19,4 +19,4 @@ pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
 pub use schedule::Schedule;
-pub use worker::Worker;
+pub use worker::{LEASE_MS, Worker};

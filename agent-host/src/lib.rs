@@ -3,6 +3,7 @@
 pub mod redaction;
 pub mod access;
 pub mod reload;
+pub mod monitoring;
 pub mod settings;
 mod disk;
 pub mod init;

@@ -11,6 +11,7 @@ mod named_file;
 pub(crate) mod certificate;
 pub(crate) mod protection;
 mod secrets;
+mod server_certificate;
 mod vaults;
 mod files;
 mod proxy;

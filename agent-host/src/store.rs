@@ -6,6 +6,7 @@
 mod approvals;
 mod audit;
 mod directories;
+mod figures;
 mod job_runs;
 mod notes;
 mod orders;
@@ -32,6 +33,7 @@ use crate::disk::Lock;
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
+pub use figures::QueueFigures;
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::{BegunStep, OpenOrderFile};

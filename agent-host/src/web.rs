@@ -1,15 +1,16 @@
 //! What the agent serves by HTTP: the page behind a password link, and whether the agent is alive.
 //!
-//! Listens where `Web:Urls` says, on this machine alone where nothing is said. Speaks plain HTTP: whoever serves others
-//! puts a proxy with a certificate before it. Requests are bounded in size and time; when the agent is asked to end, those
+//! Listens where `Web:Urls` says, on this machine alone where nothing is said. Requests are bounded in size and time; when the agent is asked to end, those
 //! under way are answered first.
 
+mod address;
 mod patience;
 mod password_page;
+mod monitoring;
 mod scim;
 mod server;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,21 +18,18 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use connector_api::Result;
 use tokio::sync::watch;
-use url::{Host, Url};
 
 use crate::{
-    agent::Agent, directories::Directories, jobs::Course, password_reset::PasswordResets, reload::Reload,
-    settings::Settings,
+    agent::Agent, directories::Directories, jobs::Course, monitoring::Monitoring, password_reset::PasswordResets,
+    reload::Reload,
 };
+pub use address::{Address, Tls, addresses, tls};
 use patience::Patience;
 pub use server::{Served, Server};
 
-/// Where it listens when nothing is said.
-const DEFAULT_URL: &str = "http://127.0.0.1:6001";
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 16 << 10;
 /// How long one request may take.
@@ -45,6 +43,8 @@ pub struct Web {
     pages: password_page::Pages,
     patience: Patience,
     around: Around,
+    /// Whether figures are for everybody; else for this machine.
+    metrics_without_token: Option<bool>,
 }
 
 /// What the pages share with the daemon around them.
@@ -53,13 +53,24 @@ pub struct Around {
     pub reload: Reload,
     /// What is wanted of them.
     pub course: watch::Receiver<Course>,
+    /// How the agent is, and what it has done.
+    pub monitoring: Arc<Monitoring>,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories, around: Around) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// Of kind `Settings`: something in the section `Web`.
+    pub fn new(
+        agent: Arc<Agent>,
+        resets: Arc<PasswordResets>,
+        directories: Directories,
+        around: Around,
+    ) -> Result<Arc<Self>> {
         let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience, around })
+        let metrics_without_token = monitoring::without_token(&agent.settings)?;
+        Ok(Arc::new(Self { agent, resets, directories, pages, patience, around, metrics_without_token }))
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
@@ -75,46 +86,10 @@ impl Web {
     }
 }
 
-/// The addresses of `Web:Urls`, separated by semicolons.
-///
-/// # Errors
-/// Of kind `Settings` for one that cannot be listened on.
-pub fn addresses(settings: &Settings) -> Result<Vec<SocketAddr>> {
-    let section = settings.section(&["Web"]);
-    let refuse = |what: &str, hint: &str| Err(section.error("Urls", what).with_hint(hint));
-    let mut addresses = Vec::new();
-    for text in section.text("Urls").unwrap_or(DEFAULT_URL).split(';').map(str::trim).filter(|text| !text.is_empty()) {
-        // As .NET writes "on every address".
-        let text = text.replace("://*", "://0.0.0.0").replace("://+", "://0.0.0.0");
-        let Ok(url) = Url::parse(&text) else {
-            return refuse("holds something that is no address", "write http://127.0.0.1:6001");
-        };
-        match url.scheme() {
-            "http" => {}
-            "https" => {
-                return refuse(
-                    "asks for https, which a proxy before the agent does",
-                    "write http://127.0.0.1:6001 and let the proxy pass requests on to it",
-                );
-            }
-            _ => return refuse("has a scheme other than http", "write http://127.0.0.1:6001"),
-        }
-        let port = url.port_or_known_default().unwrap_or(80);
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => SocketAddr::from((address, port)),
-            Some(Host::Ipv6(address)) => SocketAddr::from((address, port)),
-            Some(Host::Domain("localhost")) => SocketAddr::from(([127, 0, 0, 1], port)),
-            _ => return refuse("names a host instead of one of this machine's addresses", "write an IP address"),
-        };
-        addresses.push(address);
-    }
-    if addresses.is_empty() { refuse("names no address", "write http://127.0.0.1:6001") } else { Ok(addresses) }
-}
-
 /// Everything that is served.
 pub fn router(web: Arc<Web>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(monitoring::routes())
         .merge(password_page::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
@@ -122,6 +97,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
         .merge(scim::routes())
+        .layer(middleware::from_fn_with_state(web.clone(), monitoring::counted))
         .with_state(web)
 }
 

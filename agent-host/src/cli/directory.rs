@@ -281,8 +281,7 @@ fn endpoint(agent: &Agent, name: &str) -> anyhow::Result<String> {
         Some(url) => url,
         None => {
             let addresses = web::addresses(&agent.settings)?;
-            let first = addresses.first().map_or_else(String::new, ToString::to_string);
-            format!("http://{first}")
+            addresses.first().map_or_else(String::new, ToString::to_string)
         }
     };
     Ok(format!("{url}/scim/v2/{name}"))

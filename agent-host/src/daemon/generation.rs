@@ -10,6 +10,7 @@ use crate::{
     agent::Agent,
     directories::Directories,
     jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
+    monitoring::{Monitoring, families},
     password_reset::PasswordResets,
     store::Store,
     web::{self, Around, Served, Web},
@@ -28,6 +29,7 @@ pub(super) struct Generation {
     directories: Directories,
     web: Arc<Web>,
     course: watch::Sender<Course>,
+    monitoring: Arc<Monitoring>,
 }
 
 impl Generation {
@@ -43,10 +45,12 @@ impl Generation {
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
         let course = watch::Sender::new(Course::GoOn);
-        let around = Around { reload: house.reload.clone(), course: course.subscribe() };
-        let web = Web::new(agent.clone(), resets.clone(), directories.clone(), around);
+        let monitoring = house.monitoring.clone();
+        let around =
+            Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
+        let web = Web::new(agent.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, worker) = (house.runs.clone(), house.name_worker());
-        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, web, course })
+        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, web, course, monitoring })
     }
 
     /// After how long the settings must be read again.
@@ -56,7 +60,17 @@ impl Generation {
 
     /// What it serves, and where.
     pub(super) fn served(&self) -> anyhow::Result<Served> {
-        Ok(Served { addresses: web::addresses(&self.agent.settings)?, router: web::router(self.web.clone()) })
+        let settings = &self.agent.settings;
+        let addresses = web::addresses(settings)?;
+        let tls = web::tls(settings, &addresses, (self.clock)())?;
+        if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
+            self.monitoring.metrics.set(
+                families::CERTIFICATE,
+                &[],
+                Duration::from_millis(u64::try_from(ends_ms)?).as_secs_f64(),
+            );
+        }
+        Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
     }
 
     /// Its work, and by what it is asked to end.
@@ -65,7 +79,7 @@ impl Generation {
         let work = async move {
             let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
             let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.worker.clone(), self.clock);
-            let worker = worker.asked_by(self.course.subscribe());
+            let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
             let chores = async {
                 tokio::select! {
                     () = send_mails(&self.resets) => {}

@@ -1,12 +1,13 @@
 //! What lives as long as the process: its lock and its stores. Generations of settings live in it, one after the other.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::alone::alone;
 use crate::{
     agent::Agent,
     disk::Lock,
     jobs::Clock,
+    monitoring::Monitoring,
     reload::Reload,
     store::{self, Store},
 };
@@ -21,6 +22,7 @@ pub(super) struct House {
     pub(super) clock: Clock,
     pub(super) reload: Reload,
     pub(super) work_folder: PathBuf,
+    pub(super) monitoring: Arc<Monitoring>,
     generations: u32,
     // Held as long as the process lives.
     _alone: Lock,
@@ -37,7 +39,7 @@ impl House {
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
         }
-        Ok(Self { store, runs, clock, reload, work_folder, generations: 0, _alone: alone })
+        Ok(Self { store, runs, clock, reload, work_folder, monitoring: Arc::default(), generations: 0, _alone: alone })
     }
 
     /// A name for a worker, which none has had and with which none begins.

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     agent::Agent,
     fulfill::Stop,
+    monitoring::{Metrics, families},
     store::{RunState, StepRun, Store},
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Steps<'a> {
     pub(super) progress: RefCell<BTreeMap<usize, String>>,
     /// Whether it is to end before it is done.
     pub(super) course: watch::Receiver<Course>,
+    pub(super) metrics: &'a Metrics,
 }
 
 impl Steps<'_> {
@@ -99,7 +101,7 @@ impl Steps<'_> {
                     self.progress.borrow_mut().insert(place, text);
                 };
                 let stop = Stop::default();
-                let work = Box::pin(step::carry_out(self.agent, step, self.clock, &stop, progress));
+                let work = Box::pin(step::carry_out(self.agent, step, self.clock, self.metrics, &stop, progress));
                 let outcome = self.unless_unwanted(&stop, work).await;
                 self.progress.borrow_mut().remove(&place);
                 outcome
@@ -107,8 +109,19 @@ impl Steps<'_> {
         };
         (noted.state, noted.message) = (outcome.state, outcome.message.clone());
         noted.ended_ms = Some((self.clock)());
+        self.count(step, &noted);
         self.store.note_step(self.run, &noted).await?;
         Ok(outcome)
+    }
+
+    fn count(&self, step: &super::Step, noted: &StepRun) {
+        let (kind, connection) = (("kind", step.kind.name()), ("connection", step.connection.as_str()));
+        let ended_ms = noted.ended_ms.unwrap_or(noted.began_ms);
+        self.metrics.add(families::STEPS, &[kind, connection, ("state", noted.state.name())], 1.0);
+        self.metrics.add(families::STEP_SECONDS, &[kind, connection], in_seconds(ended_ms - noted.began_ms));
+        if noted.state.is_done() {
+            self.metrics.set(families::LAST_DONE, &[kind, connection], in_seconds(ended_ms));
+        }
     }
 
     /// What the step comes to. Asked to hand over, it has the time that the worker gives; cancelled, it is dropped, but
@@ -152,6 +165,11 @@ impl Steps<'_> {
         let notable = ended.iter().filter(|(_, step)| state == RunState::Success || step.state != RunState::Success);
         Ended { state, message: notable.map(told).collect::<Vec<_>>().join(" · ") }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn in_seconds(ms: i64) -> f64 {
+    ms.max(0) as f64 / 1000.0
 }
 
 fn severity(state: RunState) -> u8 {

@@ -7,6 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,11 +17,12 @@ use tokio::sync::{Notify, watch};
 use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
 use crate::{
     agent::Agent,
+    monitoring::{Monitoring, Part, families},
     store::{JobRun, Lease, RunState, Store, WantedRun},
 };
 
 /// How long a run is a worker's that says nothing more.
-const LEASE_MS: i64 = 30_000;
+pub const LEASE_MS: i64 = 30_000;
 /// Between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Between two looks at the queue.
@@ -42,6 +44,7 @@ pub struct Worker<'a> {
     name: String,
     clock: Clock,
     course: watch::Receiver<Course>,
+    monitoring: Arc<Monitoring>,
 }
 
 /// Why a run may not go on as it does.
@@ -53,12 +56,18 @@ enum Stopped {
 impl<'a> Worker<'a> {
     /// A worker of this name, which no other has.
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
-        Self { agent, jobs, store, name, clock, course: watch::channel(Course::GoOn).1 }
+        Self { agent, jobs, store, name, clock, course: watch::channel(Course::GoOn).1, monitoring: Arc::default() }
     }
 
     /// The same, asked to end by this.
     pub fn asked_by(mut self, course: watch::Receiver<Course>) -> Self {
         self.course = course;
+        self
+    }
+
+    /// The same, telling this how it is and what it does.
+    pub fn watched_by(mut self, monitoring: Arc<Monitoring>) -> Self {
+        self.monitoring = monitoring;
         self
     }
 
@@ -141,7 +150,17 @@ impl<'a> Worker<'a> {
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());
         let (wish, course) = watch::channel(Course::GoOn);
-        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress, course };
+        let steps = Steps {
+            agent,
+            store,
+            job,
+            limits,
+            clock,
+            run: run.id,
+            progress,
+            course,
+            metrics: &self.monitoring.metrics,
+        };
         let mut work = pin!(steps.carry_out(&done_before));
         let mut out_of_time = pin!(tokio::time::sleep(job.timeout));
         loop {
@@ -229,22 +248,20 @@ impl<'a> Worker<'a> {
     ) {
         let mut end = pin!(wanted(self.course.clone(), Course::Retire));
         let mut forgotten_ms = i64::MIN;
-        let mut is_store_well = true;
         loop {
+            self.monitoring.health.turn();
             match self.look(orders, at_work.get(), &mut forgotten_ms).await {
                 Ok(runs) => {
-                    if !is_store_well {
+                    if self.monitoring.health.is_well(Part::Store) {
                         tracing::info!("the store is well again");
                     }
-                    is_store_well = true;
                     for run in runs {
                         at_work.set(at_work.get() + 1);
                         // Whoever takes them is there as long as this is.
                         let _ = hand.unbounded_send(run);
                     }
                 }
-                Err(error) if is_store_well => {
-                    is_store_well = false;
+                Err(error) if self.monitoring.health.is_unwell(Part::Store, (self.clock)()) => {
                     tracing::error!("the store fails; nothing is begun until it is well again: {error:#}");
                 }
                 Err(_) => {}
@@ -288,7 +305,11 @@ impl<'a> Worker<'a> {
 
     async fn told(&self, run: JobRun) {
         match self.carry_out(&run).await {
-            Ok(Some(state)) => tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended"),
+            Ok(Some(state)) => {
+                let labels = [("job", run.name.as_str()), ("state", state.name())];
+                self.monitoring.metrics.add(families::RUNS, &labels, 1.0);
+                tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
+            }
             Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
             Err(error) => tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}"),
         }

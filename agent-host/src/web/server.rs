@@ -19,12 +19,15 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::{Address, Tls};
 use crate::export::FileError;
 
 /// Connections that are open at once; more wait to be taken.
 const MOST_CONNECTIONS: usize = 1000;
 /// How long the head of a request may take, from the moment in which one may begin.
 const LONGEST_HEAD: Duration = Duration::from_secs(20);
+/// How long a handshake may take.
+const LONGEST_HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long requests under way may take when the agent is asked to end.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 /// Before a connection is taken again where the system has refused to.
@@ -34,7 +37,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Served {
     /// Where.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
+    /// What TLS is spoken with where it is.
+    pub tls: Option<Tls>,
     /// What.
     pub router: Router,
 }
@@ -49,7 +54,7 @@ pub struct Server {
 
 /// One address that is listened on, until this is told to let go.
 struct Listening {
-    address: SocketAddr,
+    address: Address,
     let_go: watch::Sender<bool>,
 }
 
@@ -74,7 +79,7 @@ impl Server {
         let mut bound = Vec::new();
         for address in &served.addresses {
             if !self.listening.iter().any(|listening| listening.address == *address) {
-                bound.push((*address, bind(*address).await?));
+                bound.push((*address, bind(address.socket).await?));
             }
         }
         self.listening.retain(|listening| {
@@ -85,10 +90,11 @@ impl Server {
         self.served.send_replace(served);
         for (address, listener) in bound {
             // The words that operators of the vendor's agent wait for.
-            tracing::info!("Now listening on: http://{}", listener.local_addr()?);
+            let listens = Address { socket: listener.local_addr()?, ..address };
+            tracing::info!("Now listening on: {listens}");
             let (let_go, told) = watch::channel(false);
             self.listening.push(Listening { address, let_go });
-            self.tasks.spawn(listen(listener, self.served.subscribe(), self.places.clone(), told));
+            self.tasks.spawn(listen(listener, address.is_https, self.served.subscribe(), self.places.clone(), told));
         }
         Ok(())
     }
@@ -124,6 +130,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Takes connections until it is told to let go of the address, then lets those there are come to their end.
 async fn listen(
     listener: TcpListener,
+    is_https: bool,
     served: watch::Receiver<Served>,
     places: Arc<Semaphore>,
     told: watch::Receiver<bool>,
@@ -139,7 +146,11 @@ async fn listen(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                connections.spawn(converse(stream, peer, served.clone(), told.clone(), place));
+                let talk = converse(stream, peer, is_https, served.clone(), told.clone());
+                connections.spawn(async move {
+                    talk.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!("a connection cannot be taken: {error}");
@@ -165,12 +176,20 @@ async fn accept(
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
+    is_https: bool,
     served: watch::Receiver<Served>,
     told: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
 ) {
-    answer_all(stream, peer, served, told).await;
-    drop(place);
+    if !is_https {
+        return answer_all(stream, peer, served, told).await;
+    }
+    let tls = served.borrow().tls.clone();
+    let Some(tls) = tls else { return };
+    match tokio::time::timeout(LONGEST_HANDSHAKE, tls.acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => answer_all(stream, peer, served, told).await,
+        Ok(Err(error)) => tracing::debug!(%peer, "a handshake failed: {error}"),
+        Err(_) => tracing::debug!(%peer, "a handshake took too long"),
+    }
 }
 
 async fn answer_all(
