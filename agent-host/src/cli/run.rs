@@ -105,8 +105,8 @@ async fn serve(agent: Agent, end: impl Future<Output = ()>) -> anyhow::Result<()
     let jobs = Jobs::read(&agent)?;
     let work_folder = &agent.settings.work_folder;
     let _alone = alone(work_folder).await?;
-    let store = Store::open(&store::path_in(work_folder)).await?;
-    let runs = Store::open_in_haste(&store::path_in(work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
+    let runs = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
     let left = runs.hand_over_runs(WORKER).await?;
     if left > 0 {
         tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
