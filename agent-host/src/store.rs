@@ -16,6 +16,8 @@ mod resources;
 mod runs;
 mod upkeep;
 
+use std::{path::Path, time::Duration};
+
 use anyhow::Context;
 use sqlx::{
     AnyPool, SqlSafeStr,
@@ -35,6 +37,9 @@ use place::Care;
 pub use place::Place;
 pub use resources::{DirectoryEvent, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
+
+/// Between two tries to be the one that makes the tables.
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
@@ -97,11 +102,21 @@ async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     let _turn = match place {
-        Place::File(path) => Some(Lock::wait(&path.with_extension("lock"))?),
+        Place::File(path) => Some(turn(&path.with_extension("lock")).await?),
         Place::Server(_) => None,
     };
     Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(pool).await?;
     Ok(())
+}
+
+/// Waits without holding up the thread, on which the one that has the turn may be.
+async fn turn(path: &Path) -> anyhow::Result<Lock> {
+    loop {
+        match Lock::take(path)? {
+            Some(lock) => return Ok(lock),
+            None => tokio::time::sleep(BETWEEN_TRIES).await,
+        }
+    }
 }
 
 /// `($1, $2), ($3, $4)`: places for so many rows of so many values.

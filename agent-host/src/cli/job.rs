@@ -12,12 +12,13 @@ use connector_api::{Error, ErrorKind};
 
 use crate::{
     agent::Agent,
+    daemon::is_running,
     export::FileError,
     jobs::{self, Jobs, Worker},
     store::{self, RunState, Store, WantedRun},
 };
 
-use super::{Format, now_ms, print, run::is_running};
+use super::{Format, now_ms, print};
 use report::{HistoryReport, ListReport, RunReport};
 
 /// Between two looks at a run that another carries out.
