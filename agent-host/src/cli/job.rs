@@ -67,7 +67,7 @@ Examples:
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow::Result<ExitCode> {
     let jobs = Jobs::read(agent)?;
-    let store = Store::open_in_haste(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
     match command {
         Job::List => {
             let report = ListReport::new(&jobs, &store, now_ms()).await?;

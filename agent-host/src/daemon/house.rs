@@ -33,8 +33,8 @@ impl House {
     pub(super) async fn open(agent: &Agent, clock: Clock, reload: Reload) -> anyhow::Result<Self> {
         let work_folder = agent.settings.work_folder.clone();
         let alone = alone(&work_folder).await?;
-        let store = Store::open(&store::path_in(&work_folder)).await?;
-        let runs = Store::open_in_haste(&store::path_in(&work_folder)).await?;
+        let store = Store::open(store::Place::of(&agent.settings)).await?;
+        let runs = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
         let left = runs.hand_over_runs(WORKER).await?;
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
