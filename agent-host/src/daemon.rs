@@ -22,8 +22,10 @@ use tracing::Level;
 
 use crate::{
     agent::Agent,
+    export::FileError,
     jobs::{Clock, Course},
     monitoring::Part,
+    redaction::redact,
     reload::{Reload, Reloads},
     settings::{self, Settings},
     web::Server,
@@ -105,14 +107,15 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             }
             Err(error) => {
                 (start.log)(None);
-                tracing::error!("the settings cannot be used, the former ones go on: {error:#}");
+                let why = in_words(&error);
+                tracing::error!("the settings cannot be used, the former ones go on: {why}");
                 house.monitoring.health.is_unwell(Part::Settings, (start.clock)());
                 if is_due {
                     tracing::warn!(wait_s = wait.as_secs(), "the settings will be tried again");
                     next = due(Some(wait));
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(crate::redaction::redact(&format!("{error:#}")).into_owned())
+                Err(redact(&why).into_owned())
             }
         };
         systemd.say("READY=1");
@@ -170,6 +173,15 @@ async fn load(start: &Start<'_>) -> anyhow::Result<Agent> {
     let (settings, warnings) = Settings::load(start.directory, settings::environment()).await?;
     (start.log)(Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
+}
+
+/// The error, and what to do about it.
+fn in_words(error: &anyhow::Error) -> String {
+    let hint = error.chain().find_map(|cause| {
+        let of_settings = cause.downcast_ref::<connector_api::Error>().and_then(connector_api::Error::hint);
+        of_settings.or_else(|| cause.downcast_ref::<FileError>().map(FileError::hint))
+    });
+    hint.map_or_else(|| format!("{error:#}"), |hint| format!("{error:#}; {hint}"))
 }
 
 fn is_unavailable(error: &anyhow::Error) -> bool {

@@ -18,6 +18,7 @@ pub mod mail;
 pub mod password_reset;
 pub mod fulfill;
 pub mod jobs;
+pub mod notifications;
 pub mod directories;
 pub mod web;
 pub mod daemon;

@@ -26,6 +26,7 @@ use std::{
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Problems, Result};
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 pub(crate) use section::Section;
 use tracing::Level;
 use unusable::Unusable;
@@ -195,6 +196,14 @@ impl Settings {
             }
         }
         names
+    }
+
+    /// The contents of the file that the setting `key` names; none where it names none.
+    ///
+    /// # Errors
+    /// Of kind `Settings` where it cannot be read.
+    pub(crate) fn file_named_by(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        named_file::read(&self.directory, &self.values, key)
     }
 
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.

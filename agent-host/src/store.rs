@@ -10,6 +10,7 @@ mod directories;
 mod figures;
 mod job_runs;
 mod notes;
+mod notifications;
 mod orders;
 mod password_resets;
 mod place;
@@ -33,6 +34,7 @@ pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use figures::QueueFigures;
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
+pub use notifications::{EndedRun, FailingJob, WaitingNotification};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
@@ -43,11 +45,12 @@ pub use runs::{ReportedOrder, UnpublishedRun};
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
+    (9, "notifications", include_str!("../migrations/0009_notifications.sql")),
 ];
 
 /// The agent's database.

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod check;
+mod daemon;
 mod demo;
 mod dependencies;
 mod export;

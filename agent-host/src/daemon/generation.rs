@@ -11,6 +11,7 @@ use crate::{
     directories::Directories,
     jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
     monitoring::{Monitoring, families},
+    notifications::Notifications,
     password_reset::PasswordResets,
     store::Store,
     web::{self, Around, Served, Web},
@@ -27,6 +28,7 @@ pub(super) struct Generation {
     clock: Clock,
     resets: Arc<PasswordResets>,
     directories: Directories,
+    notifications: Notifications,
     web: Arc<Web>,
     course: watch::Sender<Course>,
     monitoring: Arc<Monitoring>,
@@ -44,13 +46,14 @@ impl Generation {
         let jobs = Jobs::read(&agent)?;
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
+        let notifications = Notifications::open(&agent, house.store.clone(), clock)?;
         let course = watch::Sender::new(Course::GoOn);
         let monitoring = house.monitoring.clone();
         let around =
             Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
         let web = Web::new(agent.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, worker) = (house.runs.clone(), house.name_worker());
-        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, web, course, monitoring })
+        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, notifications, web, course, monitoring })
     }
 
     /// After how long the settings must be read again.
@@ -84,6 +87,7 @@ impl Generation {
                 tokio::select! {
                     () = send_mails(&self.resets) => {}
                     () = self.directories.forget_old_events() => {}
+                    () = self.notifications.keep() => {}
                     () = self.web.retired() => {}
                 }
             };

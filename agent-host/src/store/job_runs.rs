@@ -54,7 +54,7 @@ impl RunState {
         matches!(self, Self::Success | Self::Warning)
     }
 
-    fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|state| state.name() == name).unwrap_or(Self::Error)
     }
 }

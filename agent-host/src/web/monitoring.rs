@@ -134,6 +134,7 @@ async fn measure(web: &Web) -> anyhow::Result<()> {
     metrics.set(families::QUEUE_AGE, &[], seconds(queue.queued_ms.map_or(0, |queued| now_ms - queued)));
     metrics.set(families::STARTED, &[], count(queue.started));
     metrics.set(families::LEASE_AGE, &[], seconds(queue.lease_until_ms.map_or(0, |until| now_ms - (until - LEASE_MS))));
+    metrics.set(families::NOTIFICATIONS, &[], count(store.notifications_waiting().await?));
     metrics.clear(families::AUDITED);
     for (action, outcome, lines) in store.audit_figures(now_ms - DAY_MS).await? {
         metrics.set(families::AUDITED, &[("action", &action), ("outcome", &outcome)], count(lines));
