@@ -17,6 +17,7 @@ pub mod password_reset;
 pub mod fulfill;
 pub mod jobs;
 pub mod directories;
+pub mod operators;
 pub mod web;
 pub mod demo;
 pub mod cli;

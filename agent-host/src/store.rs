@@ -8,6 +8,7 @@ mod audit;
 mod directories;
 mod job_runs;
 mod notes;
+mod operators;
 mod orders;
 mod password_resets;
 mod resources;
@@ -34,6 +35,7 @@ pub use audit::AuditRecord;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
+pub use operators::{OperatorRecord, SessionRecord};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
 pub use resources::{DirectoryEvent, ResourceWriter, Resources};
@@ -44,11 +46,12 @@ const CONNECTIONS: u32 = 6;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
+    (6, "operators", include_str!("../migrations/0006_operators.sql")),
 ];
 
 /// The agent's database.
