@@ -23,7 +23,8 @@ use crate::{
     settings::Settings,
     store::{AuditRecord, OperatorRecord, SessionRecord, Store},
 };
-pub use openid::{OpenId, SignInFailed};
+pub(crate) use openid::state;
+pub use openid::{OpenId, Person, SignInFailed};
 pub use password::{MIN_PASSWORD, PasswordHash};
 
 /// Minutes that a session may be idle and may last at all, when nothing is said.
@@ -139,7 +140,7 @@ impl Operators {
             let counted = self.store.count_attempt(subject, now_ms, forget_ms, |failed| wait_ms(failed, free)).await?;
             if let Err(until_ms) = counted {
                 self.note(&shown, peer, "locked").await?;
-                return Ok(SignIn::Locked((until_ms - now_ms).max(0) / 1000 + 1));
+                return Ok(SignIn::Locked((until_ms - now_ms + 999) / 1000));
             }
         }
         let Ok(Ok(_turn)) = tokio::time::timeout(LONGEST_TURN, self.turns.acquire()).await else {

@@ -6,6 +6,8 @@
 
 mod patience;
 mod password_page;
+mod session;
+mod pages;
 mod scim;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -23,7 +25,9 @@ use connector_api::Result;
 use tokio::{net::TcpListener, sync::watch};
 use url::{Host, Url};
 
-use crate::{agent::Agent, directories::Directories, password_reset::PasswordResets, settings::Settings};
+use crate::{
+    agent::Agent, directories::Directories, operators::Operators, password_reset::PasswordResets, settings::Settings,
+};
 use patience::Patience;
 
 /// Where it listens when nothing is said.
@@ -41,15 +45,38 @@ pub struct Web {
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    templates: pages::Templates,
+    operators: Operators,
+    is_secure: bool,
     patience: Patience,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// Of kind `Settings`.
+    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Result<Arc<Self>> {
         let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience })
+        let clock = directories.clone();
+        let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
+        let clock = directories.clone();
+        let templates = pages::Templates::new(move || clock.now());
+        let is_secure = is_secure(&agent.settings, directories.public_url());
+        Ok(Arc::new(Self { agent, resets, directories, pages, templates, operators, is_secure, patience }))
     }
+
+    /// Whether browsers reach us by https alone.
+    fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+}
+
+/// By the address that clients are told, else by those that are listened on.
+fn is_secure(settings: &Settings, public_url: Option<&str>) -> bool {
+    let listened = settings.section(&["Web"]).text("Urls").unwrap_or(DEFAULT_URL);
+    let addresses = public_url.unwrap_or(listened);
+    addresses.split(';').all(|address| address.trim().to_lowercase().starts_with("https://"))
 }
 
 /// The addresses of `Web:Urls`, separated by semicolons.
@@ -93,6 +120,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
+        .merge(pages::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -152,7 +180,8 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page that needs more says so itself.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

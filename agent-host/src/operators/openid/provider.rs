@@ -123,15 +123,19 @@ impl Provider {
         now_ms: i64,
     ) -> Result<Zeroizing<String>, SignInFailed> {
         let endpoints = self.endpoints(now_ms).await?;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code").append_pair("code", code);
-        form.append_pair("redirect_uri", redirect).append_pair("code_verifier", verifier.expose_secret());
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", redirect),
+            ("code_verifier", verifier.expose_secret()),
+        ];
         let mut request = self.http.post(endpoints.token.clone());
         match &self.secret {
             Some(secret) => request = request.header(AUTHORIZATION, basic(client_id, secret)?),
-            None => drop(form.append_pair("client_id", client_id)),
+            None => fields.push(("client_id", client_id)),
         }
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let (is_good, body) = self.send("the ID token", request).await?;
         if !is_good {
             let error = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error).unwrap_or_default();
