@@ -7,6 +7,7 @@
 mod patience;
 mod password_page;
 mod scim;
+pub mod views;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +24,10 @@ use connector_api::Result;
 use tokio::{net::TcpListener, sync::watch};
 use url::{Host, Url};
 
-use crate::{agent::Agent, directories::Directories, password_reset::PasswordResets, settings::Settings};
+use crate::{
+    agent::Agent, directories::Directories, jobs::Jobs, password_reset::PasswordResets, settings::Settings,
+    store::Store,
+};
 use patience::Patience;
 
 /// Where it listens when nothing is said.
@@ -38,17 +42,31 @@ const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
     patience: Patience,
+    /// One plan is made at a time.
+    planning: tokio::sync::Mutex<()>,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
+    pub fn new(agent: Arc<Agent>, jobs: Jobs, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
         let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience })
+        let planning = tokio::sync::Mutex::default();
+        Arc::new(Self { agent, jobs, resets, directories, pages, patience, planning })
+    }
+
+    /// The store.
+    fn store(&self) -> &Store {
+        self.directories.store()
+    }
+
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.directories.now()
     }
 }
 
