@@ -15,6 +15,8 @@ pub mod export;
 pub mod mail;
 pub mod password_reset;
 pub mod fulfill;
+pub mod complaint;
+pub mod check;
 pub mod jobs;
 pub mod directories;
 pub mod operators;

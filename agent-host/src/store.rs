@@ -5,14 +5,20 @@
 
 mod approvals;
 mod audit;
+mod audit_pages;
+mod checks;
 mod directories;
 mod job_runs;
 mod notes;
 mod operators;
+mod order_runs;
 mod orders;
 mod password_resets;
+mod published_sets;
 mod resources;
+mod run_pages;
 mod runs;
+mod tokens;
 mod upkeep;
 
 use std::{
@@ -32,25 +38,30 @@ use crate::disk::Lock;
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
+pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use operators::{OperatorRecord, SessionRecord};
+pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
+pub use published_sets::{PublishedSet, PublishedTable};
 pub use resources::{DirectoryEvent, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
+pub use tokens::TokenRecord;
 
 /// One to note with, one to change directories with, the others to read with.
 const CONNECTIONS: u32 = 6;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
+    (5, "web api", include_str!("../migrations/0005_api.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sql")),
 ];
 

@@ -6,9 +6,10 @@
 
 mod patience;
 mod password_page;
+mod scim;
+pub mod views;
 mod session;
 mod pages;
-mod scim;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,7 +27,8 @@ use tokio::{net::TcpListener, sync::watch};
 use url::{Host, Url};
 
 use crate::{
-    agent::Agent, directories::Directories, operators::Operators, password_reset::PasswordResets, settings::Settings,
+    agent::Agent, directories::Directories, jobs::Jobs, operators::Operators, password_reset::PasswordResets,
+    settings::Settings, store::Store,
 };
 use patience::Patience;
 
@@ -42,6 +44,7 @@ const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
@@ -49,6 +52,8 @@ pub struct Web {
     operators: Operators,
     is_secure: bool,
     patience: Patience,
+    /// One plan is made at a time.
+    planning: tokio::sync::Mutex<()>,
 }
 
 impl Web {
@@ -56,14 +61,37 @@ impl Web {
     ///
     /// # Errors
     /// Of kind `Settings`.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Result<Arc<Self>> {
-        let (pages, patience) = (password_page::Pages::new(), Patience::default());
+    pub fn new(
+        agent: Arc<Agent>,
+        jobs: Jobs,
+        resets: Arc<PasswordResets>,
+        directories: Directories,
+    ) -> Result<Arc<Self>> {
         let clock = directories.clone();
         let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
         let clock = directories.clone();
-        let templates = pages::Templates::new(move || clock.now());
-        let is_secure = is_secure(&agent.settings, directories.public_url());
-        Ok(Arc::new(Self { agent, resets, directories, pages, templates, operators, is_secure, patience }))
+        Ok(Arc::new(Self {
+            is_secure: is_secure(&agent.settings, directories.public_url()),
+            agent,
+            jobs,
+            resets,
+            directories,
+            pages: password_page::Pages::new(),
+            templates: pages::Templates::new(move || clock.now()),
+            operators,
+            patience: Patience::default(),
+            planning: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// The store.
+    fn store(&self) -> &Store {
+        self.directories.store()
+    }
+
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.directories.now()
     }
 
     /// Whether browsers reach us by https alone.

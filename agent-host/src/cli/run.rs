@@ -113,7 +113,7 @@ async fn serve(agent: Agent, end: impl Future<Output = ()>) -> anyhow::Result<()
     }
     let resets = Arc::new(PasswordResets::open(&agent, store.clone(), Arc::new(now_ms))?);
     let directories = Directories::open(&agent.settings, store, Arc::new(now_ms))?;
-    let state = web::Web::new(agent.clone(), resets.clone(), directories.clone())?;
+    let state = web::Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone())?;
     let worker = Worker::new(&agent, &jobs, &runs, format!("{WORKER}{}", std::process::id()), now_ms);
     let mut orders = OrdersWatch::new(&agent, &jobs);
     let (ending, ended) = watch::channel(false);

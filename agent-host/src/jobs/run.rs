@@ -81,7 +81,7 @@ impl Steps<'_> {
                 let progress = |text: String| {
                     self.progress.borrow_mut().insert(place, text);
                 };
-                let outcome = Box::pin(step::carry_out(self.agent, step, self.clock, progress)).await;
+                let outcome = Box::pin(step::carry_out(self.agent, self.store, step, self.clock, progress)).await;
                 self.progress.borrow_mut().remove(&place);
                 outcome
             }
