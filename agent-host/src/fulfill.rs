@@ -107,7 +107,7 @@ pub async fn fulfill(
     let store = Store::open(store::Place::of(&agent.settings)).await?;
     results::settle(&store, &connection, (options.clock)()).await?;
 
-    let sources = find_sources(&options.orders, &home, options.clock)?;
+    let sources = find_sources(&options.orders, &home, (options.clock)())?;
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), true).await?;
     let Intake { mut index, rejected, copies } = intake;
@@ -189,11 +189,17 @@ fn password_resets(
     asks.then(open).transpose()
 }
 
-/// Foretells what [`fulfill`] would do with the orders now; leaves files and store as they are.
+/// Foretells what [`fulfill`] would do with the orders now, the first `most` of them; leaves files and store as they are.
 ///
 /// # Errors
 /// Those of the connector where they are about no single order; files that cannot be read at all.
-pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow::Result<PlanReport> {
+pub async fn plan(
+    agent: &Agent,
+    opened: &Opened<'_>,
+    orders: &Orders,
+    most: usize,
+    now_ms: i64,
+) -> anyhow::Result<PlanReport> {
     let id = opened.settings.id();
     let limits = SafetyLimits::read(opened.settings).map_err(|error| agent.located(id, error))?;
     let vocabulary = Vocabulary::new(&agent.mapping, id, &opened.capabilities)?;
@@ -204,7 +210,7 @@ pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow
             let path = folder::keep(passing.path(), "stdin.json", &mut io::stdin().lock());
             vec![Source { path: path.context("reading the orders from standard input")?, root: None }]
         }
-        orders => find_sources(orders, &orders_folder(agent, opened), || 0)?,
+        orders => find_sources(orders, &orders_folder(agent, opened), now_ms)?,
     };
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), false).await?;
@@ -212,8 +218,8 @@ pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow
     index.settle();
     let over_limit = limits.exceeded(&index.losses(), &manifest_path(&agent.export_folder(), id.as_str()));
     let reader = OrderReader::new(&index, &vocabulary);
-    let orders = plan::preview_all(&reader, opened.connector.as_ref()).await?;
-    Ok(PlanReport { connection: id.as_str().to_owned(), orders, rejected, over_limit })
+    let orders = plan::preview(&reader, opened.connector.as_ref(), most).await?;
+    Ok(PlanReport { connection: id.as_str().to_owned(), orders, total: index.entries.len(), rejected, over_limit })
 }
 
 /// The folder of a connection's orders.
@@ -229,10 +235,10 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     lock.ok_or_else(|| FileError::busy(message(), "wait until it is done, or end it: nothing is lost").into())
 }
 
-fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Vec<Source>> {
+fn find_sources(orders: &Orders, home: &Path, now_ms: i64) -> anyhow::Result<Vec<Source>> {
     match orders {
         Orders::Stdin => {
-            let name = format!("{}{STDIN}", stamp(clock()));
+            let name = format!("{}{STDIN}", stamp(now_ms));
             let path = folder::keep(home, &name, &mut io::stdin().lock());
             let path = path.and_then(|path| folder::instead_of(home, path, STDIN));
             let path = path.with_context(|| format!("keeping the orders in `{}`", home.display()))?;
@@ -240,7 +246,7 @@ fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Ve
         }
         Orders::Folder => sources(home).with_context(|| format!("cannot read the folder `{}`", home.display())),
         Orders::Ready => {
-            ready_sources(home, clock()).with_context(|| format!("cannot read the folder `{}`", home.display()))
+            ready_sources(home, now_ms).with_context(|| format!("cannot read the folder `{}`", home.display()))
         }
         Orders::Path(path) if path.exists() => {
             sources(path).with_context(|| format!("cannot read the orders in `{}`", path.display()))

@@ -196,6 +196,11 @@ impl Settings {
         names
     }
 
+    /// Whether a secret stands under this key, by its name, whatever is written there.
+    pub fn is_secret(&self, key: &str) -> bool {
+        secrets::names_secret(key)
+    }
+
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.
     pub fn locate(&self, connection: &ConnectionId, key: &str) -> Option<String> {
         self.values.entry(&format!("Connections:{connection}:{key}")).map(|entry| entry.origin.to_string())

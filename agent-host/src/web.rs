@@ -8,6 +8,9 @@ mod patience;
 mod password_page;
 mod scim;
 mod server;
+pub mod views;
+mod session;
+mod pages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,8 +27,14 @@ use tokio::sync::watch;
 use url::{Host, Url};
 
 use crate::{
-    agent::Agent, directories::Directories, jobs::Course, password_reset::PasswordResets, reload::Reload,
+    agent::Agent,
+    directories::Directories,
+    jobs::{Course, Jobs},
+    operators::Operators,
+    password_reset::PasswordResets,
+    reload::Reload,
     settings::Settings,
+    store::Store,
 };
 use patience::Patience;
 pub use server::{Served, Server};
@@ -40,10 +49,16 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    templates: pages::Templates,
+    operators: Operators,
+    is_secure: bool,
     patience: Patience,
+    /// One plan is made at a time.
+    planning: tokio::sync::Mutex<()>,
     around: Around,
 }
 
@@ -57,9 +72,32 @@ pub struct Around {
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories, around: Around) -> Arc<Self> {
-        let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience, around })
+    ///
+    /// # Errors
+    /// Of kind `Settings`.
+    pub fn new(
+        agent: Arc<Agent>,
+        jobs: Jobs,
+        resets: Arc<PasswordResets>,
+        directories: Directories,
+        around: Around,
+    ) -> Result<Arc<Self>> {
+        let clock = directories.clone();
+        let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
+        let clock = directories.clone();
+        Ok(Arc::new(Self {
+            is_secure: is_secure(&agent.settings, directories.public_url()),
+            agent,
+            jobs,
+            resets,
+            directories,
+            pages: password_page::Pages::new(),
+            templates: pages::Templates::new(move || clock.now()),
+            operators,
+            patience: Patience::default(),
+            planning: tokio::sync::Mutex::default(),
+            around,
+        }))
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
@@ -73,6 +111,28 @@ impl Web {
         // Closed is retired too.
         let _ = self.around.course.clone().wait_for(|course| *course >= Course::Retire).await;
     }
+
+    /// The store.
+    fn store(&self) -> &Store {
+        self.directories.store()
+    }
+
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.directories.now()
+    }
+
+    /// Whether browsers reach us by https alone.
+    fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+}
+
+/// By the address that clients are told, else by those that are listened on.
+fn is_secure(settings: &Settings, public_url: Option<&str>) -> bool {
+    let listened = settings.section(&["Web"]).text("Urls").unwrap_or(DEFAULT_URL);
+    let addresses = public_url.unwrap_or(listened);
+    addresses.split(';').all(|address| address.trim().to_lowercase().starts_with("https://"))
 }
 
 /// The addresses of `Web:Urls`, separated by semicolons.
@@ -116,6 +176,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
+        .merge(pages::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -142,7 +203,8 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page that needs more says so itself.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

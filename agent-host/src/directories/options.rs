@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use connector_api::Result;
 use scim_server::{Directory, UnknownMember};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::settings::Settings;
 
@@ -12,7 +13,7 @@ use crate::settings::Settings;
 const MAX_PAGE_SIZE: usize = 1_000;
 
 /// Switches and limits, as far as they are said; what is not is on, and `page_size` 100.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct DirectoryOptions {
     /// Whether users may be created.
