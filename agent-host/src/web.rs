@@ -4,6 +4,7 @@
 //! puts a proxy with a certificate before it. Requests are bounded in size and time; when the agent is asked to end, those
 //! under way are answered first.
 
+mod api;
 mod patience;
 mod password_page;
 mod scim;
@@ -49,14 +50,16 @@ pub struct Web {
     patience: Patience,
     /// One plan is made at a time.
     planning: tokio::sync::Mutex<()>,
+    /// One delivery of orders is put in place at a time.
+    delivering: tokio::sync::Mutex<()>,
 }
 
 impl Web {
     /// What the pages of this agent need.
     pub fn new(agent: Arc<Agent>, jobs: Jobs, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
         let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        let planning = tokio::sync::Mutex::default();
-        Arc::new(Self { agent, jobs, resets, directories, pages, patience, planning })
+        let (planning, delivering) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { agent, jobs, resets, directories, pages, patience, planning, delivering })
     }
 
     /// The store.
@@ -111,6 +114,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
+        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod connections;
+pub mod deliveries;
 pub mod directories;
 pub mod exports;
 pub mod orders;

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::{Refusal, Result, everywhere, note, page, shown, shown_once::ShownOnce};
 use crate::{
     access::{Caller, Role},
-    directories::{self, DirectoryOptions, Minted},
+    credential::Minted,
+    directories::{self, DirectoryOptions},
     store::{DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
     web::{Web, addresses},
 };
