@@ -251,7 +251,10 @@ pub fn public_url(settings: &Settings) -> Result<Option<String>> {
 }
 
 /// A name is a part of an address.
-fn check_name(name: &str) -> Result<()> {
+///
+/// # Errors
+/// Of kind `Settings` where it cannot be one.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let begins_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins_well && name.len() <= MAX_NAME && name.bytes().all(is_fit) {
