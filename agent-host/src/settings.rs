@@ -187,6 +187,11 @@ impl Settings {
         Section::new(&self.values, places)
     }
 
+    /// The folders that files of other systems may be read from (`SourcesRootPaths`); anywhere where none is named.
+    pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
+        (0..).map_while(|index| self.values.text(&format!("SourcesRootPaths:{index}"))).map(PathBuf::from).collect()
+    }
+
     /// The names of the sections directly below this one, as they were first spelt.
     pub(crate) fn names_below(&self, section: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -204,6 +209,11 @@ impl Settings {
     /// Of kind `Settings` where it cannot be read.
     pub(crate) fn file_named_by(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         named_file::read(&self.directory, &self.values, key)
+    }
+
+    /// Whether a secret stands under this key, by its name, whatever is written there.
+    pub fn is_secret(&self, key: &str) -> bool {
+        secrets::names_secret(key)
     }
 
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.

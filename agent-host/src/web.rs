@@ -4,11 +4,15 @@
 //! under way are answered first.
 
 mod address;
+mod api;
 mod patience;
 mod password_page;
 mod monitoring;
 mod scim;
 mod server;
+pub mod views;
+mod session;
+mod pages;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,8 +27,15 @@ use connector_api::Result;
 use tokio::sync::watch;
 
 use crate::{
-    agent::Agent, directories::Directories, jobs::Course, monitoring::Monitoring, password_reset::PasswordResets,
+    agent::Agent,
+    directories::Directories,
+    jobs::{Course, Jobs},
+    monitoring::Monitoring,
+    operators::Operators,
+    password_reset::PasswordResets,
     reload::Reload,
+    settings::Settings,
+    store::Store,
 };
 pub use address::{Address, Tls, addresses, tls};
 use patience::Patience;
@@ -38,10 +49,18 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    templates: pages::Templates,
+    operators: Operators,
+    is_secure: bool,
     patience: Patience,
+    /// One plan is made at a time.
+    planning: tokio::sync::Mutex<()>,
+    /// One delivery of orders is put in place at a time.
+    delivering: tokio::sync::Mutex<()>,
     around: Around,
     /// Whether figures are for everybody; else for this machine.
     metrics_without_token: Option<bool>,
@@ -61,16 +80,32 @@ impl Web {
     /// What the pages of this agent need.
     ///
     /// # Errors
-    /// Of kind `Settings`: something in the section `Web`.
+    /// Of kind `Settings`.
     pub fn new(
         agent: Arc<Agent>,
+        jobs: Jobs,
         resets: Arc<PasswordResets>,
         directories: Directories,
         around: Around,
     ) -> Result<Arc<Self>> {
-        let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        let metrics_without_token = monitoring::without_token(&agent.settings)?;
-        Ok(Arc::new(Self { agent, resets, directories, pages, patience, around, metrics_without_token }))
+        let clock = directories.clone();
+        let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
+        let clock = directories.clone();
+        Ok(Arc::new(Self {
+            is_secure: is_secure(&agent.settings, directories.public_url()),
+            metrics_without_token: monitoring::without_token(&agent.settings)?,
+            agent,
+            jobs,
+            resets,
+            directories,
+            pages: password_page::Pages::new(),
+            templates: pages::Templates::new(move || clock.now()),
+            operators,
+            patience: Patience::default(),
+            planning: tokio::sync::Mutex::default(),
+            delivering: tokio::sync::Mutex::default(),
+            around,
+        }))
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
@@ -84,6 +119,29 @@ impl Web {
         // Closed is retired too.
         let _ = self.around.course.clone().wait_for(|course| *course >= Course::Retire).await;
     }
+
+    /// The store.
+    fn store(&self) -> &Store {
+        self.directories.store()
+    }
+
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.directories.now()
+    }
+
+    /// Whether browsers reach us by https alone.
+    fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+}
+
+/// By the address that clients are told, else by those that are listened on.
+fn is_secure(settings: &Settings, public_url: Option<&str>) -> bool {
+    match public_url {
+        Some(url) => url.to_lowercase().starts_with("https://"),
+        None => addresses(settings).is_ok_and(|all| all.iter().all(|address| address.is_https)),
+    }
 }
 
 /// Everything that is served.
@@ -91,6 +149,8 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .merge(monitoring::routes())
         .merge(password_page::routes())
+        .merge(pages::routes())
+        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -118,7 +178,8 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page that needs more says so itself.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -51,7 +51,7 @@ impl Generation {
         let monitoring = house.monitoring.clone();
         let around =
             Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
-        let web = Web::new(agent.clone(), resets.clone(), directories.clone(), around)?;
+        let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, worker) = (house.runs.clone(), house.name_worker());
         Ok(Self { agent, jobs, runs, worker, clock, resets, directories, notifications, web, course, monitoring })
     }

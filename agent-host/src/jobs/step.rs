@@ -13,7 +13,7 @@ use crate::{
     monitoring::{Metrics, families},
     redaction::redact,
     schema_xml,
-    store::RunState,
+    store::{RunState, Store},
 };
 
 /// What came of a step.
@@ -30,6 +30,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// heeds `stop` finishes what is under way. `progress` is told now and then how far it is.
 pub(super) async fn carry_out(
     agent: &Agent,
+    store: &Store,
     step: &Step,
     clock: Clock,
     metrics: &Metrics,
@@ -39,7 +40,7 @@ pub(super) async fn carry_out(
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
-            Kind::Export => export(agent, &step.connection, metrics, &progress).await,
+            Kind::Export => export(agent, store, &step.connection, clock, metrics, &progress).await,
             Kind::Fulfill => fulfill(agent, &step.connection, clock, metrics, stop, &progress).await,
             Kind::RefreshSchema => refresh_schema(agent, &step.connection, metrics).await,
         };
@@ -67,7 +68,9 @@ pub(super) async fn carry_out(
 
 async fn export(
     agent: &Agent,
+    store: &Store,
     connection: &str,
+    clock: Clock,
     metrics: &Metrics,
     progress: impl Fn(String),
 ) -> anyhow::Result<Ended> {
@@ -80,6 +83,7 @@ async fn export(
     };
     let report = export::export(&opened, &options, watch).await?;
     counted.exported(&report);
+    export::note_set(store, &report, clock()).await;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();
     let mut message = format!("exported {}", tables.collect::<Vec<_>>().join(", "));

@@ -121,7 +121,7 @@ impl Page {
         rest.split_once(after).expect("it ends").0.to_owned()
     }
 
-    fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         let line = self.head.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie is set");
         line.trim_start_matches("set-cookie: ").split(';').next().expect("a split yields a part").to_owned()
     }
@@ -162,7 +162,7 @@ fn two_way() -> TestAgent {
     agent
 }
 
-fn form(page: &Page, password: &str, again: &str) -> String {
+pub(crate) fn form(page: &Page, password: &str, again: &str) -> String {
     let code = page.between("name=\"code\" value=\"", "\"");
     format!("code={code}&password={password}&again={again}")
 }
