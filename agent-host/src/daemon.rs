@@ -70,9 +70,14 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     let agent = tokio::select! {
         biased;
         () = &mut end => return Ok(()),
-        agent = first(&start) => agent?,
+        agent = patiently(&start, async || load(&start).await) => agent?,
     };
-    let mut house = House::open(&agent, start.clock, start.reload.clone()).await?;
+    let opened = tokio::select! {
+        biased;
+        () = &mut end => return Ok(()),
+        opened = patiently(&start, async || House::open(&agent, start.clock, start.reload.clone()).await) => opened,
+    };
+    let mut house = opened?;
     let generation = Generation::open(agent, &mut house)?;
     let mut server = Server::open(generation.served()?).await?;
     let mut next = due(generation.refresh_after());
@@ -111,7 +116,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
                 tracing::error!("the settings cannot be used, the former ones go on: {why}");
                 house.monitoring.health.is_unwell(Part::Settings, (start.clock)());
                 if is_due {
-                    tracing::warn!(wait_s = wait.as_secs(), "the settings will be tried again");
+                    tracing::warn!(wait_s = wait.as_secs(), "the settings cannot be read and will be tried again");
                     next = due(Some(wait));
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -150,21 +155,19 @@ fn monotonic_us() -> i64 {
     now
 }
 
-/// The agent, as soon as no vault is down.
-async fn first(start: &Start<'_>) -> anyhow::Result<Agent> {
+/// What this comes to, tried again as long as a vault or the store is out of reach.
+async fn patiently<T>(start: &Start<'_>, attempt: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mut wait = FIRST_WAIT;
     loop {
-        match load(start).await {
+        match attempt().await {
             Err(error) if is_unavailable(&error) => {
                 (start.log)(None);
-                tracing::error!(
-                    wait_s = wait.as_secs(),
-                    "the settings cannot be read and will be tried again: {error:#}"
-                );
+                let wait_s = wait.as_secs();
+                tracing::error!(wait_s, "the agent cannot begin, and will be tried again: {error:#}");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            loaded => return loaded,
+            outcome => return outcome,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     monitoring::{Monitoring, families},
     notifications::Notifications,
     password_reset::PasswordResets,
-    store::Store,
+    store::{Place, Store},
     web::{self, Around, Served, Web},
 };
 
@@ -41,6 +41,10 @@ impl Generation {
             let message = format!("`WorkFolderPath` cannot change to `{}`", agent.settings.work_folder.display());
             let error = Error::new(ErrorKind::Settings, message);
             return Err(error.with_hint("end the agent and start it again: it then works in the new folder").into());
+        }
+        if Place::of(&agent.settings).to_string() != house.place {
+            let error = Error::new(ErrorKind::Settings, "`Store:Url` cannot change while the agent runs");
+            return Err(error.with_hint("end the agent and start it again").into());
         }
         let (agent, clock) = (Arc::new(agent), house.clock);
         let jobs = Jobs::read(&agent)?;

@@ -22,6 +22,8 @@ pub(super) struct House {
     pub(super) clock: Clock,
     pub(super) reload: Reload,
     pub(super) work_folder: PathBuf,
+    /// Where the store is, without its password.
+    pub(super) place: String,
     pub(super) monitoring: Arc<Monitoring>,
     generations: u32,
     // Held as long as the process lives.
@@ -39,7 +41,18 @@ impl House {
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
         }
-        Ok(Self { store, runs, clock, reload, work_folder, monitoring: Arc::default(), generations: 0, _alone: alone })
+        let place = store::Place::of(&agent.settings).to_string();
+        Ok(Self {
+            place,
+            store,
+            runs,
+            clock,
+            reload,
+            work_folder,
+            monitoring: Arc::default(),
+            generations: 0,
+            _alone: alone,
+        })
     }
 
     /// A name for a worker, which none has had and with which none begins.

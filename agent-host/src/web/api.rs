@@ -112,7 +112,8 @@ async fn authenticate(
     }
 }
 
-async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Response> {
+/// Who shows this token; else what they are told.
+pub(super) async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Response> {
     let unauthorized = |message: &str| {
         let hint = "send `Authorization: Bearer …` with a token that `agent-host token create` made";
         Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint).into_response()

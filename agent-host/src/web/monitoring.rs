@@ -14,11 +14,11 @@ use axum::{
     routing::get,
 };
 use chrono::{DateTime, SecondsFormat};
-use connector_api::Result;
 use serde_json::{Value, json};
 
-use super::Web;
+use super::{Web, api};
 use crate::{
+    access::Role,
     jobs::LEASE_MS,
     monitoring::{Ailment, Monitoring, Part, families},
     settings::Settings,
@@ -87,10 +87,8 @@ async fn metrics(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    if !may_read_metrics(&web, peer, &headers).await {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"agent\"")];
-        let words = "Figures are for who shows a token with the role viewer, made by `agent-host token create`.\n";
-        return (StatusCode::UNAUTHORIZED, challenge, words).into_response();
+    if let Err(refusal) = may_read_metrics(&web, peer, &headers).await {
+        return refusal;
     }
     if let Err(error) = measure(&web).await {
         tracing::warn!("figures of the store are missing: {error:#}");
@@ -103,16 +101,25 @@ async fn metrics(
 ///
 /// # Errors
 /// Of kind `Settings`.
-pub(super) fn without_token(settings: &Settings) -> Result<Option<bool>> {
+pub(super) fn without_token(settings: &Settings) -> connector_api::Result<Option<bool>> {
     let section = settings.section(&["Web"]);
     section.text(WITHOUT_TOKEN).map(|_| section.flag(WITHOUT_TOKEN, false)).transpose()
 }
 
-/// Whether whoever asks may read figures. What a proxy on this machine hands on does not come from this machine.
-async fn may_read_metrics(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> bool {
+/// Whether whoever asks may read figures; else what they are told. What a proxy on this machine hands on does not come
+/// from this machine.
+async fn may_read_metrics(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Response> {
     let is_handed_on =
         ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    web.metrics_without_token.unwrap_or_else(|| peer.ip().to_canonical().is_loopback() && !is_handed_on)
+    if web.metrics_without_token.unwrap_or_else(|| peer.ip().to_canonical().is_loopback() && !is_handed_on) {
+        return Ok(());
+    }
+    match api::admit(web, peer, headers).await?.may(Role::Viewer) {
+        true => Ok(()),
+        false => {
+            Err((StatusCode::FORBIDDEN, "Figures are of all connections: the token is for some.\n").into_response())
+        }
+    }
 }
 
 /// Sets the figures that are so at this moment.

@@ -3,12 +3,13 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::json;
 
-use super::{Daemon, agent};
+use super::{Daemon, agent, job, run, start, until};
 
 /// What comes back for this, until the other end closes.
 pub(super) fn answer(stream: &mut TcpStream, request: &[u8]) -> String {
@@ -72,5 +73,60 @@ fn malformed_slow_and_oversized_requests_are_ended_and_others_are_served_meanwhi
     assert!(began.elapsed() > Duration::from_secs(5), "a client has some time");
     let page = daemon.ask("POST", "/PasswordReset/Activate/?activationCode=x", "", &"a".repeat(1 << 20));
     assert_eq!(page.status, 413);
+    daemon.end();
+}
+
+#[test]
+fn a_disk_that_is_full_stops_what_begins_says_so_and_loses_nothing() {
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        eprintln!("left out: there is no prlimit on this machine");
+        return;
+    }
+    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
+    let plain = agent.command(&["run"]);
+    // A write beyond the limit is an error, as it is on a full disk, and not the process's end.
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    command.env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
+    let daemon = Daemon::start(command);
+    let limit = |bytes: &str| {
+        let status =
+            Command::new("prlimit").args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}")]).status();
+        assert!(status.unwrap().success());
+    };
+    let ready = || daemon.ask("GET", "/readyz", "", "");
+    assert_eq!(ready().status, 200);
+    limit("1");
+    start(&agent, "Often");
+    until(|| ready().status == 503);
+    assert!(ready().body.contains(r#"{"part":"store","ok":false,"since":""#), "{}", ready().body);
+    assert_eq!(daemon.ask("GET", "/healthz", "", "").status, 200, "it lives");
+    limit("unlimited");
+    until(|| run(&agent, 1)["state"] == "success");
+    until(|| ready().status == 200);
+    daemon.end();
+}
+
+#[test]
+fn a_store_that_somebody_holds_is_waited_for() {
+    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
+    let daemon = Daemon::start(agent.command(&["run"]));
+    let hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); \
+                c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()";
+    let mut python = Command::new("python3");
+    python.args(["-c", hold]).arg(agent.directory().join("Work/agent.db")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut holder) = python.spawn() else {
+        eprintln!("left out: there is no python3 on this machine");
+        return;
+    };
+    let mut held = [0; 5];
+    holder.stdout.take().unwrap().read_exact(&mut held).unwrap();
+    let mut starting = agent.command(&["job", "start", "Often", "--no-wait"]).spawn().unwrap();
+    let ready = daemon.ask("GET", "/readyz", "", "");
+    assert_eq!(ready.status, 200, "reading goes on: {}", ready.body);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert!(starting.wait().unwrap().success());
+    until(|| run(&agent, 1)["state"] == "success");
     daemon.end();
 }

@@ -72,7 +72,13 @@ fn figures_tell_what_was_done_and_the_dashboard_asks_for_none_that_are_not_there
     }
     // What a proxy on this machine hands on comes from elsewhere.
     let stranger = daemon.ask("GET", "/metrics", "x-forwarded-for: 198.51.100.7\r\n", "");
-    assert!(stranger.status == 401 && !stranger.body.contains("agent_"), "{}", stranger.body);
+    assert!(stranger.status == 401 && !stranger.body.contains("agent_job"), "{}", stranger.body);
+    let made =
+        agent.run(&["--format", "json", "token", "create", "prometheus", "--role", "viewer"]).must_exit(0).json();
+    let token = made["token"].as_str().expect("it is told once");
+    acceptance::watch(token);
+    let headers = format!("x-forwarded-for: 198.51.100.7\r\nauthorization: Bearer {token}\r\n");
+    assert_eq!(daemon.ask("GET", "/metrics", &headers, "").status, 200);
     assert_eq!(daemon.ask("GET", "/healthz", "", "").body, "ok\n");
     daemon.end();
 }
