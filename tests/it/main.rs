@@ -13,6 +13,7 @@ mod guard;
 mod jobs;
 mod killed;
 mod mapping;
+mod packaging;
 mod password;
 mod progress;
 mod protection;
