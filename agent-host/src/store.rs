@@ -139,6 +139,12 @@ async fn turn(path: &Path) -> anyhow::Result<Lock> {
     }
 }
 
+/// The one row that a change gives back. All are asked for, because who takes the first alone does not hear what the disk
+/// says at the commit, which comes after it.
+fn only<T>(rows: sqlx::Result<Vec<T>>) -> sqlx::Result<Option<T>> {
+    rows.map(|mut rows| rows.pop())
+}
+
 /// `($1, $2), ($3, $4)`: places for so many rows of so many values.
 fn places(rows: usize, width: usize) -> String {
     let row = |row: usize| {

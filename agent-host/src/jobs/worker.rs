@@ -311,7 +311,13 @@ impl<'a> Worker<'a> {
                 tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
             }
             Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
-            Err(error) => tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}"),
+            Err(error) => {
+                if self.monitoring.health.is_unwell(Part::Store, (self.clock)()) {
+                    tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}");
+                }
+                // Its place stays taken for a moment: a store that fails is not hurried.
+                tokio::time::sleep(HEARTBEAT).await;
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 use anyhow::Context;
 use sqlx::{Row, any::AnyRow};
 
-use super::Store;
+use super::{Store, only};
 
 /// What came of a run or a step, or where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Store {
         loop {
             let query = sqlx::query_as(statement).bind(&job).bind(wanted.name).bind(wanted.cause);
             let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms);
-            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("queueing a run")?;
+            let row: Option<(i64,)> = only(query.fetch_all(&self.pool).await).context("queueing a run")?;
             // Where no such run is there, it was the number alone that another agent took at the same time.
             if row.is_some() || self.has_run(&job, wanted.due_ms).await? {
                 return Ok(row.map(|(id,)| id));
@@ -189,7 +189,7 @@ impl Store {
              AND (state = 'queued' OR state = 'started' AND lease_until_ms < $2) RETURNING {COLUMNS}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(worker).bind(now_ms).bind(until_ms);
-        let row = query.bind(only.unwrap_or(0)).fetch_optional(&self.pool).await.context("taking up a run")?;
+        let row = super::only(query.bind(only.unwrap_or(0)).fetch_all(&self.pool).await).context("taking up a run")?;
         row.as_ref().map(job_run).transpose()
     }
 
@@ -201,7 +201,7 @@ impl Store {
         let statement = "UPDATE job_runs SET lease_until_ms = $3, message = $4 \
              WHERE id = $1 AND worker = $2 AND ended_ms IS NULL RETURNING cancel_ms";
         let query = sqlx::query_as(statement).bind(run).bind(worker).bind(until_ms).bind(message);
-        let row: Option<(Option<i64>,)> = query.fetch_optional(&self.pool).await.context("renewing a lease")?;
+        let row: Option<(Option<i64>,)> = only(query.fetch_all(&self.pool).await).context("renewing a lease")?;
         Ok(match row {
             None => Lease::Lost,
             Some((None,)) => Lease::Held,

@@ -67,7 +67,7 @@ impl Store {
         // Another agent may take the same number at the same time.
         loop {
             let query = sqlx::query_as(statement).bind(connection).bind(digest).bind(path).bind(now_ms);
-            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("noting an order file")?;
+            let row: Option<(i64,)> = super::only(query.fetch_all(&self.pool).await).context("noting an order file")?;
             if let Some((id,)) = row {
                 return Ok(id);
             }

@@ -175,7 +175,7 @@ impl Store {
         // One statement, so that two processes do not take the same.
         let statement = "UPDATE notices SET due_ms = $2, attempts = attempts + 1 WHERE id = (SELECT id FROM notices \
              WHERE due_ms <= $1 ORDER BY due_ms, id LIMIT 1) AND due_ms <= $1 RETURNING id, sealed, attempts, created_ms";
-        let row = sqlx::query_as(statement).bind(now_ms).bind(again_ms).fetch_optional(&self.pool).await?;
+        let row = super::only(sqlx::query_as(statement).bind(now_ms).bind(again_ms).fetch_all(&self.pool).await)?;
         Ok(row.map(notice))
     }
 

@@ -47,7 +47,7 @@ impl Store {
         // Another agent may take the same number at the same time.
         loop {
             let query = sqlx::query_as(statement).bind(connection).bind(now_ms);
-            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("noting a run")?;
+            let row: Option<(i64,)> = super::only(query.fetch_all(&self.pool).await).context("noting a run")?;
             if let Some((id,)) = row {
                 return Ok(id);
             }

@@ -96,12 +96,12 @@ fn a_disk_that_is_full_stops_what_begins_says_so_and_loses_nothing() {
     };
     let ready = || daemon.ask("GET", "/readyz", "", "");
     assert_eq!(ready().status, 200);
-    limit("1");
+    limit("1:unlimited");
     start(&agent, "Often");
     until(|| ready().status == 503);
     assert!(ready().body.contains(r#"{"part":"store","ok":false,"since":""#), "{}", ready().body);
     assert_eq!(daemon.ask("GET", "/healthz", "", "").status, 200, "it lives");
-    limit("unlimited");
+    limit("unlimited:unlimited");
     until(|| run(&agent, 1)["state"] == "success");
     until(|| ready().status == 200);
     daemon.end();

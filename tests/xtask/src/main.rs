@@ -137,7 +137,8 @@ fn package() -> Result<(), String> {
     let target = target_folder()?;
     let mut build = std::process::Command::new("agent-host/packaging/debian/build");
     let build = build.arg(target.join("release/agent-host")).arg(target.join("debian"));
-    let status = build.status().map_err(|error| format!("Cannot start `agent-host/packaging/debian/build`: {error}"))?;
+    let status =
+        build.status().map_err(|error| format!("Cannot start `agent-host/packaging/debian/build`: {error}"))?;
     if status.success() { Ok(()) } else { Err("The package cannot be made: it needs dpkg-deb.".to_owned()) }
 }
 
