@@ -11,6 +11,7 @@ mod fulfill;
 mod interrupt;
 mod job;
 mod logs;
+mod operator;
 mod progress;
 mod protect;
 mod refresh_schema;
@@ -164,6 +165,19 @@ Examples:
         #[command(subcommand)]
         command: directory::Directory,
     },
+    /// Make, list and remove operators: people who may use the dashboard
+    #[command(after_help = "\
+Examples:
+  agent-host operator create ada
+  agent-host operator create helpdesk --role operator --connection OktaExportFulfillment
+  agent-host operator password ada --generate
+  pass show agent/ada | agent-host operator create ada
+
+People can also sign in by OpenID Connect, with Okta itself: see `Web:OpenIdConnect` in the README.")]
+    Operator {
+        #[command(subcommand)]
+        command: operator::Operator,
+    },
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -285,6 +299,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
         Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,
+        Command::Operator { command } => operator::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

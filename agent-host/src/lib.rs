@@ -2,6 +2,7 @@
 
 pub mod redaction;
 pub mod access;
+pub mod reload;
 pub mod settings;
 mod disk;
 pub mod init;
@@ -21,6 +22,8 @@ pub mod jobs;
 pub mod credential;
 pub mod directories;
 pub mod tokens;
+pub mod operators;
 pub mod web;
+pub mod daemon;
 pub mod demo;
 pub mod cli;

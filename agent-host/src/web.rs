@@ -8,11 +8,13 @@ mod api;
 mod patience;
 mod password_page;
 mod scim;
+mod server;
 pub mod views;
+mod session;
+mod pages;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -22,14 +24,21 @@ use axum::{
     routing::get,
 };
 use connector_api::Result;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use url::{Host, Url};
 
 use crate::{
-    agent::Agent, directories::Directories, jobs::Jobs, password_reset::PasswordResets, settings::Settings,
+    agent::Agent,
+    directories::Directories,
+    jobs::{Course, Jobs},
+    operators::Operators,
+    password_reset::PasswordResets,
+    reload::Reload,
+    settings::Settings,
     store::Store,
 };
 use patience::Patience;
+pub use server::{Served, Server};
 
 /// Where it listens when nothing is said.
 const DEFAULT_URL: &str = "http://127.0.0.1:6001";
@@ -37,8 +46,6 @@ const DEFAULT_URL: &str = "http://127.0.0.1:6001";
 const MAX_BODY_BYTES: usize = 16 << 10;
 /// How long one request may take.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
-/// How long requests under way may take when the agent is asked to end.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
 /// What the pages need.
 pub struct Web {
@@ -47,19 +54,66 @@ pub struct Web {
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    templates: pages::Templates,
+    operators: Operators,
+    is_secure: bool,
     patience: Patience,
     /// One plan is made at a time.
     planning: tokio::sync::Mutex<()>,
     /// One delivery of orders is put in place at a time.
     delivering: tokio::sync::Mutex<()>,
+    around: Around,
+}
+
+/// What the pages share with the daemon around them.
+pub struct Around {
+    /// By which they ask that the settings be read anew.
+    pub reload: Reload,
+    /// What is wanted of them.
+    pub course: watch::Receiver<Course>,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, jobs: Jobs, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
-        let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        let (planning, delivering) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { agent, jobs, resets, directories, pages, patience, planning, delivering })
+    ///
+    /// # Errors
+    /// Of kind `Settings`.
+    pub fn new(
+        agent: Arc<Agent>,
+        jobs: Jobs,
+        resets: Arc<PasswordResets>,
+        directories: Directories,
+        around: Around,
+    ) -> Result<Arc<Self>> {
+        let clock = directories.clone();
+        let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
+        let clock = directories.clone();
+        Ok(Arc::new(Self {
+            is_secure: is_secure(&agent.settings, directories.public_url()),
+            agent,
+            jobs,
+            resets,
+            directories,
+            pages: password_page::Pages::new(),
+            templates: pages::Templates::new(move || clock.now()),
+            operators,
+            patience: Patience::default(),
+            planning: tokio::sync::Mutex::default(),
+            delivering: tokio::sync::Mutex::default(),
+            around,
+        }))
+    }
+
+    /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
+    pub async fn reload(&self) -> std::result::Result<(), String> {
+        self.around.reload.ask().await
+    }
+
+    /// Comes when others have taken these pages' place, or the agent is asked to end: answers that never end by
+    /// themselves end then.
+    pub async fn retired(&self) {
+        // Closed is retired too.
+        let _ = self.around.course.clone().wait_for(|course| *course >= Course::Retire).await;
     }
 
     /// The store.
@@ -71,6 +125,18 @@ impl Web {
     fn now_ms(&self) -> i64 {
         self.directories.now()
     }
+
+    /// Whether browsers reach us by https alone.
+    fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+}
+
+/// By the address that clients are told, else by those that are listened on.
+fn is_secure(settings: &Settings, public_url: Option<&str>) -> bool {
+    let listened = settings.section(&["Web"]).text("Urls").unwrap_or(DEFAULT_URL);
+    let addresses = public_url.unwrap_or(listened);
+    addresses.split(';').all(|address| address.trim().to_lowercase().starts_with("https://"))
 }
 
 /// The addresses of `Web:Urls`, separated by semicolons.
@@ -115,6 +181,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
         .nest("/api", api::routes(&web))
+        .merge(pages::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -122,39 +189,6 @@ pub fn router(web: Arc<Web>) -> Router {
         // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
         .merge(scim::routes())
         .with_state(web)
-}
-
-/// Serves until `end` comes.
-///
-/// # Errors
-/// Where an address cannot be listened on.
-pub async fn serve(addresses: &[SocketAddr], web: Arc<Web>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let (ending, ended) = watch::channel(false);
-    let mut servers = tokio::task::JoinSet::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on `{address}`: choose another in `Web:Urls`"))?;
-        // The words that operators of the vendor's agent wait for.
-        tracing::info!("Now listening on: http://{}", listener.local_addr()?);
-        let router = router(web.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let mut ended = ended.clone();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // Closed is ended too.
-            let _ = ended.wait_for(|ended| *ended).await;
-        });
-        servers.spawn(async move { server.await });
-    }
-    tokio::select! {
-        () = end => {}
-        Some(stopped) = servers.join_next() => stopped.context("a web server has stopped")??,
-    }
-    ending.send_replace(true);
-    let goodbye = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(LONGEST_GOODBYE, goodbye).await.is_err() {
-        tracing::warn!("ended while requests were under way");
-    }
-    Ok(())
 }
 
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {
@@ -174,7 +208,8 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page that needs more says so itself.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

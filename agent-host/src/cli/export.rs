@@ -69,7 +69,7 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let report = outcome?;
     // A set elsewhere is its maker's own.
     if options.output.is_none() {
-        match Store::open_in_haste(&store::path_in(&agent.settings.work_folder)).await {
+        match Store::open_in_haste(store::Place::of(&agent.settings)).await {
             Ok(store) => note_set(&store, &report, now_ms()).await,
             Err(error) => tracing::warn!("the set is in place, but its history is not kept: {error:#}"),
         }

@@ -90,7 +90,7 @@ struct RevokeReport<'a> {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Token) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     let actor = whoami::username().unwrap_or_else(|_| "unknown".to_owned());
     match command {
         Token::Create(wanted) => create(agent, format, &store, wanted, &actor).await?,
