@@ -16,6 +16,7 @@ mod limits;
 mod orders;
 mod protected;
 mod runs;
+mod api;
 
 use std::{
     io::{self, Write},
@@ -33,7 +34,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Api])]
     cases: Vec<Case>,
 }
 
@@ -55,6 +56,8 @@ enum Case {
     Protected,
     /// Empty runs of jobs, queued and ended
     Runs,
+    /// Reads of the API while an export is at work
+    Api,
     /// All of them
     All,
 }
@@ -94,6 +97,7 @@ impl Case {
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::Runs => runs::measure(report),
+            Self::Api => api::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -104,6 +108,7 @@ impl Case {
                     Self::OrdersLimits,
                     Self::Protected,
                     Self::Runs,
+                    Self::Api,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
