@@ -58,6 +58,24 @@ fn orders_are_carried_out_once_under_one_key_whatever_happens_in_between() {
 }
 
 #[test]
+fn what_comes_many_times_at_once_under_one_key_is_taken_once() {
+    let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));
+    let client = Client::start(&agent, &administrator(&agent));
+    let keyed = format!("{JSON}idempotency-key: evaluation-1\r\n");
+    let send = || client.ask("POST", &of("/orders"), &keyed, list("1").as_bytes()).must(202);
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+        senders.into_iter().map(|sender| sender.join().expect("it is answered")).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let run = ended(&client, &answers[0]["run"]);
+    assert_eq!(run["message"], "1 orders: 1 executed, 0 errored");
+    assert_eq!(client.get("/api/v1/runs").must(200)["runs"].as_array().unwrap().len(), 1);
+    assert!(waiting(&agent).is_empty(), "{:?}", waiting(&agent));
+    client.end();
+}
+
+#[test]
 fn what_is_no_json_or_too_large_leaves_nothing() {
     let agent = TestAgent::seeded(Seed::exact(1, 1, 1, 1));
     let client = Client::start(&agent, &administrator(&agent));
