@@ -298,8 +298,8 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
-        Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,
         Command::Operator { command } => operator::run(&open(common).await?, common.format, &command).await,
+        Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

@@ -185,6 +185,11 @@ impl Settings {
         Section::new(&self.values, places)
     }
 
+    /// The folders that files of other systems may be read from (`SourcesRootPaths`); anywhere where none is named.
+    pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
+        (0..).map_while(|index| self.values.text(&format!("SourcesRootPaths:{index}"))).map(PathBuf::from).collect()
+    }
+
     /// The names of the sections directly below this one, as they were first spelt.
     pub(crate) fn names_below(&self, section: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();

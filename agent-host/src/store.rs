@@ -53,13 +53,14 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
     (5, "web api", include_str!("../migrations/0005_api.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sql")),
+    (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
 ];
 
 /// The agent's database.
