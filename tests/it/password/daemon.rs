@@ -33,7 +33,8 @@ impl Daemon {
         let mut child = command.spawn().expect("the daemon starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line.split_once("Now listening on: ")?.1.trim();
+            // A line of JSON goes on after it.
+            let address = line.split_once("Now listening on: ")?.1.split('"').next()?.trim();
             Some(address.trim_start_matches("https://").trim_start_matches("http://").to_owned())
         });
         let log = Arc::new(Mutex::new(String::new()));

@@ -177,6 +177,8 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/settings/vaults/certificate.rs", "opens the client certificate's file"),
         ("agent-host/src/settings/vaults/client.rs", "sends tokens"),
         ("agent-host/src/settings/vaults/hashicorp.rs", "signs in with a role"),
+        ("agent-host/src/settings/server_certificate.rs", "opens the file of the certificate that serves https"),
+        ("agent-host/src/notifications/webhook.rs", "signs what is posted, and asks whether the secret is long enough"),
         ("agent-host/src/settings/secrets.rs", "asks whether one is blank, a placeholder, or protected"),
         ("agent-host/src/settings/store_url.rs", "checks the store's address, which holds a password"),
         ("agent-host/src/store/place.rs", "connects to the store by its address, which holds a password"),
