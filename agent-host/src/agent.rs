@@ -17,6 +17,7 @@ use connector_api::{
 
 use crate::{
     connections,
+    presence::Peers,
     settings::{self, Settings},
     store,
 };
@@ -31,6 +32,10 @@ pub struct Agent {
     pub settings: Settings,
     /// Its mapping.
     pub mapping: Mapping,
+    /// Under which name it holds leases: no other process has the same.
+    pub name: String,
+    /// The agents that use the same organisations.
+    pub peers: Peers,
 }
 
 /// A connection made ready: its connector and the tables that the mapping asks of it.
@@ -64,7 +69,9 @@ impl Agent {
             tracing::warn!("{warning}");
         }
         let mapping = read_mapping(&settings)?;
-        Ok(Self { settings, mapping })
+        let machine = whoami::hostname().unwrap_or_default();
+        let name = format!("command-{machine}-{}", std::process::id());
+        Ok(Self { settings, mapping, name, peers: Peers::default() })
     }
 
     /// Makes the connection of this name ready; makes no request.

@@ -65,7 +65,11 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
         () = &mut end => return Ok(()),
         agent = first(&start) => agent?,
     };
-    let mut house = House::open(&agent, start.clock, start.reload.clone()).await?;
+    let mut house = tokio::select! {
+        biased;
+        () = &mut end => return Ok(()),
+        house = house(&agent, &start) => house?,
+    };
     let generation = Generation::open(agent, &mut house)?;
     let mut server = Server::open(generation.served()?).await?;
     let mut next = due(generation.refresh_after());
@@ -107,7 +111,28 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     }
     tracing::info!("asked to end: what is under way comes to its end first");
     tokio::join!(server.end(), at_work.hand_over());
+    house.leave().await;
     Ok(())
+}
+
+/// The house, as soon as the store can be reached.
+async fn house(agent: &Agent, start: &Start<'_>) -> anyhow::Result<House> {
+    let mut wait = FIRST_WAIT;
+    let mut told = String::new();
+    loop {
+        match House::open(agent, start.clock, start.reload.clone()).await {
+            Err(error) if is_unavailable(&error) => {
+                let problem = format!("{error:#}");
+                if problem != told {
+                    tracing::error!("the agent waits for its store: {problem}");
+                    told = problem;
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The agent, as soon as no vault is down.

@@ -28,7 +28,7 @@ pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
 
-use crate::agent::Opened;
+use crate::{agent::Opened, leases::Held};
 use csv_file::CsvFile;
 use publish::Staging;
 
@@ -46,6 +46,18 @@ pub struct ExportOptions {
     pub tables: Vec<String>,
     /// Whether tables may be empty or much smaller than before.
     pub accept_shrink: bool,
+    /// Where the store is shared: what must still be ours when the set is published.
+    pub lease: Option<Held>,
+}
+
+/// The name of the lease under which a connection is exported into a place.
+pub fn lease_name(connection: &str, output: &Path) -> String {
+    format!("export:{}:{}", connection.to_lowercase(), output.display())
+}
+
+/// What is told to who finds another agent at it.
+pub fn busy(connection: &str, output: &Path) -> anyhow::Error {
+    FileError::locked(connection, output).into()
 }
 
 /// How far an export is.
@@ -108,6 +120,9 @@ pub async fn export(
     compare(&opened.capabilities, &entries, staging.previous(), options.accept_shrink)?;
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
     let report = report(&manifest, &tables, &options.output);
+    if let Some(lease) = &options.lease {
+        lease.confirm().await?;
+    }
     staging.publish(manifest)?;
     tracing::debug!(connection.id = connection, output = %options.output.display(), "the set is published");
     Ok(report)

@@ -7,6 +7,8 @@ pub mod settings;
 mod disk;
 pub mod init;
 pub mod store;
+pub mod leases;
+pub mod presence;
 pub mod inbox;
 pub mod connections;
 pub mod agent;

@@ -4,10 +4,12 @@
 //! SQLite is written ahead (`WAL`) and seen to the disk at every commit (`synchronous=FULL`), so that what was noted
 //! survives a crash of the machine. Statements keep to what both share. Nothing secret is ever kept here.
 
+mod agents;
 mod approvals;
 mod audit;
 mod directories;
 mod job_runs;
+mod leases;
 mod notes;
 mod orders;
 mod password_resets;
@@ -26,10 +28,12 @@ use sqlx::{
 
 use crate::disk::Lock;
 
+pub use agents::AgentRecord;
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
+pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
@@ -41,11 +45,12 @@ pub use runs::{ReportedOrder, UnpublishedRun};
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
+    (7, "agents", include_str!("../migrations/0007_agents.sql")),
 ];
 
 /// The agent's database.

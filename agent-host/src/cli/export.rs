@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use crate::{
     agent::{Agent, Opened},
-    export::{ExportOptions, choose_tables, export, grouped},
+    export::{ExportOptions, busy, choose_tables, export, grouped, lease_name},
+    leases::{Length, Wish},
+    store::{Place, Store},
 };
 
-use super::{Format, print, progress::Display};
+use super::{Format, now_ms, print, progress::Display};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -62,8 +64,21 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let mut display = Display::new(&options.connection);
     let output = options.output.clone().unwrap_or_else(|| agent.export_folder());
     let output = std::path::absolute(output)?;
-    let wanted = ExportOptions { output, tables: options.tables.clone(), accept_shrink: options.accept_shrink };
-    let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;
+    let place = Place::of(&agent.settings);
+    let mut work = async |lease| {
+        let (tables, accept_shrink) = (options.tables.clone(), options.accept_shrink);
+        let wanted = ExportOptions { output: output.clone(), tables, accept_shrink, lease };
+        export(&opened, &wanted, |progress| display.show(progress)).await
+    };
+    let outcome = match place.is_shared() {
+        true => {
+            let store = Store::open_in_haste(&place).await?;
+            let wish = Wish { store: &store, holder: &agent.name, clock: now_ms, length: Length::of(&agent.settings)? };
+            let name = lease_name(&options.connection, &output);
+            wish.alone(name, || busy(&options.connection, &output), work).await
+        }
+        false => work(None).await,
+    };
     drop(display);
     let report = outcome?;
     print(format, &report, |out| write!(out, "{report}"))?;

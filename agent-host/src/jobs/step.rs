@@ -10,9 +10,10 @@ use crate::{
     disk,
     export::{self, ExportOptions, FileError, Refused, grouped},
     fulfill::{self, FulfillOptions, Orders, OverLimit, Stop, Stopped},
+    leases::{Length, Wish},
     redaction::redact,
     schema_xml,
-    store::RunState,
+    store::{RunState, Store},
 };
 
 /// What came of a step.
@@ -29,6 +30,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// heeds `stop` finishes what is under way. `progress` is told now and then how far it is.
 pub(super) async fn carry_out(
     agent: &Agent,
+    store: &Store,
     step: &Step,
     clock: Clock,
     stop: &Stop,
@@ -37,7 +39,7 @@ pub(super) async fn carry_out(
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
-            Kind::Export => export(agent, &step.connection, &progress).await,
+            Kind::Export => export(agent, store, &step.connection, clock, &progress).await,
             Kind::Fulfill => fulfill(agent, &step.connection, clock, stop, &progress).await,
             Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
         };
@@ -63,14 +65,27 @@ pub(super) async fn carry_out(
     ended
 }
 
-async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn export(
+    agent: &Agent,
+    store: &Store,
+    connection: &str,
+    clock: Clock,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
-    let options = ExportOptions { output: std::path::absolute(agent.export_folder())?, ..ExportOptions::default() };
+    let output = std::path::absolute(agent.export_folder())?;
+    let wish = Wish { store, holder: &agent.name, clock, length: Length::of(&agent.settings)? };
     let watch = |so_far: &export::Progress<'_>| {
         let records: u64 = so_far.records.iter().map(|(_, records)| records).sum();
+        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
-    let report = export::export(&opened, &options, watch).await?;
+    let work = async |lease| {
+        let options = ExportOptions { output: output.clone(), lease, ..ExportOptions::default() };
+        export::export(&opened, &options, watch).await
+    };
+    let name = export::lease_name(connection, &output);
+    let report = wish.alone(name, || export::busy(connection, &output), work).await?;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();
     let mut message = format!("exported {}", tables.collect::<Vec<_>>().join(", "));
@@ -90,6 +105,7 @@ async fn fulfill(
     let opened = open(agent, connection, Deactivation::Fulfill)?;
     let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
+        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
     };
@@ -120,7 +136,10 @@ async fn refresh_schema(agent: &Agent, connection: &str) -> anyhow::Result<Ended
 fn open<'a>(agent: &'a Agent, connection: &str, what: Deactivation) -> Result<Opened<'a>> {
     let opened = agent.connection(connection)?;
     match agent.switched_off(connection, what) {
-        None => Ok(opened),
+        None => {
+            opened.connector.share_limits_among(agent.peers.using(opened.settings));
+            Ok(opened)
+        }
         Some(place) => {
             let message = format!("{place}: this use of `{connection}` is switched off");
             Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping"))

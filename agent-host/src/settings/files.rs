@@ -172,6 +172,14 @@ pub(super) fn work_folder(directory: &Path, values: &Values) -> Result<PathBuf> 
     folder(directory, values, "WorkFolderPath", "Work")
 }
 
+/// The folder of provisioning orders: in the work folder, but where agents on several machines share one.
+pub(super) fn orders_folder(directory: &Path, values: &Values) -> Result<PathBuf> {
+    match values.text("OrdersFolderPath") {
+        Some(_) => folder(directory, values, "OrdersFolderPath", ""),
+        None => Ok(work_folder(directory, values)?.join("ProvisioningOrders")),
+    }
+}
+
 /// The folder that the setting `key` names, relative to the agent directory.
 fn folder(directory: &Path, values: &Values, key: &str, default: &str) -> Result<PathBuf> {
     let text = values.text(key).unwrap_or(default);
