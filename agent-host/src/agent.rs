@@ -94,7 +94,7 @@ impl Agent {
 
     /// Where exports go when nothing else is said.
     pub fn export_folder(&self) -> PathBuf {
-        self.settings.temp_folder.join("ExportOutput")
+        self.settings.export_folder.clone()
     }
 
     /// The error with the place where the setting at fault is written, if it is about one; of several, each.

@@ -53,6 +53,8 @@ pub struct Settings {
     pub temp_folder: PathBuf,
     /// What must be kept: provisioning orders, the store, settings typed in the dashboard.
     pub work_folder: PathBuf,
+    /// Where exports go when nothing else is said.
+    pub export_folder: PathBuf,
     /// Where the orders of connections are, a folder each.
     pub orders_folder: PathBuf,
     /// The PostgreSQL that is the store; none where it is a file in the work folder.
@@ -139,6 +141,7 @@ impl Settings {
         let temp_folder = problems.note(files::temp_folder(directory, &values)).unwrap_or_default();
         let work_folder = problems.note(files::work_folder(directory, &values)).unwrap_or_default();
         let log_level = problems.note(log_level(&values)).unwrap_or(Level::INFO);
+        let export_folder = problems.note(files::export_folder(directory, &values)).unwrap_or_default();
         let orders_folder = problems.note(files::orders_folder(directory, &values)).unwrap_or_default();
         let store_url = problems.note(store_url::read(&values)).flatten();
         problems.into_result()?;
@@ -147,6 +150,7 @@ impl Settings {
             conf_folder: directory.join("Conf"),
             temp_folder,
             work_folder,
+            export_folder,
             orders_folder,
             store_url,
             log_level,

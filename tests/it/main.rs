@@ -1,5 +1,6 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod agents;
 mod certificates;
 mod check;
 mod demo;
