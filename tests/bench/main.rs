@@ -5,6 +5,7 @@
 //! missed. Processor time is steadier than wall time on a machine that does other things too.
 
 mod organisation;
+mod agents;
 mod cost;
 mod journal;
 mod sandbox;
@@ -55,6 +56,8 @@ enum Case {
     Protected,
     /// Empty runs of jobs, queued and ended
     Runs,
+    /// Three agents on one PostgreSQL, killed and stopped at random for two minutes
+    Agents,
     /// All of them
     All,
 }
@@ -94,6 +97,7 @@ impl Case {
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::Runs => runs::measure(report),
+            Self::Agents => agents::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -104,6 +108,7 @@ impl Case {
                     Self::OrdersLimits,
                     Self::Protected,
                     Self::Runs,
+                    Self::Agents,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

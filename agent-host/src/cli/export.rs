@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     agent::{Agent, Opened},
-    export::{ExportOptions, busy, choose_tables, export, grouped, lease_name},
+    export::{Bucket, ExportOptions, busy, choose_tables, export, grouped, lease_name},
     leases::{Length, Wish},
     store::{Place, Store},
 };
@@ -64,17 +64,20 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let mut display = Display::new(&options.connection);
     let output = options.output.clone().unwrap_or_else(|| agent.export_folder());
     let output = std::path::absolute(output)?;
+    // A folder that is named is what is wanted.
+    let bucket = if options.output.is_none() { Bucket::of(&agent.settings)? } else { None };
     let place = Place::of(&agent.settings);
     let mut work = async |lease| {
         let (tables, accept_shrink) = (options.tables.clone(), options.accept_shrink);
-        let wanted = ExportOptions { output: output.clone(), tables, accept_shrink, lease };
+        let (output, bucket) = (output.clone(), bucket.clone());
+        let wanted = ExportOptions { output, tables, accept_shrink, lease, bucket };
         export(&opened, &wanted, |progress| display.show(progress)).await
     };
     let outcome = match place.is_shared() {
         true => {
             let store = Store::open_in_haste(&place).await?;
             let wish = Wish { store: &store, holder: &agent.name, clock: now_ms, length: Length::of(&agent.settings)? };
-            let name = lease_name(&options.connection, &output);
+            let name = lease_name(&options.connection, &output, bucket.as_ref());
             wish.alone(name, || busy(&options.connection, &output), work).await
         }
         false => work(None).await,

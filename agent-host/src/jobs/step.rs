@@ -8,7 +8,7 @@ use super::{Clock, Kind, Step};
 use crate::{
     agent::{Agent, Opened},
     disk,
-    export::{self, ExportOptions, FileError, Refused, grouped},
+    export::{self, Bucket, ExportOptions, FileError, Refused, grouped},
     fulfill::{self, FulfillOptions, Orders, OverLimit, Stop, Stopped},
     leases::{Length, Wish},
     redaction::redact,
@@ -74,6 +74,7 @@ async fn export(
 ) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
     let output = std::path::absolute(agent.export_folder())?;
+    let bucket = Bucket::of(&agent.settings)?;
     let wish = Wish { store, holder: &agent.name, clock, length: Length::of(&agent.settings)? };
     let watch = |so_far: &export::Progress<'_>| {
         let records: u64 = so_far.records.iter().map(|(_, records)| records).sum();
@@ -81,10 +82,11 @@ async fn export(
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
     let work = async |lease| {
-        let options = ExportOptions { output: output.clone(), lease, ..ExportOptions::default() };
+        let (output, bucket) = (output.clone(), bucket.clone());
+        let options = ExportOptions { output, lease, bucket, ..ExportOptions::default() };
         export::export(&opened, &options, watch).await
     };
-    let name = export::lease_name(connection, &output);
+    let name = export::lease_name(connection, &output, bucket.as_ref());
     let report = wish.alone(name, || export::busy(connection, &output), work).await?;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();

@@ -174,10 +174,15 @@ pub(super) fn work_folder(directory: &Path, values: &Values) -> Result<PathBuf> 
 
 /// The folder of exports: in the temp folder, but where agents on several machines share one.
 pub(super) fn export_folder(directory: &Path, values: &Values) -> Result<PathBuf> {
-    match values.text("ExportOutput") {
+    match values.text("ExportOutput").filter(|text| !text.starts_with("s3://")) {
         Some(_) => folder(directory, values, "ExportOutput", ""),
         None => Ok(temp_folder(directory, values)?.join("ExportOutput")),
     }
+}
+
+/// Where else exports go: `s3://bucket/prefix`.
+pub(super) fn export_bucket(values: &Values) -> Option<String> {
+    values.text("ExportOutput").filter(|text| text.starts_with("s3://")).map(str::to_owned)
 }
 
 /// The folder of provisioning orders: in the work folder, but where agents on several machines share one.
