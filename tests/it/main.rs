@@ -1,6 +1,7 @@
 //! The product tested as a whole, and the habits of its repository.
 
 mod agents;
+mod buckets;
 mod certificates;
 mod check;
 mod demo;
@@ -12,6 +13,7 @@ mod guard;
 mod jobs;
 mod killed;
 mod mapping;
+mod moto;
 mod password;
 mod progress;
 mod protection;
