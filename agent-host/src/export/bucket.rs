@@ -127,18 +127,12 @@ impl Bucket {
         let shown = file.display();
         let mut source = tokio::fs::File::open(file).await.with_context(|| format!("cannot read `{shown}`"))?;
         let mut target = BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), PIECE_BYTES);
-        let sent = async {
-            tokio::io::copy(&mut source, &mut target).await?;
-            target.shutdown().await
-        };
-        match sent.await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // What was begun must not be paid for.
-                let _ = target.abort().await;
-                Err(self.failed("writing", key.as_ref(), error).into())
-            }
+        if let Err(error) = tokio::io::copy(&mut source, &mut target).await {
+            // Parts that were sent must not be paid for.
+            let _ = target.abort().await;
+            return Err(self.failed("writing", key.as_ref(), error).into());
         }
+        target.shutdown().await.map_err(|error| self.failed("writing", key.as_ref(), error).into())
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> anyhow::Result<()> {
