@@ -17,6 +17,7 @@ use connector_api::{
 
 use crate::{
     connections,
+    presence::Peers,
     settings::{self, Settings},
     store,
 };
@@ -31,6 +32,10 @@ pub struct Agent {
     pub settings: Settings,
     /// Its mapping.
     pub mapping: Mapping,
+    /// Under which name it holds leases: no other process has the same.
+    pub name: String,
+    /// The agents that use the same organisations.
+    pub peers: Peers,
 }
 
 /// A connection made ready: its connector and the tables that the mapping asks of it.
@@ -64,7 +69,9 @@ impl Agent {
             tracing::warn!("{warning}");
         }
         let mapping = read_mapping(&settings)?;
-        Ok(Self { settings, mapping })
+        let machine = whoami::hostname().unwrap_or_default();
+        let name = format!("command-{machine}-{}", std::process::id());
+        Ok(Self { settings, mapping, name, peers: Peers::default() })
     }
 
     /// Makes the connection of this name ready; makes no request.
@@ -90,7 +97,7 @@ impl Agent {
 
     /// Where exports go when nothing else is said.
     pub fn export_folder(&self) -> PathBuf {
-        self.settings.temp_folder.join("ExportOutput")
+        self.settings.export_folder.clone()
     }
 
     /// The error with the place where the setting at fault is written, if it is about one; of several, each.

@@ -129,6 +129,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     systemd.say("STOPPING=1\nSTATUS=asked to end: what is under way comes to its end first");
     tracing::info!("asked to end: what is under way comes to its end first");
     tokio::join!(server.end(), at_work.hand_over());
+    house.leave().await;
     Ok(())
 }
 

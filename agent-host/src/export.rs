@@ -3,6 +3,7 @@
 //! Half a file reads as mass deletion at the next synchronisation, so nothing is published before the last record of
 //! the last table is there and the counts are plausible.
 
+mod bucket;
 mod csv_file;
 mod file_error;
 mod guard;
@@ -22,6 +23,7 @@ use chrono::{SecondsFormat, Utc};
 use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
 use futures::StreamExt;
 
+pub use bucket::Bucket;
 pub use file_error::FileError;
 pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
@@ -30,6 +32,7 @@ pub use report::{ExportReport, TableReport};
 
 use crate::{
     agent::Opened,
+    leases::Held,
     store::{PublishedSet, PublishedTable, Store},
 };
 use csv_file::CsvFile;
@@ -49,6 +52,21 @@ pub struct ExportOptions {
     pub tables: Vec<String>,
     /// Whether tables may be empty or much smaller than before.
     pub accept_shrink: bool,
+    /// Where the store is shared: what must still be ours when the set is published.
+    pub lease: Option<Held>,
+    /// Where the set goes when it is in the folder; whose manifest it is compared with.
+    pub bucket: Option<Bucket>,
+}
+
+/// The name of the lease under which a connection is exported into a place.
+pub fn lease_name(connection: &str, output: &Path, bucket: Option<&Bucket>) -> String {
+    let place = bucket.map_or_else(|| output.display().to_string(), Bucket::to_string);
+    format!("export:{}:{place}", connection.to_lowercase())
+}
+
+/// What is told to who finds another agent at it.
+pub fn busy(connection: &str, output: &Path) -> anyhow::Error {
+    FileError::locked(connection, output).into()
 }
 
 /// How far an export is.
@@ -108,11 +126,23 @@ pub async fn export(
         warn_of_rejected(connection, &table.name, &entry.rejected);
         entries.insert(table.name.clone(), entry);
     }
-    compare(&opened.capabilities, &entries, staging.previous(), options.accept_shrink)?;
+    let elsewhere = match &options.bucket {
+        Some(bucket) => bucket.manifest(&publish::manifest_name(connection)).await?,
+        None => None,
+    };
+    let previous = elsewhere.as_ref().or(staging.previous());
+    compare(&opened.capabilities, &entries, previous, options.accept_shrink)?;
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
-    let report = report(&manifest, &tables, &options.output);
-    staging.publish(manifest)?;
+    let mut report = report(&manifest, &tables, &options.output);
+    if let Some(lease) = &options.lease {
+        lease.confirm().await?;
+    }
+    staging.publish(manifest.clone())?;
     tracing::debug!(connection.id = connection, output = %options.output.display(), "the set is published");
+    if let Some(bucket) = &options.bucket {
+        bucket.publish(&options.output, &publish::manifest_name(connection), manifest).await?;
+        report.output = PathBuf::from(bucket.to_string());
+    }
     Ok(report)
 }
 
@@ -197,6 +227,7 @@ fn describe(
 ) -> Manifest {
     let by_bucket = traffic.by_bucket.iter();
     Manifest {
+        set: String::new(),
         connection: connection.to_owned(),
         written_by: concat!("agent-host ", env!("CARGO_PKG_VERSION")).to_owned(),
         started,

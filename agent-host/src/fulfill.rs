@@ -39,6 +39,7 @@ use crate::{
     agent::{Agent, Opened},
     disk::{self, Lock},
     export::{FileError, manifest_path},
+    leases::{Held, Length, Wish},
     orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
@@ -96,6 +97,25 @@ pub async fn fulfill(
     options: &FulfillOptions,
     mut watch: impl FnMut(&Progress),
 ) -> anyhow::Result<FulfillReport> {
+    let connection = opened.settings.id().as_str().to_lowercase();
+    let length = Length::of(&agent.settings)?;
+    let _lock = lock(&agent.settings.work_folder, &connection)?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
+    let wish = Wish { store: &store, holder: &agent.name, clock: options.clock, length };
+    let name = format!("fulfill:{connection}");
+    let work = async |held| carry_out(agent, opened, options, &store, held, &mut watch).await;
+    Box::pin(wish.alone(name, || busy("another agent", &connection), work)).await
+}
+
+/// Carries orders out while no other process does, whom the lease keeps away where the store is shared.
+async fn carry_out(
+    agent: &Agent,
+    opened: &Opened<'_>,
+    options: &FulfillOptions,
+    store: &Store,
+    held: Option<Held>,
+    mut watch: impl FnMut(&Progress),
+) -> anyhow::Result<FulfillReport> {
     let began = stopwatch();
     let id = opened.settings.id();
     let connection = id.as_str().to_lowercase();
@@ -104,41 +124,39 @@ pub async fn fulfill(
     let home = orders_folder(agent, opened);
     let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
     check_results(&report_path)?;
-    let _lock = lock(&agent.settings.work_folder, &connection)?;
-    let store = Store::open(store::Place::of(&agent.settings)).await?;
-    results::settle(&store, &connection, (options.clock)()).await?;
+    results::settle(store, &connection, (options.clock)()).await?;
 
     let sources = find_sources(&options.orders, &home, (options.clock)())?;
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), true).await?;
     let Intake { mut index, rejected, copies } = intake;
-    deliveries::identify(&store, &connection, &mut index, (options.clock)()).await?;
+    deliveries::identify(store, &connection, &mut index, (options.clock)()).await?;
     index.settle();
     let losses = index.losses();
     let over = limits.exceeded(&losses, &manifest_path(&agent.export_folder(), id.as_str()));
     let now = (options.clock)();
-    let approval = limits::pass(&store, &connection, &over, &losses, options.approve.as_deref(), now).await?;
+    let approval = limits::pass(store, &connection, &over, &losses, options.approve.as_deref(), now).await?;
 
     let turns = index.turns();
-    let notes = store.notes();
-    let resets = password_resets(agent, &connection, &store, options.clock)?;
+    let notes = store.notes(held.as_ref().map(|held| held.fence().clone()));
+    let resets = password_resets(agent, &connection, store, options.clock)?;
     tell(resets.as_ref(), &connection).await?;
     let passwords = resets.as_ref().map(|resets| Passwords { resets, connection: &connection });
     let reader = OrderReader::new(&index, &vocabulary);
     let mut run = Run::new(reader, opened.connector.as_ref(), &notes, passwords, &options.stop, options.clock);
-    recall(&store, &index, &mut run).await?;
+    recall(store, &index, &mut run).await?;
     let run_id = store.begin_run(&connection, now).await?;
     let places = opened.settings.text("MaxConcurrency").and_then(|text| text.parse().ok()).unwrap_or(REQUESTS_AT_ONCE);
     options.stop.heed();
     let mut ending = run.carry_out(&turns, 2 * places, &mut watch).await;
-    let tally = match close(&store, &notes, &connection, run_id, &report_path, options.clock).await {
+    let tally = match close(store, &notes, &connection, run_id, &report_path, options.clock).await {
         Ok(tally) => tally,
         // What stopped the run tells more than that nothing can be reported after it.
         Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
     };
     tell(resets.as_ref(), &connection).await?;
     let open = run.open_in(0..index.entries.len());
-    put_away(&store, &index, &run, &copies, options.clock).await?;
+    put_away(store, &index, &run, &copies, options.clock).await?;
     if let Some(code) = approval.filter(|_| open == 0) {
         store.spend_approval(&code, (options.clock)()).await?;
     }
@@ -250,15 +268,19 @@ pub fn count_orders(agent: &Agent, opened: &Opened<'_>, path: &Path) -> anyhow::
 
 /// The folder of a connection's orders.
 pub fn orders_folder(agent: &Agent, opened: &Opened<'_>) -> PathBuf {
-    agent.settings.work_folder.join("ProvisioningOrders").join(opened.settings.id().as_str())
+    agent.settings.orders_folder.join(opened.settings.id().as_str())
 }
 
 fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     let path = work_folder.join(format!(".fulfill-{connection}.lock"));
     let tried = std::fs::create_dir_all(work_folder).and_then(|()| Lock::take(&path));
     let lock = tried.with_context(|| format!("cannot lock `{}`", path.display()))?;
-    let message = || format!("another process is carrying out orders of `{connection}`");
-    lock.ok_or_else(|| FileError::busy(message(), "wait until it is done, or end it: nothing is lost").into())
+    lock.ok_or_else(|| busy("another process", connection))
+}
+
+fn busy(who: &str, connection: &str) -> anyhow::Error {
+    let message = format!("{who} is carrying out orders of `{connection}`");
+    FileError::busy(message, "wait until it is done, or end it: nothing is lost").into()
 }
 
 fn find_sources(orders: &Orders, home: &Path, now_ms: i64) -> anyhow::Result<Vec<Source>> {

@@ -19,4 +19,5 @@ pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
 pub use schedule::Schedule;
-pub use worker::{LEASE_MS, Worker};
+pub use worker::Worker;
+pub(crate) use worker::place_of;

@@ -9,6 +9,8 @@ mod disk;
 pub mod init;
 pub mod store;
 pub mod csv_directory;
+pub mod leases;
+pub mod presence;
 pub mod inbox;
 pub mod connections;
 pub mod agent;

@@ -55,6 +55,12 @@ pub struct Settings {
     pub temp_folder: PathBuf,
     /// What must be kept: provisioning orders, the store, settings typed in the dashboard.
     pub work_folder: PathBuf,
+    /// Where exports go when nothing else is said.
+    pub export_folder: PathBuf,
+    /// The place in storage that speaks S3's language, `s3://…`, that exports go to beside the folder.
+    pub export_bucket: Option<String>,
+    /// Where the orders of connections are, a folder each.
+    pub orders_folder: PathBuf,
     /// The PostgreSQL that is the store; none where it is a file in the work folder.
     pub store_url: Option<SecretString>,
     /// The least important level that is logged.
@@ -139,6 +145,9 @@ impl Settings {
         let temp_folder = problems.note(files::temp_folder(directory, &values)).unwrap_or_default();
         let work_folder = problems.note(files::work_folder(directory, &values)).unwrap_or_default();
         let log_level = problems.note(log_level(&values)).unwrap_or(Level::INFO);
+        let export_folder = problems.note(files::export_folder(directory, &values)).unwrap_or_default();
+        let export_bucket = files::export_bucket(&values);
+        let orders_folder = problems.note(files::orders_folder(directory, &values)).unwrap_or_default();
         let store_url = problems.note(store_url::read(&values)).flatten();
         problems.into_result()?;
         let settings = Self {
@@ -146,6 +155,9 @@ impl Settings {
             conf_folder: directory.join("Conf"),
             temp_folder,
             work_folder,
+            export_folder,
+            export_bucket,
+            orders_folder,
             store_url,
             log_level,
             connections,

@@ -4,6 +4,7 @@
 //! SQLite is written ahead (`WAL`) and seen to the disk at every commit (`synchronous=FULL`), so that what was noted
 //! survives a crash of the machine. Statements keep to what both share. Nothing secret is ever kept here.
 
+mod agents;
 mod approvals;
 mod audit;
 mod audit_pages;
@@ -11,6 +12,7 @@ mod checks;
 mod directories;
 mod figures;
 mod job_runs;
+mod leases;
 mod notes;
 mod notifications;
 mod operators;
@@ -35,12 +37,14 @@ use sqlx::{
 
 use crate::disk::Lock;
 
+pub use agents::AgentRecord;
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use figures::QueueFigures;
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
+pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use notifications::{EndedRun, FailingJob, WaitingNotification};
 pub use operators::{OperatorRecord, SessionRecord};
@@ -57,13 +61,14 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
     (5, "web api", include_str!("../migrations/0005_api.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sql")),
+    (7, "agents", include_str!("../migrations/0007_agents.sql")),
     (9, "notifications", include_str!("../migrations/0009_notifications.sql")),
     (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
 ];

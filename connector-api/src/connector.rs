@@ -92,6 +92,10 @@ pub trait Connector: Send + Sync {
         Err(Error::new(ErrorKind::Unsupported, "this connector does not reset passwords"))
     }
 
+    /// So many agents, this one among them, send requests to the same system now: this one is to use its part of what
+    /// the settings allow all of them. At least 1. Called often, also while other methods run; before that it is 1.
+    fn share_limits_among(&self, _agents: u32) {}
+
     /// The requests made since the connector was opened. Called often, also while other methods run.
     fn traffic(&self) -> Traffic {
         Traffic::default()

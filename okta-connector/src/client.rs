@@ -234,6 +234,11 @@ impl Client {
         self.ended.notify_waiters();
     }
 
+    /// So many agents have the limits together from now on.
+    pub(crate) fn share_among(&self, agents: u32) {
+        self.state().governor.share_among(agents);
+    }
+
     /// The requests a window of the bucket allows, once that is known.
     pub(crate) fn allowance(&self, bucket: &str) -> Option<u32> {
         self.state().governor.allowance(bucket)

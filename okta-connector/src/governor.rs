@@ -2,7 +2,8 @@
 //!
 //! Pure: the caller passes the time in and waits itself. The rules it keeps:
 //! a window is 60 s, fixed, and opened by the first request in it, so nothing but its `reset` tells when it ends;
-//! of each window at most the share is used, by whomever; before a bucket's limit is known one request goes alone.
+//! of each window at most the share is used, by whomever; where several agents share it, each uses its part and counts
+//! what it sends itself; before a bucket's limit is known one request goes alone.
 //! Source: Okta's "Rate limits" and "Best practices"; all times are milliseconds on the caller's clock.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -82,6 +83,8 @@ struct Bucket {
     ended_reset: i64,
     in_flight: u32,
     blocked_until: u64,
+    /// Requests of our own since the window began, as far as that is known; those under way are among them.
+    used: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +105,8 @@ impl Window {
 #[derive(Debug)]
 pub(crate) struct Governor {
     share_percent: u32,
+    /// The agents that have the share together.
+    agents: u32,
     buckets: BTreeMap<&'static str, Bucket>,
     max_parallel: u32,
     parallel: u32,
@@ -117,6 +122,7 @@ impl Governor {
     pub(crate) fn new(share_percent: u32, max_parallel: u32) -> Self {
         Self {
             share_percent,
+            agents: 1,
             buckets: BTreeMap::new(),
             max_parallel,
             parallel: max_parallel,
@@ -128,14 +134,19 @@ impl Governor {
         }
     }
 
+    /// So many agents have the share together from now on.
+    pub(crate) fn share_among(&mut self, agents: u32) {
+        self.agents = agents.max(1);
+    }
+
     /// May a request in `bucket` go at `now`?
     pub(crate) fn admit(&mut self, bucket: &'static str, lane: Lane, now: u64) -> Admission {
         self.recover(now);
         if self.is_full(lane) {
             return Admission::AfterAnswer;
         }
-        let share_percent = self.share_percent;
-        let admission = self.buckets.entry(bucket).or_default().admit(share_percent, now);
+        let (share_percent, agents) = (self.share_percent, self.agents);
+        let admission = self.buckets.entry(bucket).or_default().admit(share_percent, agents, now);
         if admission == Admission::Go {
             self.in_flight += 1;
             self.lists_in_flight += u32::from(lane == Lane::List);
@@ -191,7 +202,7 @@ impl Governor {
     /// The requests a window of `bucket` allows us, once that is known.
     pub(crate) fn allowance(&self, bucket: &str) -> Option<u32> {
         let limit = self.buckets.get(bucket)?.limit??;
-        Some(limit - reserve(limit, self.share_percent))
+        Some(part(limit, self.share_percent, self.agents))
     }
 
     pub(crate) fn max_in_flight(&self) -> u32 {
@@ -199,11 +210,12 @@ impl Governor {
     }
 
     fn is_full(&self, lane: Lane) -> bool {
+        let parallel = self.parallel.min((self.max_parallel / self.agents).max(1));
         match lane {
-            Lane::List => self.in_flight >= self.parallel,
+            Lane::List => self.in_flight >= parallel,
             Lane::Fan => {
                 let kept = self.open_lists.saturating_sub(self.lists_in_flight);
-                self.in_flight + kept >= self.parallel.max(kept + 1)
+                self.in_flight + kept >= parallel.max(kept + 1)
             }
         }
     }
@@ -225,7 +237,7 @@ impl Governor {
 }
 
 impl Bucket {
-    fn admit(&mut self, share_percent: u32, now: u64) -> Admission {
+    fn admit(&mut self, share_percent: u32, agents: u32, now: u64) -> Admission {
         if now < self.blocked_until {
             return Admission::At(self.blocked_until);
         }
@@ -236,6 +248,10 @@ impl Bucket {
         if let Some(window) = self.window.filter(|window| now >= window.end_ms()) {
             self.ended_reset = window.reset;
             self.window = None;
+            self.used = self.in_flight;
+        }
+        if agents > 1 && self.used >= part(limit, share_percent, agents) {
+            return self.window.map_or(Admission::AfterAnswer, |window| Admission::At(window.end_ms()));
         }
         let remaining = self.window.map_or(limit, |window| window.remaining);
         if remaining.saturating_sub(self.in_flight) > reserve(limit, share_percent) {
@@ -251,6 +267,7 @@ impl Bucket {
 
     fn go(&mut self) -> Admission {
         self.in_flight += 1;
+        self.used += 1;
         Admission::Go
     }
 
@@ -277,7 +294,13 @@ impl Bucket {
                 window.remaining = window.remaining.min(remaining);
                 window.offset_ms = window.offset_ms.max(offset_ms);
             }
-            window => *window = Some(Window { reset, remaining, offset_ms }),
+            window => {
+                // What is answered by a window was sent in it.
+                if window.is_some() {
+                    self.used = self.in_flight + 1;
+                }
+                *window = Some(Window { reset, remaining, offset_ms });
+            }
         }
     }
 
@@ -296,6 +319,11 @@ impl Bucket {
         self.blocked_until = self.blocked_until.max(now.saturating_add(wait));
         wait
     }
+}
+
+/// What one of so many agents may use of a window.
+fn part(limit: u32, share_percent: u32, agents: u32) -> u32 {
+    ((limit - reserve(limit, share_percent)) / agents).max(1)
 }
 
 /// What a window must keep for others.
@@ -383,6 +411,33 @@ mod tests {
                 let used = f64::from(windows) * 60_000.0 / f64::from(u32::try_from(took).unwrap());
                 assert!(used >= 0.95, "limit {limit} share {share} skew {skew_ms}: {used:.3} of the share used");
             }
+        }
+    }
+
+    #[test]
+    fn agents_that_share_a_limit_use_their_parts_and_no_more() {
+        for (limit, share, agents) in [(100, 90, 2), (600, 50, 3), (20, 90, 4), (10, 10, 3)] {
+            let mut server = Server { limit, window_ms: 60_000, skew_ms: 0, open_until: 0, used: 0, refused: 0 };
+            let mut governors: Vec<Governor> = (0..agents).map(|_| Governor::new(share, 12)).collect();
+            governors.iter_mut().for_each(|governor| governor.share_among(agents));
+            let (mut now, mut sent) = (5_300_u64, vec![0_u32; governors.len()]);
+            let ours = limit * share / 100;
+            let mut most = 0;
+            while now < 300_000 {
+                for (governor, sent) in governors.iter_mut().zip(&mut sent) {
+                    while governor.admit(BUCKET, Lane::Fan, now) == Admission::Go {
+                        *sent += 1;
+                        let ending = server.answer(now);
+                        governor.end(BUCKET, Lane::Fan, now, now, ending);
+                    }
+                }
+                most = most.max(server.used);
+                now += 50;
+            }
+            assert_eq!(server.refused, 0, "limit {limit} share {share} agents {agents}");
+            assert!(most <= ours.max(agents), "limit {limit} share {share} agents {agents}: {most}");
+            let (fewest, greatest) = (sent.iter().min().unwrap(), sent.iter().max().unwrap());
+            assert!(greatest - fewest <= greatest / 4 + 5, "each has its part: {sent:?}");
         }
     }
 

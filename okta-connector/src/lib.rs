@@ -107,6 +107,10 @@ impl Connector for OktaConnector {
         fulfill::fulfill(&self.client, &self.known, order, journal).await
     }
 
+    fn share_limits_among(&self, agents: u32) {
+        self.client.share_among(agents);
+    }
+
     fn traffic(&self) -> Traffic {
         self.client.traffic()
     }

@@ -5,6 +5,7 @@
 //! missed. Processor time is steadier than wall time on a machine that does other things too.
 
 mod organisation;
+mod agents;
 mod cost;
 mod daemon;
 mod journal;
@@ -61,6 +62,8 @@ enum Case {
     Daemon,
     /// Reads of the API while an export is at work
     Api,
+    /// Three agents on one PostgreSQL, killed and stopped at random for two minutes
+    Agents,
     /// All of them
     All,
 }
@@ -102,6 +105,7 @@ impl Case {
             Self::Runs => runs::measure(report),
             Self::Daemon => daemon::measure(report),
             Self::Api => api::measure(report),
+            Self::Agents => agents::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -114,6 +118,7 @@ impl Case {
                     Self::Runs,
                     Self::Daemon,
                     Self::Api,
+                    Self::Agents,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

@@ -27,7 +27,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         jobs.jobs.push(empty);
         let store = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
         let worker = Worker::new(&agent, &jobs, &store, "bench".to_owned(), now_ms);
-        let wanted = WantedRun { name: "Empty", cause: "person", due_ms: None, repairs: None };
+        let wanted = WantedRun { name: "Empty", cause: "person", due_ms: None, repairs: None, place: None };
         let began = Instant::now();
         for _ in 0..RUNS {
             store.queue_run(&wanted, now_ms()).await?.context("nothing waits")?;

@@ -1,6 +1,8 @@
 //! The product tested as a whole, and the habits of its repository.
 
 mod api;
+mod agents;
+mod buckets;
 mod certificates;
 mod check;
 mod daemon;
@@ -14,6 +16,7 @@ mod jobs;
 mod killed;
 mod mapping;
 mod packaging;
+mod moto;
 mod password;
 mod progress;
 mod protection;

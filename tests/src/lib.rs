@@ -5,6 +5,7 @@
 //! its own, and judged by what it leaves: exit code, stdout, stderr, files.
 
 mod chance;
+pub mod agents;
 pub mod orders;
 mod secrets;
 mod program;

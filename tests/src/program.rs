@@ -17,7 +17,10 @@ pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let test = std::env::current_exe().expect("a test knows where it is");
-        let folder = test.parent().and_then(Path::parent).expect("tests are in `<target>/<profile>/deps`");
+        // Tests are in `<target>/<profile>/deps`, the bench is a folder above.
+        let folder = test.parent().expect("a file is in a folder");
+        let folder =
+            if folder.ends_with("deps") { folder.parent().expect("it is in the target folder") } else { folder };
         let program = folder.join(format!("agent-host{}", std::env::consts::EXE_SUFFIX));
         let built = fs::metadata(&program).and_then(|metadata| metadata.modified());
         if built.map_or(true, |built| built < newest_source()) {

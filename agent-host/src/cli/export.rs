@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::{
     agent::{Agent, Opened},
-    export::{ExportOptions, choose_tables, export, grouped, note_set},
-    store::{self, Store},
+    export::{Bucket, ExportOptions, busy, choose_tables, export, grouped, lease_name, note_set},
+    leases::{Length, Wish},
+    store::{Place, Store},
 };
 
 use super::{Format, now_ms, print, progress::Display};
@@ -63,13 +64,29 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let mut display = Display::new(&options.connection);
     let output = options.output.clone().unwrap_or_else(|| agent.export_folder());
     let output = std::path::absolute(output)?;
-    let wanted = ExportOptions { output, tables: options.tables.clone(), accept_shrink: options.accept_shrink };
-    let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;
+    // A folder that is named is what is wanted.
+    let bucket = if options.output.is_none() { Bucket::of(&agent.settings)? } else { None };
+    let place = Place::of(&agent.settings);
+    let mut work = async |lease| {
+        let (tables, accept_shrink) = (options.tables.clone(), options.accept_shrink);
+        let (output, bucket) = (output.clone(), bucket.clone());
+        let wanted = ExportOptions { output, tables, accept_shrink, lease, bucket };
+        export(&opened, &wanted, |progress| display.show(progress)).await
+    };
+    let outcome = match place.is_shared() {
+        true => {
+            let store = Store::open_in_haste(&place).await?;
+            let wish = Wish { store: &store, holder: &agent.name, clock: now_ms, length: Length::of(&agent.settings)? };
+            let name = lease_name(&options.connection, &output, bucket.as_ref());
+            wish.alone(name, || busy(&options.connection, &output), work).await
+        }
+        false => work(None).await,
+    };
     drop(display);
     let report = outcome?;
     // A set elsewhere is its maker's own.
     if options.output.is_none() {
-        match Store::open_in_haste(store::Place::of(&agent.settings)).await {
+        match Store::open_in_haste(&place).await {
             Ok(store) => note_set(&store, &report, now_ms()).await,
             Err(error) => tracing::warn!("the set is in place, but its history is not kept: {error:#}"),
         }

@@ -121,7 +121,7 @@ async fn queue(job: &jobs::Job, store: &Store, repair: bool) -> anyhow::Result<i
         }
         _ => None,
     };
-    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs };
+    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: None };
     let queued = store.queue_run(&wanted, now_ms()).await?;
     let Some(run) = queued else {
         let waiting = store.job_runs(Some(&job.name), 1).await?.pop();
@@ -138,7 +138,7 @@ fn overlap(job: &str, run: i64, state: RunState) -> FileError {
 
 /// Comes when the run has ended: a running agent carries it out, or this process does.
 async fn finish(agent: &Agent, jobs: &Jobs, store: &Store, run: i64) -> anyhow::Result<()> {
-    let worker = Worker::new(agent, jobs, store, format!("command-{}", std::process::id()), now_ms);
+    let worker = Worker::new(agent, jobs, store, agent.name.clone(), now_ms);
     loop {
         if !is_running(&agent.settings.work_folder)?
             && let Some(claimed) = worker.claim(Some(run)).await?

@@ -13,6 +13,7 @@ use crate::{
     monitoring::{Monitoring, families},
     notifications::Notifications,
     password_reset::PasswordResets,
+    presence::clocks_differ_by,
     store::{Place, Store},
     web::{self, Around, Served, Web},
 };
@@ -20,11 +21,15 @@ use crate::{
 /// Between two looks for mails that wait.
 const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
 
+/// Between two signs of life.
+const SEEN_EVERY: Duration = Duration::from_secs(5);
+
 pub(super) struct Generation {
     agent: Arc<Agent>,
     jobs: Jobs,
     runs: Store,
-    worker: String,
+    /// The agent's own.
+    id: String,
     clock: Clock,
     resets: Arc<PasswordResets>,
     directories: Directories,
@@ -36,7 +41,7 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Reads everything that the settings say, so that what is wrong with them shows before anything begins.
-    pub(super) fn open(agent: Agent, house: &mut House) -> anyhow::Result<Self> {
+    pub(super) fn open(mut agent: Agent, house: &mut House) -> anyhow::Result<Self> {
         if agent.settings.work_folder != house.work_folder {
             let message = format!("`WorkFolderPath` cannot change to `{}`", agent.settings.work_folder.display());
             let error = Error::new(ErrorKind::Settings, message);
@@ -46,6 +51,7 @@ impl Generation {
             let error = Error::new(ErrorKind::Settings, "`Store:Url` cannot change while the agent runs");
             return Err(error.with_hint("end the agent and start it again").into());
         }
+        agent.name = house.name_worker();
         let (agent, clock) = (Arc::new(agent), house.clock);
         let jobs = Jobs::read(&agent)?;
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
@@ -56,8 +62,8 @@ impl Generation {
         let around =
             Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
         let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
-        let (runs, worker) = (house.runs.clone(), house.name_worker());
-        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, notifications, web, course, monitoring })
+        let (runs, id) = (house.runs.clone(), house.id.clone());
+        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, web, course, monitoring })
     }
 
     /// After how long the settings must be read again.
@@ -85,7 +91,7 @@ impl Generation {
         let course = self.course.clone();
         let work = async move {
             let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
-            let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.worker.clone(), self.clock);
+            let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.agent.name.clone(), self.clock);
             let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
             let chores = async {
                 tokio::select! {
@@ -95,9 +101,41 @@ impl Generation {
                     () = self.web.retired() => {}
                 }
             };
-            tokio::join!(worker.work(&mut orders), chores);
+            let worked = async {
+                // As long as runs are at work, the others know it.
+                tokio::select! {
+                    () = worker.work(&mut orders) => {}
+                    () = self.be_seen() => {}
+                }
+            };
+            tokio::join!(worked, chores);
         };
         (course, work)
+    }
+
+    /// Tells the other agents that this one lives, and sees how many share the limits of an organisation.
+    async fn be_seen(&self) {
+        let mut problem = None;
+        loop {
+            let met = async {
+                let (connections, now) = (&self.agent.settings.connections, (self.clock)());
+                self.agent.peers.meet(&self.runs, &self.id, connections, now).await?;
+                clocks_differ_by(&self.runs, (self.clock)()).await
+            };
+            let told = match met.await {
+                Ok(None) => None,
+                Ok(Some(by)) => Some(format!("the clock differs by {by} ms from the store's: set it by NTP")),
+                // The worker tells when the store fails.
+                Err(_) => problem.clone(),
+            };
+            if told != problem
+                && let Some(told) = &told
+            {
+                tracing::error!("{told}; until then runs may be taken from their agents too early");
+            }
+            problem = told;
+            tokio::time::sleep(SEEN_EVERY).await;
+        }
     }
 }
 

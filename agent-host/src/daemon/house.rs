@@ -2,18 +2,21 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::Context;
+
 use super::alone::alone;
 use crate::{
     agent::Agent,
     disk::Lock,
     jobs::Clock,
     monitoring::Monitoring,
+    presence::kept_id,
     reload::Reload,
     store::{self, Store},
 };
 
-/// Workers of daemons are named so: the lock says that all former ones are gone.
-const WORKER: &str = "daemon-";
+/// The file in the work folder by which an agent knows itself again.
+const ID: &str = "agent.id";
 
 pub(super) struct House {
     pub(super) store: Store,
@@ -25,6 +28,10 @@ pub(super) struct House {
     /// Where the store is, without its password.
     pub(super) place: String,
     pub(super) monitoring: Arc<Monitoring>,
+    /// The agent's own, whatever machine it is on.
+    pub(super) id: String,
+    /// How often it was started.
+    starts: i64,
     generations: u32,
     // Held as long as the process lives.
     _alone: Lock,
@@ -35,29 +42,44 @@ impl House {
     pub(super) async fn open(agent: &Agent, clock: Clock, reload: Reload) -> anyhow::Result<Self> {
         let work_folder = agent.settings.work_folder.clone();
         let alone = alone(&work_folder).await?;
-        let store = Store::open(store::Place::of(&agent.settings)).await?;
-        let runs = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
-        let left = runs.hand_over_runs(WORKER).await?;
+        let place = store::Place::of(&agent.settings);
+        let store = Store::open(&place).await?;
+        let runs = Store::open_in_haste(&place).await?;
+        let path = work_folder.join(ID);
+        let id = kept_id(&path).with_context(|| format!("cannot keep the agent's id in `{}`", path.display()))?;
+        let starts = store.start_agent(&id, &whoami::hostname().unwrap_or_default(), clock()).await?;
+        // The lock says that all its former processes are gone.
+        let former = format!("agent-{id}-");
+        store.drop_leases_of(&former).await?;
+        let left = runs.hand_over_runs(&former).await?;
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
         }
-        let place = store::Place::of(&agent.settings).to_string();
         Ok(Self {
-            place,
+            place: place.to_string(),
             store,
             runs,
             clock,
             reload,
             work_folder,
+            id,
+            starts,
             monitoring: Arc::default(),
             generations: 0,
             _alone: alone,
         })
     }
 
+    /// Tells the other agents that this one has ended.
+    pub(super) async fn leave(&self) {
+        if let Err(error) = self.store.end_agent(&self.id).await {
+            tracing::warn!("other agents are not told that this one has ended: {error:#}");
+        }
+    }
+
     /// A name for a worker, which none has had and with which none begins.
     pub(super) fn name_worker(&mut self) -> String {
         self.generations += 1;
-        format!("{WORKER}{}-{:09}", std::process::id(), self.generations)
+        format!("agent-{}-{:09}-{:09}", self.id, self.starts, self.generations)
     }
 }

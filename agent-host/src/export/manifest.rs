@@ -2,7 +2,7 @@
 //!
 //! Reading it back tolerates fields it does not know and fields that are missing; a damaged manifest counts as none.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Manifest {
     pub connection: String,
     /// Name and version of the program that wrote the set.
     pub written_by: String,
+    /// In storage that speaks S3's language, the folder of this set's files, relative to the manifest's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub set: String,
     /// When the export started, as UTC in ISO 8601.
     pub started: String,
     /// When its last table was complete.
@@ -99,16 +102,15 @@ impl Manifest {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileError::new("read", path, error)),
         };
-        match serde_json::from_slice(&text) {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(error) => {
-                tracing::warn!(
-                    "`{}` is damaged: the new set cannot be compared with the former one ({error})",
-                    path.display()
-                );
-                Ok(None)
-            }
-        }
+        Ok(Self::parse(&text, path.display()))
+    }
+
+    /// The manifest in this text, which is from this place; none where it is damaged.
+    pub(super) fn parse(text: &[u8], place: impl fmt::Display) -> Option<Self> {
+        let damaged = |error: &serde_json::Error| {
+            tracing::warn!("`{place}` is damaged: the new set cannot be compared with the former one ({error})");
+        };
+        serde_json::from_slice(text).inspect_err(damaged).ok()
     }
 
     /// The text of the file.

@@ -75,7 +75,7 @@ mod tests {
             let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
             let mut this = Self { folder, store, id: 0 };
             this.id = this.found("a.json").await;
-            let notes = this.store.notes();
+            let notes = this.store.notes(None);
             let [id, change_type, owner_id, owner_type, message, record] = Default::default();
             let place = OrderPlace { order_file: this.id, position: 0 };
             let (state, changed, at_ms) = ("Executed", true, 1);

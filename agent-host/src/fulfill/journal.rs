@@ -13,8 +13,7 @@ use connector_api::{Earlier, Error, ErrorKind, Journal, Result, async_trait};
 
 use crate::store::{Notes, OrderPlace, StoreFailed};
 
-/// What a run needs of the time: milliseconds since 1970.
-pub type Clock = fn() -> i64;
+pub use crate::leases::Clock;
 
 /// The steps of an order that are known, and what came of them where that is known.
 pub(super) type Steps = HashMap<String, Option<String>>;
@@ -64,17 +63,16 @@ impl<'a> OrderJournal<'a> {
 impl Journal for OrderJournal<'_> {
     async fn begin(&self, step: &str) -> Result<Earlier> {
         let known = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step).cloned();
-        match known {
-            Some(Some(result)) => return Ok(Earlier::Done(result)),
-            Some(None) => return Ok(Earlier::Unknown),
-            None => {}
+        if let Some(Some(result)) = known {
+            return Ok(Earlier::Done(result));
         }
+        // One that began before is noted again: nobody else may be at it.
         let began = stopwatch();
         let kept = self.notes.begun(self.place, step, (self.clock)()).await;
         self.waited_us.fetch_add(micros(began.elapsed()), Ordering::Relaxed);
         kept.map_err(|failure| self.failed(failure))?;
         self.note(step, None);
-        Ok(Earlier::None)
+        Ok(if known.is_some() { Earlier::Unknown } else { Earlier::None })
     }
 
     async fn done(&self, step: &str, result: &str) -> Result<()> {

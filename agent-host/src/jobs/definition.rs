@@ -15,6 +15,7 @@ use connector_api::{
 use super::Schedule;
 use crate::{
     agent::Agent,
+    leases::Length,
     settings::{Section, Settings},
 };
 
@@ -48,6 +49,8 @@ pub struct Limits {
     pub keep_runs: u32,
     /// Bytes of the log that are kept of one run.
     pub log_bytes: usize,
+    /// How long a run is a worker's that says nothing more.
+    pub lease: Length,
     /// How long runs may go on when the agent is asked to end.
     pub stop_timeout: Duration,
 }
@@ -121,7 +124,8 @@ impl Jobs {
     /// Of kind `Settings`, with the place: a schedule, a step, a name that cannot be obeyed.
     pub fn read(agent: &Agent) -> Result<Self> {
         let section = agent.settings.section(&["Jobs"]);
-        let limits = Limits::read(&section, &agent.settings.section(&["Scheduler"]))?;
+        let lease = Length::of(&agent.settings)?;
+        let limits = Limits::read(&section, &agent.settings.section(&["Scheduler"]), lease)?;
         let minutes = section.number("TimeoutMinutes", 24 * 60, 1..=MAX_MINUTES)?;
         let reader = Reader { agent, zone: ServerZone(&section), timeout: Duration::from_secs(60 * minutes) };
         let mut jobs: Vec<Job> = Vec::new();
@@ -211,8 +215,9 @@ impl Job {
 const DEFAULT_LOG_LEVEL: u8 = 2;
 
 impl Limits {
-    fn read(jobs: &Section<'_>, scheduler: &Section<'_>) -> Result<Self> {
+    fn read(jobs: &Section<'_>, scheduler: &Section<'_>, lease: Length) -> Result<Self> {
         Ok(Self {
+            lease,
             scheduled: scheduler.flag("Enabled", true)?,
             watch_orders: jobs.flag("WatchOrders", true)?,
             steps_at_once: jobs.number("MaxTaskBatchSize", 5, 1..=1000)?,

@@ -40,6 +40,8 @@ pub struct OrdersWatch {
     folders: Vec<(PathBuf, String)>,
     /// Files for which a run was queued: their size and time of change, and when.
     asked_for: HashMap<PathBuf, (u64, SystemTime, i64)>,
+    /// The id of the folder that they are in, where not every agent sees it.
+    place: Option<String>,
     told: Arc<Told>,
     looked_ms: Option<i64>,
     // Tells as long as it lives.
@@ -71,7 +73,7 @@ impl OrdersWatch {
         watch.watcher = notify::recommended_watcher(tell).inspect_err(silent).ok();
         for connection in &agent.settings.connections {
             let name = connection.id().as_str();
-            let folder = agent.settings.work_folder.join("ProvisioningOrders").join(name);
+            let folder = agent.settings.orders_folder.join(name);
             if let Err(error) = fs::create_dir_all(&folder) {
                 tracing::warn!("the orders folder `{}` cannot be made: {error}", folder.display());
                 continue;
@@ -84,6 +86,11 @@ impl OrdersWatch {
             watch.folders.push((folder, Job::name_of(Kind::Fulfill, name)));
         }
         watch
+    }
+
+    /// The same, with the id of the folder that these are in.
+    pub(super) fn set_place(&mut self, place: Option<String>) {
+        self.place = place;
     }
 
     /// Comes when something may have changed.
@@ -125,8 +132,14 @@ impl OrdersWatch {
             // What a safety limit blocked waits for somebody; what failed may be possible now.
             let failed = |runs: Vec<JobRun>| runs.first().is_some_and(|run| run.state == RunState::Error);
             if is_wanted || is_left && failed(store.job_runs(Some(job), 1).await?) {
-                let wanted = WantedRun { name: job, cause: "orders", due_ms: None, repairs: None };
-                queued += usize::from(store.queue_run(&wanted, now_ms).await?.is_some());
+                let place = self.place.as_deref();
+                let wanted = WantedRun { name: job, cause: "orders", due_ms: None, repairs: None, place };
+                let run = store.queue_run(&wanted, now_ms).await?;
+                queued += usize::from(run.is_some());
+                if run.is_none() && store.waits_elsewhere(job, place).await? {
+                    // The files of another folder are first: these are asked for again.
+                    seen.retain(|file, _| !file.starts_with(folder));
+                }
             }
         }
         self.asked_for = seen;

@@ -8,8 +8,9 @@ use super::{Clock, Kind, Step};
 use crate::{
     agent::{Agent, Opened},
     disk,
-    export::{self, ExportOptions, ExportReport, FileError, Refused, grouped},
+    export::{self, Bucket, ExportOptions, ExportReport, FileError, Refused, grouped},
     fulfill::{self, FulfillOptions, FulfillReport, Orders, OverLimit, Stop, Stopped},
+    leases::{Length, Wish},
     monitoring::{Metrics, families},
     redaction::redact,
     schema_xml,
@@ -76,12 +77,21 @@ async fn export(
 ) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
     let counted = Counted { opened: &opened, metrics };
-    let options = ExportOptions { output: std::path::absolute(agent.export_folder())?, ..ExportOptions::default() };
+    let output = std::path::absolute(agent.export_folder())?;
+    let bucket = Bucket::of(&agent.settings)?;
+    let wish = Wish { store, holder: &agent.name, clock, length: Length::of(&agent.settings)? };
     let watch = |so_far: &export::Progress<'_>| {
         let records: u64 = so_far.records.iter().map(|(_, records)| records).sum();
+        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
-    let report = export::export(&opened, &options, watch).await?;
+    let work = async |lease| {
+        let (output, bucket) = (output.clone(), bucket.clone());
+        let options = ExportOptions { output, lease, bucket, ..ExportOptions::default() };
+        export::export(&opened, &options, watch).await
+    };
+    let name = export::lease_name(connection, &output, bucket.as_ref());
+    let report = wish.alone(name, || export::busy(connection, &output), work).await?;
     counted.exported(&report);
     export::note_set(store, &report, clock()).await;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
@@ -105,6 +115,7 @@ async fn fulfill(
     let counted = Counted { opened: &opened, metrics };
     let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
+        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
     };
@@ -187,7 +198,10 @@ fn count(value: u64) -> f64 {
 fn open<'a>(agent: &'a Agent, connection: &str, what: Deactivation) -> Result<Opened<'a>> {
     let opened = agent.connection(connection)?;
     match agent.switched_off(connection, what) {
-        None => Ok(opened),
+        None => {
+            opened.connector.share_limits_among(agent.peers.using(opened.settings));
+            Ok(opened)
+        }
         Some(place) => {
             let message = format!("{place}: this use of `{connection}` is switched off");
             Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping"))

@@ -17,14 +17,14 @@ use tokio::sync::{Notify, watch};
 use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
 use crate::{
     agent::Agent,
+    leases::{Gate, Moment},
     monitoring::{Monitoring, Part, families},
+    presence::kept_id,
     store::{JobRun, Lease, RunState, Store, WantedRun},
 };
 
-/// How long a run is a worker's that says nothing more.
-pub const LEASE_MS: i64 = 30_000;
-/// Between two signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// The file in an orders folder by which agents know that they see the same one.
+const PLACE: &str = ".place";
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two times that old runs are forgotten.
@@ -42,9 +42,13 @@ pub struct Worker<'a> {
     jobs: &'a Jobs,
     store: &'a Store,
     name: String,
+    /// The id of the orders folder that it sees, where not every agent does.
+    place: Option<String>,
     clock: Clock,
     course: watch::Receiver<Course>,
     monitoring: Arc<Monitoring>,
+    /// When runs were taken up that are not begun yet.
+    taken: RefCell<BTreeMap<i64, Moment>>,
 }
 
 /// Why a run may not go on as it does.
@@ -56,7 +60,9 @@ enum Stopped {
 impl<'a> Worker<'a> {
     /// A worker of this name, which no other has.
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
-        Self { agent, jobs, store, name, clock, course: watch::channel(Course::GoOn).1, monitoring: Arc::default() }
+        let place = place_of(agent, store);
+        let (course, taken) = (watch::channel(Course::GoOn).1, RefCell::default());
+        Self { agent, jobs, store, name, place, clock, course, taken, monitoring: Arc::default() }
     }
 
     /// The same, asked to end by this.
@@ -88,7 +94,8 @@ impl<'a> Worker<'a> {
                 continue;
             };
             let Some(due) = schedule.latest(settled, now) else { continue };
-            let wanted = WantedRun { name: &job.name, cause: "schedule", due_ms: Some(due), repairs: None };
+            let wanted =
+                WantedRun { name: &job.name, cause: "schedule", due_ms: Some(due), repairs: None, place: None };
             // First the run, then that it is dealt with: a crash in between finds the due time taken.
             let run = self.store.queue_run(&wanted, now).await?;
             self.store.settle_until(&job.name, &text, due).await?;
@@ -103,13 +110,18 @@ impl<'a> Worker<'a> {
         Ok(queued)
     }
 
-    /// Takes up a run that waits, or this one.
+    /// Takes up a run that waits, or this one; none that files ask for which this agent does not see.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn claim(&self, only: Option<i64>) -> anyhow::Result<Option<JobRun>> {
         let now = (self.clock)();
-        self.store.claim_run(only, &self.name, now, now + LEASE_MS).await
+        let (asked, until) = (Moment::now(), self.jobs.limits.lease.until_ms(now));
+        let claimed = self.store.claim_run(only, &self.name, self.place.as_deref(), now, until).await?;
+        if let Some(run) = &claimed {
+            self.taken.borrow_mut().insert(run.id, asked);
+        }
+        Ok(claimed)
     }
 
     /// Carries out a run that was taken up. How it ended; none where it is another's now.
@@ -117,11 +129,12 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn carry_out(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
+        let taken = self.taken.borrow_mut().remove(&run.id).unwrap_or(Moment::none());
         let log = match self.jobs.job(&run.name) {
             Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
             Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
         };
-        let ended = log.watch(self.attempt(run, &log)).await?;
+        let ended = log.watch(self.attempt(run, &log, taken)).await?;
         if let Some(text) = log.finish() {
             self.store.add_to_log(run.id, &text).await?;
         }
@@ -130,7 +143,7 @@ impl<'a> Worker<'a> {
         Ok(ours.then_some(state))
     }
 
-    async fn attempt(&self, run: &JobRun, log: &RunLog) -> anyhow::Result<Option<Ended>> {
+    async fn attempt(&self, run: &JobRun, log: &RunLog, taken: Moment) -> anyhow::Result<Option<Ended>> {
         let failed = |message: String| {
             tracing::error!(run.id, "{message}");
             Ok(Some(Ended { state: RunState::Error, message }))
@@ -161,14 +174,16 @@ impl<'a> Worker<'a> {
             course,
             metrics: &self.monitoring.metrics,
         };
-        let mut work = pin!(steps.carry_out(&done_before));
+        // A process that was stopped finds the gate closed until the store has said that the run is still its own.
+        let gate = Gate::new(taken, limits.lease);
+        let mut work = pin!(gate.pass(steps.carry_out(&done_before)));
         let mut out_of_time = pin!(tokio::time::sleep(job.timeout));
         loop {
             let wished = *wish.borrow();
             tokio::select! {
                 // The lease first: what is no longer ours is not carried on with.
                 biased;
-                stopped = self.keep(run.id, log, &steps, wished == Course::Cancel) => match stopped? {
+                stopped = self.keep(run.id, log, &steps, &gate, wished == Course::Cancel) => match stopped {
                     Stopped::Lost => {
                         tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
                         return Ok(None);
@@ -189,26 +204,42 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Renews the lease and keeps the log until there is a reason to stop.
-    async fn keep(&self, run: i64, log: &RunLog, steps: &Steps<'_>, is_cancelled: bool) -> anyhow::Result<Stopped> {
+    /// Renews the lease and keeps the log until there is a reason to stop. A store that fails is asked again.
+    async fn keep(&self, run: i64, log: &RunLog, steps: &Steps<'_>, gate: &Gate, is_cancelled: bool) -> Stopped {
+        let length = self.jobs.limits.lease;
+        let mut is_well = true;
         loop {
             let message = steps.progress.borrow().values().cloned().collect::<Vec<_>>().join(" · ");
-            match self.store.renew_run(run, &self.name, (self.clock)() + LEASE_MS, &message).await? {
-                Lease::Held => {}
-                Lease::Cancelled if is_cancelled => {}
-                Lease::Cancelled => return Ok(Stopped::Cancelled),
-                Lease::Lost => return Ok(Stopped::Lost),
+            let asked = Moment::now();
+            let renewed = self.store.renew_run(run, &self.name, length.until_ms((self.clock)()), &message).await;
+            match renewed {
+                Ok(Lease::Lost) => return Stopped::Lost,
+                Ok(lease) => {
+                    gate.renewed(asked, length);
+                    is_well = true;
+                    if lease == Lease::Cancelled && !is_cancelled {
+                        return Stopped::Cancelled;
+                    }
+                    if let Some(text) = log.take()
+                        && let Err(error) = self.store.add_to_log(run, &text).await
+                    {
+                        tracing::warn!(run.id = run, "a part of the log is not kept: {error:#}");
+                    }
+                }
+                Err(error) if is_well => {
+                    is_well = false;
+                    tracing::warn!(run.id = run, "the lease cannot be renewed, the run may have to wait: {error:#}");
+                }
+                Err(_) => {}
             }
-            if let Some(text) = log.take() {
-                self.store.add_to_log(run, &text).await?;
-            }
-            tokio::time::sleep(HEARTBEAT).await;
+            tokio::time::sleep(length.heartbeat()).await;
         }
     }
 
     /// Works until it is asked to retire: then it ends with the runs at work. Asked to hand over, it gives them some
     /// time, and what is left is for the next worker.
     pub async fn work(&self, orders: &mut OrdersWatch) {
+        orders.set_place(self.place.clone());
         let (hand, taken) = mpsc::unbounded();
         let (at_work, has_ended) = (Cell::new(0_usize), Notify::new());
         // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
@@ -316,8 +347,22 @@ impl<'a> Worker<'a> {
                     tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}");
                 }
                 // Its place stays taken for a moment: a store that fails is not hurried.
-                tokio::time::sleep(HEARTBEAT).await;
+                tokio::time::sleep(self.jobs.limits.lease.heartbeat()).await;
             }
         }
     }
+}
+
+/// The id of the orders folder, where not every agent sees it; none where it cannot be kept there: then any agent may take
+/// up what its files ask for.
+pub(crate) fn place_of(agent: &Agent, store: &Store) -> Option<String> {
+    if !store.is_shared() {
+        return None;
+    }
+    let orders_folder = &agent.settings.orders_folder;
+    let id = kept_id(&orders_folder.join(PLACE));
+    let told = |error: &std::io::Error| {
+        tracing::warn!("the orders folder `{}` gets no id: {error}", orders_folder.display());
+    };
+    id.inspect_err(told).ok()
 }

@@ -35,7 +35,7 @@ const ENCRYPTED: [&str; 2] = ["appsettings.encrypted", "appsettings.encrypted.ag
 const ACCOUNTS: &str = "appsettings.cyberark.agent";
 
 /// The settings that stand in no section, so that their variables have no `__` to be known by.
-const TOP_LEVEL: [&str; 2] = ["TempFolderPath", "WorkFolderPath"];
+const TOP_LEVEL: [&str; 4] = ["ExportOutput", "OrdersFolderPath", "TempFolderPath", "WorkFolderPath"];
 
 /// What all sources together say.
 pub(super) struct Read {
@@ -170,6 +170,27 @@ pub(super) fn temp_folder(directory: &Path, values: &Values) -> Result<PathBuf> 
 /// The folder that must be kept: orders, the store and what was typed in the dashboard.
 pub(super) fn work_folder(directory: &Path, values: &Values) -> Result<PathBuf> {
     folder(directory, values, "WorkFolderPath", "Work")
+}
+
+/// The folder of exports: in the temp folder, but where agents on several machines share one.
+pub(super) fn export_folder(directory: &Path, values: &Values) -> Result<PathBuf> {
+    match values.text("ExportOutput").filter(|text| !text.starts_with("s3://")) {
+        Some(_) => folder(directory, values, "ExportOutput", ""),
+        None => Ok(temp_folder(directory, values)?.join("ExportOutput")),
+    }
+}
+
+/// Where else exports go: `s3://bucket/prefix`.
+pub(super) fn export_bucket(values: &Values) -> Option<String> {
+    values.text("ExportOutput").filter(|text| text.starts_with("s3://")).map(str::to_owned)
+}
+
+/// The folder of provisioning orders: in the work folder, but where agents on several machines share one.
+pub(super) fn orders_folder(directory: &Path, values: &Values) -> Result<PathBuf> {
+    match values.text("OrdersFolderPath") {
+        Some(_) => folder(directory, values, "OrdersFolderPath", ""),
+        None => Ok(work_folder(directory, values)?.join("ProvisioningOrders")),
+    }
 }
 
 /// The folder that the setting `key` names, relative to the agent directory.

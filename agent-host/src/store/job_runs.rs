@@ -121,6 +121,8 @@ pub struct WantedRun<'a> {
     pub due_ms: Option<i64>,
     /// The run whose failed steps it repeats.
     pub repairs: Option<i64>,
+    /// The orders folder whose files ask for it, where not every agent sees it.
+    pub place: Option<&'a str>,
 }
 
 /// What a worker is told when it renews a lease.
@@ -144,13 +146,13 @@ impl Store {
     /// Where the store fails.
     pub async fn queue_run(&self, wanted: &WantedRun<'_>, now_ms: i64) -> anyhow::Result<Option<i64>> {
         let statement = "INSERT INTO job_runs \
-             (id, job, name, cause, due_ms, repairs, state, queued_ms, attempts, message) \
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, 'queued', $6, 0, '' FROM job_runs WHERE TRUE \
+             (id, job, name, cause, due_ms, repairs, state, queued_ms, attempts, message, place) \
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, 'queued', $6, 0, '', $7 FROM job_runs WHERE TRUE \
              ON CONFLICT DO NOTHING RETURNING id";
         let job = wanted.name.to_lowercase();
         loop {
             let query = sqlx::query_as(statement).bind(&job).bind(wanted.name).bind(wanted.cause);
-            let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms);
+            let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms).bind(wanted.place);
             let row: Option<(i64,)> = only(query.fetch_all(&self.pool).await).context("queueing a run")?;
             // Where no such run is there, it was the number alone that another agent took at the same time.
             if row.is_some() || self.has_run(&job, wanted.due_ms).await? {
@@ -168,7 +170,7 @@ impl Store {
     }
 
     /// Takes up the run that has waited longest and whose job is not running, or this one; one whose worker is silent
-    /// too.
+    /// too. None that another orders folder than `place` asks for.
     ///
     /// # Errors
     /// Where the store fails.
@@ -176,6 +178,7 @@ impl Store {
         &self,
         only: Option<i64>,
         worker: &str,
+        place: Option<&str>,
         now_ms: i64,
         until_ms: i64,
     ) -> anyhow::Result<Option<JobRun>> {
@@ -183,13 +186,14 @@ impl Store {
         let statement = format!(
             "UPDATE job_runs SET state = 'started', worker = $1, lease_until_ms = $3, attempts = attempts + 1, \
              began_ms = COALESCE(began_ms, $2) WHERE id = (SELECT id FROM job_runs AS wanted \
-             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND ((state = 'queued' AND NOT EXISTS \
+             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND (place IS NULL OR place = $5) AND ((state = 'queued' AND NOT EXISTS \
              (SELECT 1 FROM job_runs AS other WHERE other.job = wanted.job AND other.state = 'started')) \
              OR (state = 'started' AND lease_until_ms < $2)) ORDER BY queued_ms, id LIMIT 1) \
              AND (state = 'queued' OR state = 'started' AND lease_until_ms < $2) RETURNING {COLUMNS}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(worker).bind(now_ms).bind(until_ms);
-        let row = super::only(query.bind(only.unwrap_or(0)).fetch_all(&self.pool).await).context("taking up a run")?;
+        let row = super::only(query.bind(only.unwrap_or(0)).bind(place).fetch_all(&self.pool).await)
+            .context("taking up a run")?;
         row.as_ref().map(job_run).transpose()
     }
 
@@ -249,6 +253,17 @@ impl Store {
             sqlx::query(statement).bind(run).bind(now_ms).execute(&self.pool).await.context("cancelling a run")?;
         }
         Ok(Some(before.state))
+    }
+
+    /// Whether the job waits for the files of another orders folder than this one.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn waits_elsewhere(&self, job: &str, place: Option<&str>) -> anyhow::Result<bool> {
+        let statement = "SELECT id FROM job_runs WHERE job = $1 AND state = 'queued' AND place <> $2";
+        let query = sqlx::query_as(statement).bind(job.to_lowercase()).bind(place.unwrap_or_default());
+        let row: Option<(i64,)> = query.fetch_optional(&self.pool).await?;
+        Ok(row.is_some())
     }
 
     /// One run.

@@ -17,7 +17,7 @@ use std::{
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Store, places};
+use super::{Fence, Store, places};
 
 /// Notes that wait, and that share a commit.
 const MOST: usize = 512;
@@ -93,11 +93,11 @@ enum Note {
 type Safe = oneshot::Sender<Result<(), StoreFailed>>;
 
 impl Store {
-    /// Starts to take notes.
-    pub fn notes(&self) -> Notes {
+    /// Starts to take notes; none that comes when the fence is no longer its holder's.
+    pub fn notes(&self, fence: Option<Fence>) -> Notes {
         let (sender, receiver) = mpsc::channel(MOST);
         let commits = Arc::new(AtomicU64::new(0));
-        tokio::spawn(keep(self.pool.clone(), receiver, Arc::clone(&commits)));
+        tokio::spawn(keep(self.pool.clone(), fence, receiver, Arc::clone(&commits)));
         Notes { sender, commits }
     }
 }
@@ -164,7 +164,8 @@ impl fmt::Display for StoreFailed {
 impl std::error::Error for StoreFailed {}
 
 /// Keeps notes until nobody takes them any more, or one cannot be kept.
-async fn keep(pool: AnyPool, mut receiver: mpsc::Receiver<Note>, commits: Arc<AtomicU64>) {
+async fn keep(pool: AnyPool, fence: Option<Fence>, mut receiver: mpsc::Receiver<Note>, commits: Arc<AtomicU64>) {
+    let fence = fence.as_ref();
     let (mut notes, mut unhurried) = (Vec::with_capacity(MOST), Vec::with_capacity(MOST));
     let mut connection = match pool.acquire().await {
         Ok(connection) => connection,
@@ -186,13 +187,16 @@ async fn keep(pool: AnyPool, mut receiver: mpsc::Receiver<Note>, commits: Arc<At
         let is_over = more == Ok(0);
         let kept = if has_flush || is_over || more.is_err() || unhurried.len() >= MOST_UNHURRIED {
             unhurried.extend(hurried);
-            let kept = commit(&mut connection, &unhurried).await;
+            let kept = commit(&mut connection, fence, &unhurried).await;
             (kept, std::mem::take(&mut unhurried))
         } else {
-            (commit(&mut connection, &hurried).await, hurried)
+            (commit(&mut connection, fence, &hurried).await, hurried)
         };
         let (kept, told) = kept;
-        let kept = kept.map_err(|error| StoreFailed(format!("a note cannot be kept: {error}")));
+        let kept = kept.map_err(|error| match error {
+            sqlx::Error::RowNotFound => StoreFailed("another agent carries out these orders now".to_owned()),
+            error => StoreFailed(format!("a note cannot be kept: {error}")),
+        });
         commits.fetch_add(u64::from(!told.is_empty()), Ordering::Relaxed);
         for note in told {
             if let Note::Begun { safe, .. } | Note::Flush(safe) = note {
@@ -206,7 +210,8 @@ async fn keep(pool: AnyPool, mut receiver: mpsc::Receiver<Note>, commits: Arc<At
     }
 }
 
-async fn commit(connection: &mut AnyConnection, notes: &[Note]) -> Result<(), sqlx::Error> {
+/// Keeps notes in one commit. No row found: the fence is another's.
+async fn commit(connection: &mut AnyConnection, fence: Option<&Fence>, notes: &[Note]) -> Result<(), sqlx::Error> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     let mut index: HashMap<(OrderPlace, &str), usize> = HashMap::new();
     let mut outcomes = Vec::new();
@@ -232,11 +237,19 @@ async fn commit(connection: &mut AnyConnection, notes: &[Note]) -> Result<(), sq
             }
         }
     }
-    if outcomes.is_empty() {
+    if outcomes.is_empty() && (fence.is_none() || steps.is_empty()) {
         // One statement is a transaction by itself.
         return insert_steps(connection, &steps).await;
     }
     let mut transaction = connection.begin().await?;
+    if let Some(Fence { name, holder }) = fence {
+        // Whoever would take the lease waits for this row until the notes are kept.
+        let statement = "UPDATE leases SET until_ms = until_ms WHERE name = $1 AND holder = $2";
+        let held = sqlx::query(statement).bind(name).bind(holder).execute(&mut *transaction).await?;
+        if held.rows_affected() == 0 {
+            return Err(sqlx::Error::RowNotFound);
+        }
+    }
     insert_steps(&mut transaction, &steps).await?;
     insert_outcomes(&mut transaction, &outcomes).await?;
     transaction.commit().await

@@ -94,7 +94,7 @@ mod tests {
     async fn runs_logs_steps_checks_and_the_audit_are_read_in_parts() {
         for (_folder, store) in stores().await {
             for name in ["A", "B"] {
-                let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None };
+                let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None, place: None };
                 store.queue_run(&wanted, 1).await.unwrap();
             }
             let jobs = ["a".to_owned()];

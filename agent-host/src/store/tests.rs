@@ -42,7 +42,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
         let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
         assert!(store.begin_order_file("okta", "digest", "a.json", 2).await.is_err(), "it is at work");
         let order = |position| OrderPlace { order_file: file, position };
-        let notes = store.notes();
+        let notes = store.notes(None);
         let many: Vec<_> = (0..50).map(|position| notes.begun(order(position), "create", 3)).collect();
         for kept in futures::future::join_all(many).await {
             kept.unwrap();
@@ -75,7 +75,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
 async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
     for (_folder, store) in stores().await {
         let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
-        let notes = store.notes();
+        let notes = store.notes(None);
         notes.outcome(outcome(OrderPlace { order_file: file, position: 0 }, "Executed")).await.unwrap();
         notes.flush().await.unwrap();
         let first = store.begin_run("okta", 1).await.unwrap();
@@ -115,14 +115,14 @@ async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart
         let stores: Vec<Store> = stores.into_iter().map(Result::unwrap).collect();
         let names: Vec<String> = (0..12).map(|number| format!("job {number}")).collect();
         let queued = names.iter().enumerate().map(async |(nth, name)| {
-            let wanted = WantedRun { name, cause: "schedule", due_ms: Some(7), repairs: None };
+            let wanted = WantedRun { name, cause: "schedule", due_ms: Some(7), repairs: None, place: None };
             let both = [&stores[nth % 3], &stores[(nth + 1) % 3]].map(|store| store.queue_run(&wanted, 1));
             futures::future::join_all(both).await.into_iter().filter_map(Result::unwrap).collect::<Vec<i64>>()
         });
         let mut numbers: Vec<i64> = futures::future::join_all(queued).await.concat();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=12).collect::<Vec<i64>>(), "each due time has one run");
-        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, "worker", 10, 20));
+        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, "worker", None, 10, 20));
         let claimed = futures::future::join_all(claims).await.into_iter().filter_map(Result::unwrap);
         let mut claimed: Vec<i64> = claimed.map(|run| run.id).collect();
         let count = claimed.len();

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use super::{Web, api};
 use crate::{
     access::Role,
-    jobs::LEASE_MS,
     monitoring::{Ailment, Monitoring, Part, families},
     settings::Settings,
 };
@@ -140,7 +139,9 @@ async fn measure(web: &Web) -> anyhow::Result<()> {
     metrics.set(families::QUEUED, &[], count(queue.queued));
     metrics.set(families::QUEUE_AGE, &[], seconds(queue.queued_ms.map_or(0, |queued| now_ms - queued)));
     metrics.set(families::STARTED, &[], count(queue.started));
-    metrics.set(families::LEASE_AGE, &[], seconds(queue.lease_until_ms.map_or(0, |until| now_ms - (until - LEASE_MS))));
+    let lease = web.jobs.limits.lease;
+    let lease_age_ms = queue.lease_until_ms.map_or(0, |until_ms| lease.until_ms(now_ms) - until_ms);
+    metrics.set(families::LEASE_AGE, &[], seconds(lease_age_ms));
     metrics.set(families::NOTIFICATIONS, &[], count(store.notifications_waiting().await?));
     metrics.clear(families::AUDITED);
     for (action, outcome, lines) in store.audit_figures(now_ms - DAY_MS).await? {

@@ -17,7 +17,7 @@ struct Direction {
     because: &'static str,
 }
 
-const DIRECTIONS: [Direction; 7] = [
+const DIRECTIONS: [Direction; 8] = [
     Direction {
         name: "connector-api",
         needs: &[],
@@ -49,9 +49,16 @@ const DIRECTIONS: [Direction; 7] = [
     Direction {
         name: "agent-host",
         needs: &["connector-api", "okta-connector", "okta-sandbox", "scim-server"],
-        tests_need: &[],
+        tests_need: &["passing-postgres"],
         never: &[],
         because: "it brings the others together",
+    },
+    Direction {
+        name: "passing-postgres",
+        needs: &[],
+        tests_need: &[],
+        never: &["tokio", "sqlx"],
+        because: "it starts a server for tests and asks it nothing",
     },
     Direction {
         name: "xtask",
@@ -62,7 +69,7 @@ const DIRECTIONS: [Direction; 7] = [
     },
     Direction {
         name: "acceptance",
-        needs: &["agent-host", "connector-api", "okta-connector", "okta-sandbox", "scim-server"],
+        needs: &["agent-host", "connector-api", "okta-connector", "okta-sandbox", "passing-postgres", "scim-server"],
         tests_need: &[],
         never: &[],
         because: "it tests the product as a whole",

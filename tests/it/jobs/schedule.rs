@@ -134,7 +134,13 @@ fn old_runs_are_forgotten_and_no_number_comes_twice() {
     within(async {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
-        let wanted = WantedRun { name: "fulfill:OktaExportFulfillment", cause: "person", due_ms: None, repairs: None };
+        let wanted = WantedRun {
+            name: "fulfill:OktaExportFulfillment",
+            cause: "person",
+            due_ms: None,
+            repairs: None,
+            place: None,
+        };
         for round in 0..4 {
             at(START + round * HOUR);
             opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");

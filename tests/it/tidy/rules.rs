@@ -181,6 +181,7 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/notifications/webhook.rs", "signs what is posted, and asks whether the secret is long enough"),
         ("agent-host/src/settings/secrets.rs", "asks whether one is blank, a placeholder, or protected"),
         ("agent-host/src/settings/store_url.rs", "checks the store's address, which holds a password"),
+        ("agent-host/src/export/bucket.rs", "hands the access key to the library that signs with it"),
         ("agent-host/src/store/place.rs", "connects to the store by its address, which holds a password"),
         ("agent-host/src/settings/protection", "opens protected values, and protects others"),
         ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
@@ -208,6 +209,7 @@ pub(super) const WALL_CLOCK: Rule = Rule {
     except: &[
         ("okta-connector/src/clock.rs", "is the clock"),
         ("okta-connector/sandbox/src/clock.rs", "is the organisation's clock"),
+        ("agent-host/src/leases.rs", "gates close by a clock that nobody sets"),
         ("agent-host/src/export.rs", "the report and the manifest say when and how long"),
         ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),

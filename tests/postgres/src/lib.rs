@@ -62,6 +62,7 @@ fn start(programs: PathBuf) -> Cluster {
     let folder = tempfile::Builder::new().prefix("pg-").tempdir().expect("a folder can be made").keep();
     let mut shell = Command::new("sh");
     shell.args(["-c", include_str!("cluster.sh"), "cluster"]).args([&programs, &folder]);
+    shell.stdout(Stdio::null()).stderr(Stdio::null());
     let mut running = shell.stdin(Stdio::piped()).spawn().expect("there is a shell");
     let cluster = Cluster { programs, folder, _held: running.stdin.take().expect("it is piped") };
     let began = Instant::now();

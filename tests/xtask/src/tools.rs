@@ -1,4 +1,4 @@
-//! Tools whose files the tests read: openssl and keytool.
+//! Tools whose files the tests read: openssl and keytool; and PostgreSQL, which they start.
 //!
 //! What is missing is installed by apt, where that can be done without asking. Whatever cannot be had is named, and the
 //! tests that want it say so and leave it out.
@@ -6,8 +6,11 @@
 use std::process::{Command, Stdio};
 
 /// A program, how to ask whether it works, and Debian's package with it.
-const TOOLS: [(&str, &str, &str); 2] =
-    [("openssl", "version", "openssl"), ("keytool", "-help", "default-jre-headless")];
+const TOOLS: [(&str, &str, &str); 3] = [
+    ("openssl", "version", "openssl"),
+    ("keytool", "-help", "default-jre-headless"),
+    ("psql", "--version", "postgresql"),
+];
 
 /// Installs what is missing, and says so.
 pub(crate) fn install() {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Refusal, Result, lacks, limited_to, note, page, shown};
 use crate::{
     access::{Caller, Role},
-    jobs::Job,
+    jobs::{Job, place_of},
     store::{JobRun, RunState, StepRun, WantedRun},
     web::Web,
 };
@@ -251,7 +251,7 @@ pub async fn start(web: &Web, caller: &Caller, name: &str, repair: bool) -> Resu
         }
         _ => None,
     };
-    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs };
+    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: None };
     match web.store().queue_run(&wanted, web.now_ms()).await? {
         Some(queued) => {
             note(web, caller, "start_job", &connection_of(job), &job.name, "queued").await?;
@@ -299,7 +299,8 @@ pub async fn retry(web: &Web, caller: &Caller, number: i64) -> Result<RunView> {
 
 /// The run of a job that waits: a new one, or the one that waits already.
 pub(super) async fn queue(web: &Web, job: &str, cause: &str) -> Result<RunView> {
-    let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None };
+    let place = place_of(&web.agent, web.store());
+    let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None, place: place.as_deref() };
     for _ in 0..TRIES {
         if let Some(run) = web.store().queue_run(&wanted, web.now_ms()).await? {
             let run = web.store().job_run(run).await?;

@@ -1,0 +1,94 @@
+//! Exports that go to storage that speaks S3's language, played by moto. Where that is missing, these tests say so.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use acceptance::{CONNECTION, TestAgent};
+use okta_sandbox::{Fault, FaultAction, Seed};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::moto::{ACCESS_KEY, Moto};
+
+const BUCKET: &str = "exports";
+
+/// What moto is asked, and its answer's body.
+fn ask(moto: &Moto, method: &str, target: &str) -> String {
+    let address = moto.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).expect("moto listens");
+    write!(
+        stream,
+        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/eu-central-1/s3/aws4_request\r\n\r\n"
+    )
+    .expect("moto reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("moto answers");
+    let answer = String::from_utf8(answer).expect("it is text");
+    answer.split_once("\r\n\r\n").expect("an answer has a head").1.to_owned()
+}
+
+/// Everything in the bucket, by its key.
+fn objects(moto: &Moto) -> BTreeMap<String, String> {
+    let list = ask(moto, "GET", &format!("/{BUCKET}?list-type=2"));
+    let keys = list.split("<Key>").skip(1).filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()));
+    keys.map(|key| (key.clone(), ask(moto, "GET", &format!("/{BUCKET}/{key}")))).collect()
+}
+
+/// The manifest, whose files are as it says.
+fn whole_set(objects: &BTreeMap<String, String>) -> Value {
+    let manifest: Value =
+        serde_json::from_str(&objects[&format!("okta/{CONNECTION}_export.json")]).expect("it is JSON");
+    let set = manifest["set"].as_str().expect("it names the folder of its set");
+    for (_, table) in manifest["tables"].as_object().expect("there are tables") {
+        let file = table["file"].as_str().expect("a table has a file");
+        let text = &objects[&format!("okta/{set}/{file}")];
+        let sum: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(table["sha256"], sum, "{file}");
+    }
+    manifest
+}
+
+#[test]
+fn sets_in_a_bucket_are_whole_and_a_failed_export_leaves_the_former_one() {
+    let Some(moto) = Moto::start(false) else { return };
+    ask(&moto, "PUT", &format!("/{BUCKET}"));
+    let agent = TestAgent::seeded(Seed::exact(12, 3, 2, 4));
+    agent.set("RetryBudgetSeconds", json!(1));
+    acceptance::watch(ACCESS_KEY);
+    let storage = json!({ "Endpoint": moto.url, "Region": "us-east-1", "AllowHttp": true, "AccessKeyId": "AKIA",
+        "SecretAccessKey": ACCESS_KEY });
+    let settings = json!({ "ExportOutput": format!("s3://{BUCKET}/okta"), "ExportOutputStorage": storage });
+    agent.write("appsettings.json", &settings.to_string());
+
+    assert_eq!(agent.exported(&[])["output"], format!("s3://{BUCKET}/okta"));
+    let first = objects(&moto);
+    let former = whole_set(&first);
+    assert_eq!(former["tables"].as_object().map(serde_json::Map::len), Some(5));
+    let users = |objects: &BTreeMap<String, String>| objects[&format!("okta/{CONNECTION}_users.csv")].clone();
+    assert!(users(&first).lines().count() > 12);
+
+    agent.sandbox.add_fault(Fault::new(FaultAction::Html(503)).on("GET", "/api/v1/apps").always());
+    agent.export(&[]).must_exit(5);
+    assert_eq!(objects(&moto), first, "nothing is changed by an export that fails");
+    agent.sandbox.clear_faults();
+
+    let made = agent.org(|org| org.add_group("New"));
+    agent.exported(&["--table", "groups"]);
+    let second = objects(&moto);
+    let manifest = whole_set(&second);
+    assert_ne!(manifest["set"], former["set"]);
+    assert!(second[&format!("okta/{CONNECTION}_groups.csv")].contains(&made));
+    assert_eq!(users(&second), users(&first), "what was not exported stays");
+    agent.exported(&[]);
+    let third = objects(&moto);
+    whole_set(&third);
+    assert!(!third.keys().any(|key| key.contains(former["set"].as_str().unwrap())), "old sets are removed: {third:?}");
+
+    agent.write("appsettings.json", &settings.to_string().replace("s3://exports", "s3://nowhere"));
+    let failed = agent.export(&[]).must_exit(5);
+    assert!(failed.failure().contains("`s3://nowhere/okta` failed"), "{}", failed.stderr);
+}
