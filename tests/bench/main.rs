@@ -17,6 +17,7 @@ mod limits;
 mod orders;
 mod protected;
 mod runs;
+mod api;
 
 use std::{
     io::{self, Write},
@@ -34,7 +35,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Daemon])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Daemon, Case::Api])]
     cases: Vec<Case>,
 }
 
@@ -58,6 +59,8 @@ enum Case {
     Runs,
     /// A minute of a daemon that has nothing to do
     Daemon,
+    /// Reads of the API while an export is at work
+    Api,
     /// All of them
     All,
 }
@@ -98,6 +101,7 @@ impl Case {
             Self::Protected => protected::measure(report),
             Self::Runs => runs::measure(report),
             Self::Daemon => daemon::measure(report),
+            Self::Api => api::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -109,6 +113,7 @@ impl Case {
                     Self::Protected,
                     Self::Runs,
                     Self::Daemon,
+                    Self::Api,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

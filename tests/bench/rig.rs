@@ -13,7 +13,7 @@ use crate::{
     sandbox::{Sandbox, TOKEN, program},
 };
 
-const CONNECTION: &str = "OktaExportFulfillment";
+pub(crate) const CONNECTION: &str = "OktaExportFulfillment";
 /// What the agent sends with lists of users; other lists take no notice.
 const LIGHT: &str =
     r#"Content-Type: application/json; okta-response="omitCredentials,omitCredentialsLinks,omitTransitioningToStatus""#;
@@ -70,12 +70,18 @@ impl Rig {
 
     /// The agent with a command for the connection.
     fn agent_for(&self, command: &[&str]) -> anyhow::Result<Command> {
+        let mut agent = self.command(command)?;
+        agent.args([CONNECTION, "--format", "json"]);
+        Ok(agent)
+    }
+
+    /// The agent with a command.
+    pub(crate) fn command(&self, command: &[&str]) -> anyhow::Result<Command> {
         let mut agent = self.agent()?;
         agent
             .arg("--directory")
             .arg(self.folder.path().join("agent"))
             .args(command)
-            .args([CONNECTION, "--format", "json"])
             .env(format!("Connections__{CONNECTION}__Server"), &self.sandbox.url)
             .env(format!("Connections__{CONNECTION}__ApiKey"), TOKEN);
         Ok(agent)

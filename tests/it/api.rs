@@ -146,7 +146,7 @@ fn a_password_is_reset_and_shown_to_an_administrator_alone() {
     watch(shown["temporary_password"].as_str().expect("it is shown"));
     let refused = client.with(&operator).post(&of("/password-resets"), Some(&body)).must(403);
     assert_eq!(refused["error"]["message"], "only an administrator is shown a password, and you are `operator`");
-    let quiet = json!({ "login": ADA, "setting": "Silent" });
+    let quiet = json!({ "login": ADA, "unlock": true });
     let done = client.with(&operator).post(&of("/password-resets"), Some(&quiet)).must(200);
     assert!(done.get("temporary_password").is_none(), "{done}");
     let nobody = json!({ "login": "nobody@corp.example", "setting": "Silent" });

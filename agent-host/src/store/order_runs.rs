@@ -184,3 +184,47 @@ impl Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn what_comes_under_one_key_is_known_for_two_days() {
+        for (_folder, store) in stores().await {
+            let key = DeliveryKey { caller: "token a", connection: "Okta", key: "1" };
+            let delivery = |digest: &str| OrderDelivery {
+                digest: digest.to_owned(),
+                file: "a.json".to_owned(),
+                orders: 2,
+                run: None,
+            };
+            assert_eq!(store.begin_delivery(key, &delivery("x"), 1).await.unwrap(), delivery("x"));
+            store.end_delivery(key, 7).await.unwrap();
+            let known = OrderDelivery { run: Some(7), ..delivery("x") };
+            assert_eq!(store.begin_delivery(key, &delivery("y"), KEYS_KEPT_MS).await.unwrap(), known);
+            let other = DeliveryKey { caller: "token b", ..key };
+            assert_eq!(store.begin_delivery(other, &delivery("y"), 2).await.unwrap(), delivery("y"));
+            assert_eq!(store.begin_delivery(key, &delivery("y"), KEYS_KEPT_MS + 2).await.unwrap(), delivery("y"));
+        }
+    }
+
+    #[tokio::test]
+    async fn runs_and_approvals_are_looked_through() {
+        for (_folder, store) in stores().await {
+            let first = store.begin_run("okta", 1).await.unwrap();
+            let second = store.begin_run("okta", 2).await.unwrap();
+            store.begin_run("other", 3).await.unwrap();
+            let runs = store.order_runs("Okta", None, i64::MAX, 5).await.unwrap();
+            assert_eq!(runs.iter().map(|run| (run.id, run.executed)).collect::<Vec<_>>(), [(second, 0), (first, 0)]);
+            assert_eq!(store.order_runs("Okta", Some(first), i64::MAX, 1).await.unwrap().len(), 1);
+            assert!(store.reported_page(first, true, 0, 10).await.unwrap().is_empty());
+            assert_eq!(store.outcomes_of(1).await.unwrap(), 0);
+            store.offer_approval("okta", "d", "code", 1, 100).await.unwrap();
+            let offered = OfferedApproval { code: "code".to_owned(), issued_ms: 1, expires_ms: 100 };
+            assert_eq!(store.offered_approvals("Okta", 99).await.unwrap(), [offered]);
+            assert!(store.offered_approvals("okta", 100).await.unwrap().is_empty());
+        }
+    }
+}

@@ -110,3 +110,36 @@ impl Store {
         Ok(sets)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn the_newest_sets_come_first_each_with_its_tables() {
+        for (_folder, store) in stores().await {
+            for records in 1..=3 {
+                let table = PublishedTable { records, rejected: 0, sha256: records.to_string() };
+                let tables = ["groups", "users"].map(|name| (name.to_owned(), table.clone())).into();
+                let connection = "Okta".to_owned();
+                let set = PublishedSet {
+                    id: 0,
+                    connection,
+                    finished_ms: 7,
+                    duration_ms: 1,
+                    requests: 2,
+                    throttled: 0,
+                    tables,
+                };
+                store.add_published_set(&set).await.unwrap();
+            }
+            let found = store.published_sets("okta", i64::MAX, 2).await.unwrap();
+            let counts: Vec<_> =
+                found.iter().map(|set| (set.id, set.tables["users"].records, set.tables.len())).collect();
+            assert_eq!(counts, [(3, 3, 2), (2, 2, 2)]);
+            assert_eq!(store.published_sets("okta", 2, 5).await.unwrap().len(), 1);
+            assert!(store.published_sets("other", i64::MAX, 5).await.unwrap().is_empty());
+        }
+    }
+}

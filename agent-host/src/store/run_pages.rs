@@ -84,3 +84,67 @@ impl Store {
 fn names(first: usize, count: usize) -> String {
     (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{AuditFilter, AuditRecord, WantedRun, tests::stores};
+
+    #[tokio::test]
+    async fn runs_logs_steps_checks_and_the_audit_are_read_in_parts() {
+        for (_folder, store) in stores().await {
+            for name in ["A", "B"] {
+                let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None };
+                store.queue_run(&wanted, 1).await.unwrap();
+            }
+            let jobs = ["a".to_owned()];
+            let found = store.runs_before(Some(&jobs), Some(RunState::Queued), i64::MAX, 5).await.unwrap();
+            assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), [1]);
+            assert!(store.runs_before(Some(&[]), None, i64::MAX, 5).await.unwrap().is_empty());
+            assert_eq!(store.runs_before(None, None, 2, 5).await.unwrap().len(), 1);
+            store.add_to_log(1, "one\n").await.unwrap();
+            store.add_to_log(1, "two\n").await.unwrap();
+            assert_eq!(store.log_from(1, 0).await.unwrap(), ("one\ntwo\n".to_owned(), 2));
+            assert_eq!(store.log_from(1, 2).await.unwrap(), (String::new(), 2));
+            let step = StepRun {
+                position: 0,
+                name: "Export".to_owned(),
+                state: RunState::Success,
+                began_ms: 1,
+                ended_ms: Some(2),
+                message: String::new(),
+            };
+            store.note_step(1, &step).await.unwrap();
+            let last = store.last_step(&[("A".to_owned(), "Export".to_owned())]).await.unwrap();
+            assert_eq!(last, Some((1, step)));
+            assert_eq!(store.last_check("Okta").await.unwrap(), None);
+            store.note_check("Okta", "{}", 3).await.unwrap();
+            store.note_check("OKTA", "[]", 4).await.unwrap();
+            assert_eq!(store.last_check("okta").await.unwrap(), Some((4, "[]".to_owned())));
+            let line = |id: &str, connection: &str| AuditRecord {
+                id: id.to_owned(),
+                at_ms: 5,
+                action_id: String::new(),
+                action: "x".to_owned(),
+                actor: "token a".to_owned(),
+                connection: connection.to_owned(),
+                account: "c".to_owned(),
+                login: "l".to_owned(),
+                mode: "web".to_owned(),
+                outcome: "done".to_owned(),
+                request_id: None,
+                note: None,
+            };
+            for record in [line("1", "okta"), line("2", "other"), line("3", "okta")] {
+                store.add_to_audit(&record).await.unwrap();
+            }
+            let connections = Some(vec!["Okta".to_owned()]);
+            let filter =
+                AuditFilter { connections, account: "l".to_owned(), from_ms: Some(5), ..AuditFilter::default() };
+            assert_eq!(store.audit_page(&filter, None, 1).await.unwrap(), [line("3", "okta")]);
+            assert_eq!(store.audit_page(&filter, Some((5, "3")), 9).await.unwrap(), [line("1", "okta")]);
+            let none = AuditFilter { until_ms: Some(5), ..AuditFilter::default() };
+            assert!(store.audit_page(&none, None, 9).await.unwrap().is_empty());
+        }
+    }
+}

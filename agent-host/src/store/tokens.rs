@@ -98,3 +98,39 @@ fn token(row: &sqlx::any::AnyRow) -> anyhow::Result<TokenRecord> {
         last_used_ms: row.try_get(8)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn a_name_is_free_again_once_its_token_is_revoked() {
+        for (_folder, store) in stores().await {
+            let token = |prefix: &str, name: &str| TokenRecord {
+                prefix: prefix.to_owned(),
+                name: name.to_owned(),
+                hash: "h".to_owned(),
+                role: "viewer".to_owned(),
+                connections: Some(vec!["Okta".to_owned()]),
+                created_ms: 1,
+                ends_ms: None,
+                revoked_ms: None,
+                last_used_ms: None,
+            };
+            assert!(store.add_token(&token("a", "Policy")).await.unwrap());
+            assert!(!store.add_token(&token("b", "policy")).await.unwrap());
+            store.note_token_use("a", 2).await.unwrap();
+            assert!(store.revoke_token("POLICY", 3).await.unwrap());
+            assert!(!store.revoke_token("policy", 4).await.unwrap());
+            assert!(store.add_token(&token("b", "policy")).await.unwrap());
+            let kept = store.token("a").await.unwrap().unwrap();
+            assert_eq!(
+                (kept.last_used_ms, kept.revoked_ms, kept.connections),
+                (Some(2), Some(3), Some(vec!["Okta".into()]))
+            );
+            assert_eq!(store.tokens().await.unwrap().len(), 2);
+            assert_eq!(store.token("c").await.unwrap(), None);
+        }
+    }
+}

@@ -128,6 +128,8 @@ fn what_cannot_be_understood_is_refused_with_what_to_do() {
         ("POST", "/api/v1/directories", json, "{\"directory\":7}", 422),
         ("POST", "/api/v1/directories", json, "{\"directory\":\"a\",\"more\":1}", 422),
         ("POST", "/api/v1/directories", json, "{\"directory\":\"../a\"}", 422),
+        ("POST", "/api/v1/directories", json, "[\"a\"]", 422),
+        ("POST", "/api/v1/directories", json, "{\"directory\":\"a\",\"features\":[]}", 422),
         ("POST", "/api/v1/directories", json, large.as_str(), 413),
         ("DELETE", "/api/v1/me", "", "", 405),
         ("GET", "/api/v1/nothing", "", "", 404),

@@ -1,10 +1,9 @@
 //! A program that calls the API: one request at a time, each on a connection of its own.
 
 use std::{
-    cell::RefCell,
     io::{Read, Write},
     net::TcpStream,
-    rc::Rc,
+    sync::{Arc, Mutex},
 };
 
 use acceptance::TestAgent;
@@ -14,7 +13,7 @@ use crate::password::daemon::Daemon;
 
 /// A daemon, and whoever has a token for it.
 pub(super) struct Client {
-    daemon: Rc<RefCell<Option<Daemon>>>,
+    daemon: Arc<Mutex<Option<Daemon>>>,
     address: String,
     token: String,
 }
@@ -29,7 +28,7 @@ impl Client {
     pub(super) fn start(agent: &TestAgent, token: &str) -> Self {
         let daemon = Daemon::start(agent.command(&["run"]));
         let address = daemon.address.clone();
-        Self { daemon: Rc::new(RefCell::new(Some(daemon))), address, token: token.to_owned() }
+        Self { daemon: Arc::new(Mutex::new(Some(daemon))), address, token: token.to_owned() }
     }
 
     /// The same daemon, called with another token.
@@ -77,7 +76,7 @@ impl Client {
 
     /// Ends the daemon as an operating system does.
     pub(super) fn end(self) {
-        let daemon = self.daemon.borrow_mut().take();
+        let daemon = self.daemon.lock().expect("nobody panics with it").take();
         daemon.expect("it is ended once").end();
     }
 }

@@ -1,8 +1,8 @@
 //! Orders by HTTP: taken once, carried out at once, refused as a whole where they are no JSON.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
-use acceptance::{CONNECTION, TestAgent, orders};
+use acceptance::{CONNECTION, Run, TestAgent, orders, program};
 use okta_sandbox::Seed;
 use serde_json::{Value, json};
 
@@ -58,6 +58,24 @@ fn orders_are_carried_out_once_under_one_key_whatever_happens_in_between() {
 }
 
 #[test]
+fn what_comes_many_times_at_once_under_one_key_is_taken_once() {
+    let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));
+    let client = Client::start(&agent, &administrator(&agent));
+    let keyed = format!("{JSON}idempotency-key: evaluation-1\r\n");
+    let send = || client.ask("POST", &of("/orders"), &keyed, list("1").as_bytes()).must(202);
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+        senders.into_iter().map(|sender| sender.join().expect("it is answered")).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let run = ended(&client, &answers[0]["run"]);
+    assert_eq!(run["message"], "1 orders: 1 executed, 0 errored");
+    assert_eq!(client.get("/api/v1/runs").must(200)["runs"].as_array().unwrap().len(), 1);
+    assert!(waiting(&agent).is_empty(), "{:?}", waiting(&agent));
+    client.end();
+}
+
+#[test]
 fn what_is_no_json_or_too_large_leaves_nothing() {
     let agent = TestAgent::seeded(Seed::exact(1, 1, 1, 1));
     let client = Client::start(&agent, &administrator(&agent));
@@ -106,5 +124,35 @@ fn orders_over_a_safety_limit_are_planned_approved_and_carried_out() {
         (&audit["lines"][0]["account"], &audit["lines"][0]["outcome"]),
         (&Value::from(code), &json!("approved"))
     );
+    client.end();
+}
+
+#[test]
+fn what_the_readme_shows_works_as_it_is_printed() {
+    let agent = TestAgent::seeded(Seed::exact(1, 1, 1, 1));
+    let client = Client::start(&agent, &administrator(&agent));
+    agent.write("orders.json", &list("1"));
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("the README");
+    let section = readme.split("\n## ").find(|section| section.starts_with("The API\n")).expect("its section");
+    let script = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its commands");
+    // The agent runs already, elsewhere.
+    let script = script.replace("; agent-host run &", "").replace("http://127.0.0.1:6001", &client.url());
+    let folder = program().parent().expect("a program is in a folder").display();
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", &format!("PATH=\"{folder}:$PATH\"\n{script}")]);
+    let run = Run::of({
+        bash.env("AGENT_DIRECTORY", agent.directory()).current_dir(agent.directory());
+        bash
+    });
+    let run = run.must_exit(0);
+    let answers: Vec<Value> = serde_json::Deserializer::from_str(&run.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error} in {}", run.stdout));
+    assert_eq!(
+        (answers.len(), &answers[0]["orders"], &answers[1]["runs"][0]["run"]),
+        (3, &json!(1), &answers[0]["run"])
+    );
+    assert!(answers[2]["runs"].is_array(), "{}", answers[2]);
     client.end();
 }

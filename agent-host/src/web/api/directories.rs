@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use scim_server::Kind;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -40,7 +41,8 @@ struct DirectoryBody {
     basic: bool,
     /// Switches and limits, as far as they are said.
     #[serde(default)]
-    features: DirectoryOptions,
+    #[schema(value_type = DirectoryOptions)]
+    features: Map<String, Value>,
 }
 
 /// How a secret is replaced.
@@ -93,11 +95,13 @@ async fn create_directory(
     Extension(caller): Extension<Caller>,
     Sent(body): Sent<DirectoryBody>,
 ) -> Result<(StatusCode, Json<NewSecretView>)> {
-    if body.features.page_size.is_some_and(|size| !(1..=MAX_PAGE_SIZE).contains(&size)) {
+    let features: DirectoryOptions = serde_json::from_value(Value::Object(body.features))
+        .map_err(|error| Refusal::unfit(format!("`features` cannot be read: {error}"), "give true or false"))?;
+    if features.page_size.is_some_and(|size| !(1..=MAX_PAGE_SIZE).contains(&size)) {
         let message = format!("`page_size` must be from 1 to {MAX_PAGE_SIZE}");
         return Err(Refusal::unfit(message, "leave it out for 100"));
     }
-    let made = directories::create(&web, &caller, &body.directory, &body.features, body.basic).await?;
+    let made = directories::create(&web, &caller, &body.directory, &features, body.basic).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::web::views::{LARGEST_PAGE, Refusal};
 
@@ -87,11 +88,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             let message = format!("the body breaks off, or is larger than {MAX_BODY_BYTES} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "send less")
         })?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            // `error` names line and column, and of what is written there at most a key.
-            let kind = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-            Refusal::new(kind, "malformed", format!("the body cannot be read: {error}"), HINT)
-        })
+        let body: Value =
+            serde_json::from_slice(&bytes).map_err(|error| malformed(format!("the body is no JSON: {error}")))?;
+        // A structure may be read from a list too; here it may not.
+        if !body.is_object() {
+            return Err(Refusal::unfit("the body is no object", HINT));
+        }
+        let read = serde_json::from_value(with_whole_numbers(body));
+        read.map(Self).map_err(|error| Refusal::unfit(format!("the body cannot be read: {error}"), HINT))
+    }
+}
+
+/// The same with `7.0` as `7`: both are whole numbers in JSON.
+fn with_whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= MAX_NUMBER as f64 => {
+                Value::from(float as i64)
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(values) => values.into_iter().map(with_whole_numbers).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, with_whole_numbers(value))).collect(),
+        other => other,
     }
 }
 

@@ -32,6 +32,7 @@ struct RunsQuery {
     /// Of jobs that have to do with this connection
     connection: Option<String>,
     /// In this state
+    #[param(inline)]
     state: Option<StateName>,
     /// `next` of the page before; none for the first
     #[param(value_type = Option<i64>, minimum = 0, maximum = 9007199254740991_i64)]

@@ -70,8 +70,8 @@ pub async fn deliver(web: &Web, caller: &Caller, name: &str, key: Option<&str>, 
     let home = orders_folder(&web.agent, &web.agent.connection(id)?);
     let file = format!("{}_{}{BY_HTTP}", stamp(web.now_ms()), random_text(6)?);
     let part = Part(home.join(format!(".{file}.part")));
-    let digest = receive(&home, &part.0, body).await?;
-    let orders = count(web, id, &part.0).await?;
+    let (kept, digest) = receive(&home, &part.0, body).await?;
+    let orders = count(web, id, &part.0, kept).await?;
     let delivery = OrderDelivery { digest, file, orders, run: None };
     // What comes twice at once under one key is taken one after the other.
     let _turn = web.delivering.lock().await;
@@ -108,8 +108,8 @@ async fn known(web: &Web, key: DeliveryKey<'_>, delivery: OrderDelivery) -> Resu
     Err(Refusal::unfit(message, "send each delivery under a key of its own, and repeat it unchanged"))
 }
 
-/// Writes the body into a file and sees it to the disk; its SHA-256.
-async fn receive(home: &Path, path: &Path, body: Body) -> Result<String> {
+/// Writes the body into a file; the file and its SHA-256.
+async fn receive(home: &Path, path: &Path, body: Body) -> Result<(File, String)> {
     fs::create_dir_all(home).map_err(anyhow::Error::from)?;
     let mut file: File = disk::create_private(path).map_err(anyhow::Error::from)?;
     let (mut digest, mut size) = (Sha256::new(), 0_u64);
@@ -128,14 +128,14 @@ async fn receive(home: &Path, path: &Path, body: Body) -> Result<String> {
         digest.update(&piece);
         file.write_all(&piece).map_err(anyhow::Error::from)?;
     }
-    file.sync_all().map_err(anyhow::Error::from)?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok((file, digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-/// How many orders the file holds, all of which are looked at, on a thread on which nobody waits.
-async fn count(web: &Web, connection: &str, path: &Path) -> Result<i64> {
+/// Sees the file to the disk; how many orders it holds, all of which are looked at, on a thread on which nobody waits.
+async fn count(web: &Web, connection: &str, path: &Path, file: File) -> Result<i64> {
     let (agent, connection, path) = (web.agent.clone(), connection.to_owned(), path.to_owned());
     let counted = tokio::task::spawn_blocking(move || {
+        file.sync_all()?;
         let opened = agent.connection(&connection)?;
         count_orders(&agent, &opened, &path)
     });

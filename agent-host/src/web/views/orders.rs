@@ -4,6 +4,7 @@
 use std::{fs, path::Path, time::SystemTime};
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use super::{Refusal, Result, connection, note, page, runs, shown};
@@ -230,7 +231,16 @@ pub async fn plan(web: &Web, caller: &Caller, name: &str) -> Result<PlanReport> 
     }
     // One at a time: each holds a connector.
     let _turn = web.planning.lock().await;
-    Ok(fulfill::plan(&web.agent, &opened, &Orders::Ready, MOST_PLANNED, web.now_ms()).await?)
+    let (agent, id, now_ms) = (web.agent.clone(), settings.id().to_string(), web.now_ms());
+    let runtime = Handle::current();
+    // Reading the files does not wait for anything: on a thread of its own it holds up nobody.
+    let planned = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async {
+            let opened = agent.connection(&id)?;
+            fulfill::plan(&agent, &opened, &Orders::Ready, MOST_PLANNED, now_ms).await
+        })
+    });
+    Ok(planned.await.map_err(anyhow::Error::from)??)
 }
 
 /// Lets the orders for which the code was given go over a safety limit, once, and starts them.
