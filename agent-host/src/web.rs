@@ -1,7 +1,7 @@
-//! What the agent serves by HTTP: the page behind a password link, and whether the agent is alive.
+//! What the agent serves by HTTP: dashboard, API, SCIM, the page behind a password link, and how the agent is.
 //!
-//! Listens where `Web:Urls` says, on this machine alone where nothing is said. Requests are bounded in size and time; when the agent is asked to end, those
-//! under way are answered first.
+//! Listens where `Web:Urls` says, on this machine alone where nothing is said; by https where a certificate is given.
+//! Requests are bounded in size and time; when the agent is asked to end, those under way are answered first.
 
 mod address;
 mod api;

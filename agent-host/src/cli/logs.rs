@@ -8,20 +8,32 @@ use std::{
 
 use indicatif::MultiProgress;
 use tracing::Level;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    reload::{self, Handle},
+    util::SubscriberInitExt,
+};
 
 use super::{Common, Format};
 use crate::{jobs::RunLogs, redaction};
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
+/// By which the level changes when settings are read anew.
+static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// The progress bars of this process.
 pub(super) fn bars() -> &'static MultiProgress {
     BARS.get_or_init(MultiProgress::new)
 }
 
-/// Starts logging at the level of the settings, or more when `-v` asks for it.
+/// Starts logging at the level of the settings, or more when `-v` asks for it. Started before, it goes on at this level; at
+/// the one it has where none is known.
 pub(super) fn start(common: &Common, level: Option<Level>) {
+    if level.is_none() && FILTER.get().is_some() {
+        return;
+    }
     let level = match common.verbose {
         0 => level.unwrap_or(Level::INFO),
         1 => Level::DEBUG,
@@ -30,6 +42,14 @@ pub(super) fn start(common: &Common, level: Option<Level>) {
     // Libraries below us print addresses and headers at their finer levels: they stay at warnings.
     let ours = ["agent_host", "okta_connector", "connector_api"].map(|name| format!("{name}={level}")).join(",");
     let filter = EnvFilter::builder().parse_lossy(format!("warn,{ours}"));
+    if let Some(known) = FILTER.get() {
+        // It fails where nobody logs any more.
+        let _ = known.reload(filter);
+        return;
+    }
+    let (filter, handle) = reload::Layer::new(filter);
+    // Another start came first: that one's goes on.
+    let _ = FILTER.set(handle);
     let builder = tracing_subscriber::fmt::layer().with_target(false).with_writer(AboveBars);
     let registry = tracing_subscriber::registry().with(filter).with(RunLogs);
     // A second start in the same process keeps the first log.

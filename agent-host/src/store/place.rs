@@ -124,11 +124,16 @@ async fn connect_file(path: &Path, care: Care) -> anyhow::Result<AnyPool> {
         std::fs::create_dir_all(folder)?;
     }
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
+    // One that is there is not even opened: closing it again would take the locks away that SQLite holds on it for this
+    // whole process (POSIX), and the next program that lets go of the database would take its journal with it.
+    options.create_new(true).write(true);
     // Files that SQLite puts beside it get the same rights.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(&path)?);
+    match options.open(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
     let options: AnyConnectOptions = address(&path).parse()?;
     let pool = AnyPoolOptions::new()
         .max_connections(CONNECTIONS)

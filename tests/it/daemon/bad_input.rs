@@ -133,3 +133,25 @@ fn a_store_that_somebody_holds_is_waited_for() {
     assert_eq!(ended["state"], "success", "{ended}\n{}", daemon.log());
     daemon.end();
 }
+
+#[test]
+fn a_program_that_looks_into_the_store_of_a_running_agent_takes_nothing_away() {
+    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
+    let daemon = Daemon::start(agent.command(&["run"]));
+    let look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT COUNT(*) FROM job_runs').fetchone()); c.close()";
+    let mut python = Command::new("python3");
+    python.args(["-c", look]).arg(agent.directory().join("Work/agent.db")).stdout(Stdio::null());
+    let Ok(status) = python.status() else {
+        eprintln!("left out: there is no python3 on this machine");
+        return;
+    };
+    assert!(status.success());
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap() {
+        let open = std::fs::read_link(entry.unwrap().path()).unwrap_or_default();
+        assert!(!open.to_string_lossy().contains("(deleted)"), "{}", open.display());
+    }
+    start(&agent, "Often");
+    until(|| daemon.log().contains("the run has ended"));
+    assert_eq!(run(&agent, 1)["state"], "success");
+    daemon.end();
+}

@@ -18,9 +18,14 @@ fn a_signal_brings_new_jobs_and_the_run_at_work_ends_as_it_began() {
     until(|| agent.sandbox.faults_hit() > 0);
     agent.write("appsettings.json", &json!({ "Jobs": { "New": job("refresh-schema") } }).to_string());
     daemon.reload(ANEW);
+    assert!(!daemon.log().contains("DEBUG"), "{}", daemon.log());
     start(&agent, "New");
     until(|| run(&agent, 2)["state"] == "success");
     assert_eq!(run(&agent, 1)["state"], "started", "it goes on meanwhile");
+    let louder = json!({ "Serilog": { "MinimumLevel": "Debug" } });
+    agent.write("appsettings.Production.json", &louder.to_string());
+    daemon.reload(ANEW);
+    until(|| daemon.log().contains("DEBUG"));
     agent.sandbox.clear_faults();
     until(|| run(&agent, 1)["state"] == "success");
     assert_eq!(run(&agent, 1)["attempts"], 1, "it was never dropped");
