@@ -1,6 +1,9 @@
 //! Several agents on one PostgreSQL.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    time::Duration,
+};
 
 use acceptance::{
     CONNECTION, Run, TestAgent,
@@ -90,4 +93,30 @@ fn both_at_work(agent: &TestAgent, url: &str) -> bool {
         (run["began_ms"].as_i64().unwrap_or(0), run["ended_ms"].as_i64().unwrap_or(0))
     });
     times[0].0 < times[1].1 && times[1].0 < times[0].1
+}
+
+#[test]
+fn a_store_that_is_down_is_waited_for_by_the_daemon_and_told_by_commands() {
+    let agent = TestAgent::new();
+    let url = "postgres://ada:p4ss-of-the-store@127.0.0.1:9/agents";
+    acceptance::watch("p4ss-of-the-store");
+    let mut command = agent.command(&["job", "list"]);
+    let run = Run::of({
+        command.env("Store__Url", url);
+        command
+    });
+    let run = run.must_exit(5);
+    assert!(run.failure().starts_with("cannot open the store `postgres://127.0.0.1:9/agents`"), "{}", run.stderr);
+    assert!(run.failure().contains("see that the server runs"), "{}", run.stderr);
+
+    let mut command = agent.command(&["run"]);
+    command.env("Store__Url", url);
+    let mut daemon = command.spawn().expect("the daemon starts");
+    let stderr = daemon.stderr.take().expect("it is piped");
+    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+    let told = lines.find(|line| line.contains("the agent waits for its store"));
+    assert!(told.is_some_and(|line| !line.contains("p4ss")), "it says so");
+    assert!(daemon.try_wait().expect("it is ours").is_none(), "and waits");
+    daemon.kill().expect("it is ours");
+    daemon.wait().expect("it is ours");
 }

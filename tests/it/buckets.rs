@@ -22,7 +22,7 @@ fn ask(moto: &Moto, method: &str, target: &str) -> String {
     write!(
         stream,
         "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/eu-central-1/s3/aws4_request\r\n\r\n"
+         Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request\r\n\r\n"
     )
     .expect("moto reads");
     let mut answer = Vec::new();

@@ -231,11 +231,11 @@ impl House {
                 State::Stopped => {
                     process.signal("CONT");
                     process.state = State::Running;
-                    process.until = now + chance.between(500, 5_000);
+                    process.until = now + chance.between(1_000, 7_000);
                 }
                 State::Dead => {
                     *process = self.start(process.number);
-                    process.until = now + chance.between(1_000, 6_000);
+                    process.until = now + chance.between(1_000, 8_000);
                 }
             }
         }

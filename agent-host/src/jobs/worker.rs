@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two times that old runs are forgotten.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 /// A run that has ended so many of its workers is not taken up again.
-const MAX_ATTEMPTS: i64 = 3;
+const MAX_ATTEMPTS: i64 = 5;
 /// A schedule that is dealt with so far beyond now was dealt with by a wrong clock.
 const WRONG_CLOCK_MS: i64 = 24 * 3_600_000;
 const DAY_MS: i64 = 24 * 3_600_000;

@@ -7,7 +7,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -23,8 +23,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
-    /// What its shell waits for the end of.
-    _held: ChildStdin,
+    /// Its shell, which waits for the end of its standard input.
+    _shell: Child,
 }
 
 /// The address of a new, empty database; none where PostgreSQL is not installed, which is said.
@@ -63,8 +63,8 @@ fn start(programs: PathBuf) -> Cluster {
     let mut shell = Command::new("sh");
     shell.args(["-c", include_str!("cluster.sh"), "cluster"]).args([&programs, &folder]);
     shell.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut running = shell.stdin(Stdio::piped()).spawn().expect("there is a shell");
-    let cluster = Cluster { programs, folder, _held: running.stdin.take().expect("it is piped") };
+    let running = shell.stdin(Stdio::piped()).spawn().expect("there is a shell");
+    let cluster = Cluster { programs, folder, _shell: running };
     let began = Instant::now();
     while !cluster.create("first") {
         let log = || fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
