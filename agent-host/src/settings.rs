@@ -14,6 +14,7 @@ mod secrets;
 mod vaults;
 mod files;
 mod proxy;
+pub(crate) mod typed;
 
 use std::{
     ffi::OsString,

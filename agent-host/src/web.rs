@@ -41,6 +41,9 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 /// How long requests under way may take when the agent is asked to end.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
+/// Logs of runs that are followed at once.
+const MOST_FOLLOWERS: usize = 64;
+
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
@@ -51,6 +54,8 @@ pub struct Web {
     templates: pages::Templates,
     operators: Operators,
     is_secure: bool,
+    /// Those who follow the log of a run.
+    followers: Arc<tokio::sync::Semaphore>,
     patience: Patience,
     /// One plan is made at a time.
     planning: tokio::sync::Mutex<()>,
@@ -79,6 +84,7 @@ impl Web {
             pages: password_page::Pages::new(),
             templates: pages::Templates::new(move || clock.now()),
             operators,
+            followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
             planning: tokio::sync::Mutex::default(),
         }))

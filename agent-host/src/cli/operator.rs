@@ -89,7 +89,12 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Operator) -> an
             let role = wanted.role.parse().map_err(|_| anyhow::anyhow!("no role is called so"))?;
             let Create { name, connection, generate, .. } = wanted;
             operators::create(&store, name, role, connection, &password, now_ms()).await?;
-            show(format, name, "can sign in to the dashboard that `agent-host run` serves", generate.then_some(&password))?;
+            show(
+                format,
+                name,
+                "can sign in to the dashboard that `agent-host run` serves",
+                generate.then_some(&password),
+            )?;
         }
         Operator::List => {
             let operators = store.operators().await?.into_iter().map(Listed::from).collect();

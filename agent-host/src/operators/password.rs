@@ -30,7 +30,9 @@ impl PasswordHash {
         let (letters, bytes) = (password.expose_secret().chars().count(), password.expose_secret().len());
         if letters < MIN_PASSWORD || bytes > MAX_PASSWORD {
             let message = format!("an operator's password has {MIN_PASSWORD} to {MAX_PASSWORD} characters");
-            return Err(Error::new(ErrorKind::Settings, message).with_hint("choose a longer one, such as four words").into());
+            return Err(Error::new(ErrorKind::Settings, message)
+                .with_hint("choose a longer one, such as four words")
+                .into());
         }
         let (password, salt) = (password.clone(), random_text(SALT_BYTES)?);
         tokio::task::spawn_blocking(move || Self::hash(password.expose_secret().as_bytes(), salt.as_bytes())).await?

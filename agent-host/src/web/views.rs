@@ -7,10 +7,12 @@ pub mod audit;
 pub mod connections;
 pub mod directories;
 pub mod exports;
+pub mod operators;
 pub mod orders;
 pub mod passwords;
 pub mod runs;
 pub mod shown_once;
+pub mod typed_settings;
 
 use axum::http::StatusCode;
 use connector_api::{ConnectionSettings, ErrorKind};

@@ -191,7 +191,8 @@ fn find(keys: &JwkSet, kid: Option<&str>) -> Option<Jwk> {
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &str, body: &'a [u8]) -> Result<T, SignInFailed> {
-    serde_json::from_slice(body).map_err(|_| SignInFailed::unavailable(format!("{what}: the answer is none of a provider")))
+    serde_json::from_slice(body)
+        .map_err(|_| SignInFailed::unavailable(format!("{what}: the answer is none of a provider")))
 }
 
 /// An address with https; plain http leads to this machine alone.
@@ -210,7 +211,8 @@ fn basic(client_id: &str, secret: &SecretString) -> Result<HeaderValue, SignInFa
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = Zeroizing::new(format!("{}:{}", encoded(client_id), encoded(secret.expose_secret().trim())));
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| SignInFailed::refused("the client's secret is no text"))?;
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| SignInFailed::refused("the client's secret is no text"))?;
     value.set_sensitive(true);
     Ok(value)
 }

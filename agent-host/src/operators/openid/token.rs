@@ -62,7 +62,8 @@ pub(super) fn verify(token: &str, key: &Jwk, expected: &Expected<'_>) -> Result<
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|error| refused(&error.to_string()))?;
+    let claims =
+        jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|error| refused(&error.to_string()))?;
     let claims = claims.claims;
     if claims.iss.trim_end_matches('/') != expected.issuer {
         return Err(refused("is another provider's"));

@@ -17,7 +17,8 @@ pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i
     environment.add_filter("words", |name: &str| name.replace(['_', '-'], " "));
     environment.add_filter("lasted", lasted);
     environment.add_filter("bytes", bytes);
-    environment.add_filter("urlencoded", |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+    environment
+        .add_filter("urlencoded", |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
     environment.add_filter("segment", |text: &str| segment(text));
 }
 
@@ -96,7 +97,11 @@ mod tests {
     fn times_and_numbers_are_short_and_exact() {
         let now = 1_800_000_000_000;
         let cases = [
-            (0, "now"), (-30_000, "30 s ago"), (90_000, "in 1 min"), (-3 * HOUR_MS, "3 h ago"), (2 * DAY_MS, "in 2 d"),
+            (0, "now"),
+            (-30_000, "30 s ago"),
+            (90_000, "in 1 min"),
+            (-3 * HOUR_MS, "3 h ago"),
+            (2 * DAY_MS, "in 2 d"),
             (-20 * DAY_MS, "2026-12-26"),
         ];
         for (distance, expected) in cases {
@@ -104,7 +109,10 @@ mod tests {
         }
         assert_eq!(iso(now), "2027-01-15 08:00:00Z");
         assert_eq!([lasted(1_450), lasted(200_000), lasted(2 * HOUR_MS)], ["1.4 s", "3 min 20 s", "2 h 0 min"]);
-        assert_eq!([count(999), count(-12_345), count(1_000_000)], ["999", "−12\u{202f}345", "1\u{202f}000\u{202f}000"]);
+        assert_eq!(
+            [count(999), count(-12_345), count(1_000_000)],
+            ["999", "−12\u{202f}345", "1\u{202f}000\u{202f}000"]
+        );
         assert_eq!([bytes(10), bytes(2_048), bytes(1_572_864)], ["10 B", "2 KiB", "1.5 MiB"]);
         assert_eq!(segment("a b/c"), "a%20b%2Fc");
     }
