@@ -212,11 +212,6 @@ pub(super) fn forged(web: &Web, who: &SignedIn) -> Response {
     refusal(web, who, StatusCode::FORBIDDEN, "This was not accepted", text)
 }
 
-/// The page for what is not there.
-pub(super) fn missing(web: &Web, who: &SignedIn, what: &str) -> Response {
-    refusal(web, who, StatusCode::NOT_FOUND, "There is nothing here", what)
-}
-
 /// What is answered where the agent fails.
 pub(super) fn failed(error: &anyhow::Error) -> Response {
     tracing::error!(error = format!("{error:#}"), "a page of the dashboard failed");
