@@ -18,6 +18,7 @@ mod refresh_schema;
 mod reset_password;
 mod run;
 mod store;
+mod token;
 
 use std::{
     ffi::OsString,
@@ -196,6 +197,19 @@ Examples:
         #[command(subcommand)]
         command: store::StoreCommand,
     },
+    /// Make, list and revoke tokens of the web API
+    #[command(after_help = "\
+Examples:
+  agent-host token create monitoring
+  agent-host token create policy --role operator --connection OktaExportFulfillment --expires-days 90
+  agent-host token list
+  agent-host token revoke monitoring
+
+`agent-host run` serves the API at `/api/v1`; `/api/openapi.json` describes it.")]
+    Token {
+        #[command(subcommand)]
+        command: token::Token,
+    },
     /// Print or write protected settings in the clear
     #[command(
         after_help = "Example:\n  agent-host unprotect file --in appsettings.encrypted.agent.json --out plain.json"
@@ -285,6 +299,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
         Command::Operator { command } => operator::run(&open(common).await?, common.format, &command).await,
+        Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

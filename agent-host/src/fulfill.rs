@@ -25,6 +25,7 @@ use std::{
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use connector_api::{Error, ErrorKind};
+use secrecy::zeroize::Zeroize;
 
 pub use intake::RejectedFile;
 pub use journal::Clock;
@@ -38,7 +39,7 @@ use crate::{
     agent::{Agent, Opened},
     disk::{self, Lock},
     export::{FileError, manifest_path},
-    orders::{Vocabulary, folder},
+    orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
@@ -222,6 +223,31 @@ pub async fn plan(
     Ok(PlanReport { connection: id.as_str().to_owned(), orders, total: index.entries.len(), rejected, over_limit })
 }
 
+/// How many orders a file holds; in words, why it cannot be read as orders. Orders that cannot be understood stand alone
+/// and are counted too.
+///
+/// # Errors
+/// Of kind `Settings`, where the mapping cannot be obeyed.
+pub fn count_orders(agent: &Agent, opened: &Opened<'_>, path: &Path) -> anyhow::Result<Result<usize, String>> {
+    let vocabulary = Vocabulary::new(&agent.mapping, opened.settings.id(), &opened.capabilities)?;
+    let mut scanner = Scanner::new(std::fs::File::open(path)?);
+    let (mut text, mut count) = (Vec::new(), 0);
+    let mut next = || -> Result<bool, Unreadable> {
+        let Some(found) = scanner.next(&mut text)? else { return Ok(false) };
+        let read = vocabulary.read(&found, &text).map(drop);
+        text.zeroize();
+        read.map(|()| true)
+    };
+    loop {
+        match next() {
+            Ok(true) if count < index::MAX_ORDERS => count += 1,
+            Ok(true) => return Ok(Err(format!("there are more than {} orders", index::MAX_ORDERS))),
+            Ok(false) => return Ok(Ok(count)),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+}
+
 /// The folder of a connection's orders.
 pub fn orders_folder(agent: &Agent, opened: &Opened<'_>) -> PathBuf {
     agent.settings.work_folder.join("ProvisioningOrders").join(opened.settings.id().as_str())
@@ -376,6 +402,6 @@ fn results_path(agent: &Agent, opened: &Opened<'_>, clock: Clock) -> PathBuf {
 }
 
 /// The time as names of files hold it, to the millisecond.
-fn stamp(now_ms: i64) -> String {
+pub(crate) fn stamp(now_ms: i64) -> String {
     DateTime::<Utc>::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y%m%d%H%M%S%3f").to_string()
 }

@@ -4,6 +4,7 @@
 //! puts a proxy with a certificate before it. Requests are bounded in size and time; when the agent is asked to end, those
 //! under way are answered first.
 
+mod api;
 mod patience;
 mod password_page;
 mod scim;
@@ -59,6 +60,8 @@ pub struct Web {
     patience: Patience,
     /// One plan is made at a time.
     planning: tokio::sync::Mutex<()>,
+    /// One delivery of orders is put in place at a time.
+    delivering: tokio::sync::Mutex<()>,
 }
 
 impl Web {
@@ -87,6 +90,7 @@ impl Web {
             followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
             planning: tokio::sync::Mutex::default(),
+            delivering: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -155,6 +159,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
         .merge(pages::routes())
+        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     agent::Agent,
-    directories::{self, DirectoryOptions, Minted},
+    credential::Minted,
+    directories::{self, DirectoryOptions},
     store::{self, DirectoryEvent, SecretRecord, Store},
     web,
 };

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod connections;
+pub mod deliveries;
 pub mod directories;
 pub mod exports;
 pub mod operators;
@@ -74,9 +75,9 @@ impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
         let complaint = Complaint::of(&error);
         let status = match complaint.kind {
-            "settings" | "unsupported" | "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
+            "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
             "not_found" => StatusCode::NOT_FOUND,
-            "refused" => StatusCode::CONFLICT,
+            "settings" | "unsupported" | "refused" => StatusCode::CONFLICT,
             "credentials" | "protocol" => StatusCode::BAD_GATEWAY,
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => {

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::{Refusal, Result, everywhere, note, page, shown, shown_once::ShownOnce};
 use crate::{
     access::{Caller, Role},
-    directories::{self, DirectoryOptions, Minted},
+    credential::Minted,
+    directories::{self, DirectoryOptions},
     store::{DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
     web::{Web, addresses},
 };
@@ -188,6 +189,8 @@ pub async fn create(
     basic: bool,
 ) -> Result<NewSecretView> {
     everywhere(caller, Role::Administrator)?;
+    directories::check_name(name)
+        .map_err(|error| Refusal::unfit(error.to_string(), error.hint().unwrap_or_default()))?;
     if let Some(known) = web.store().directory(name).await? {
         let message = format!("there is a directory `{}` already", known.name);
         return Err(Refusal::conflict(message, "choose another name, or rotate its secret"));
