@@ -3,6 +3,7 @@
 mod api;
 mod certificates;
 mod check;
+mod dashboard;
 mod demo;
 mod dependencies;
 mod export;

@@ -4,6 +4,7 @@
 //! of an organisation, here a sandbox on loopback. The program is run as a process of its own, with an environment of
 //! its own, and judged by what it leaves: exit code, stdout, stderr, files.
 
+pub mod browser;
 pub mod orders;
 mod secrets;
 mod program;
