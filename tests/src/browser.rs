@@ -37,7 +37,7 @@ impl Browser {
     /// Opens a window; none where Chromium or its driver is not there.
     pub fn open() -> Option<Self> {
         let mut command = Command::new("chromedriver");
-        command.args(["--port=0", "--silent"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut driver = command.spawn().ok()?;
         let lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
         let port =
@@ -155,7 +155,7 @@ impl Browser {
         lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING").map(Value::to_string).collect()
     }
 
-    /// The hosts that it asked since it was last asked.
+    /// The hosts that it asked since it was last asked; pages of its own are none.
     pub fn hosts(&self) -> Vec<String> {
         let log = self.must("POST", "/se/log", &json!({ "type": "performance" }));
         let messages = log
@@ -166,7 +166,7 @@ impl Browser {
         let asked = messages.filter(|it| it["message"]["method"] == "Network.requestWillBeSent");
         let addresses = asked.filter_map(|it| Some(it["message"]["params"]["request"]["url"].as_str()?.to_owned()));
         let mut hosts: Vec<String> =
-            addresses.filter_map(|it| Some(it.split_once("://")?.1.split('/').next()?.to_owned())).collect();
+            addresses.filter(|it| it.starts_with("http") || it.starts_with("ws")).filter_map(|it| Some(it.split_once("://")?.1.split('/').next()?.to_owned())).collect();
         hosts.sort();
         hosts.dedup();
         hosts
@@ -195,6 +195,7 @@ impl Browser {
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let mut stream = TcpStream::connect(&self.address).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -202,10 +203,23 @@ impl Browser {
             body.len()
         );
         stream.write_all(format!("{head}{body}").as_bytes()).map_err(|error| error.to_string())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
-        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-        let mut answer: Value = serde_json::from_str(body).map_err(|error| format!("{error} in {body}"))?;
+        // The driver keeps the connection open, whatever it was asked.
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).map_err(|error| error.to_string())?;
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().map_err(|_| "no length")?;
+                }
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).map_err(|error| error.to_string())?;
+        let mut answer: Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         match answer["value"].get("error").and_then(Value::as_str) {
             Some(error) => Err(format!("{error}: {}", answer["value"]["message"])),
             None => Ok(answer["value"].take()),

@@ -175,6 +175,12 @@ fn value(view: impl Serialize) -> Value {
     Value::from(Serde(view))
 }
 
+/// A refusal as a page tells it beside what it is about.
+fn problem(refusal: &views::Refusal) -> Value {
+    let (message, hint) = (sentence(&refusal.complaint.message), refusal.complaint.hint.as_deref().map(sentence));
+    context! { message, hint }
+}
+
 /// A text that begins small and ends without a full stop, as a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();

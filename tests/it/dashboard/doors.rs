@@ -229,7 +229,7 @@ fn settings_that_are_typed_win_and_their_secrets_are_not_shown_again() {
     let path = "/connections/OktaExportFulfillment/settings";
     let code = grace.code();
     let page = grace.post(path, "", &format!("code={code}&key=RateLimitShare&value=700"));
-    assert!(page.status == 422 && page.body.contains("RateLimitShare"), "{}", page.body);
+    assert!(page.status == 409 && page.body.contains("RateLimitShare"), "{} {}", page.status, page.body);
     let page = grace.post(path, "", &format!("code={code}&key=Rate.Limit&value=7"));
     assert_eq!(page.status, 422);
     let body = format!("code={code}&set:ApiKey=00typed-in-the-dashboard&set:Server=&key=RateLimitShare&value=70");

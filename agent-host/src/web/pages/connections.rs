@@ -11,10 +11,9 @@ use axum::{
 };
 use minijinja::{Value, context};
 
-use super::{Asked, Page, format::segment, said, show, show_with, told, value};
+use super::{Asked, Page, format::segment, problem, said, show, show_with, told, value};
 use crate::{
     access::Role,
-    complaint::Complaint,
     web::{
         Web,
         session::{Sent, SignedIn, see},
@@ -65,10 +64,8 @@ async fn save(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: Sent)
     }
     match typed_settings::change(&web, &who.session.caller, &name, changes).await {
         Ok(_) => Ok(see(&format!("/connections/{}?said=saved", segment(&name)))),
-        Err(refusal) if refusal.status == StatusCode::UNPROCESSABLE_ENTITY => {
-            let Complaint { message, hint, .. } = &refusal.complaint;
-            let words = context! { problem => context! { message, hint } };
-            page(&web, who, &name, refusal.status, words).await
+        Err(refusal) if !matches!(refusal.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
+            page(&web, who, &name, refusal.status, context! { problem => problem(&refusal) }).await
         }
         refused => told(&web, who, refused).map(|_| see("/connections")),
     }

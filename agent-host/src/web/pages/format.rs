@@ -19,6 +19,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i
     environment.add_filter("bytes", bytes);
     environment
         .add_filter("urlencoded", |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+    environment.add_filter("told", |text: &str| Value::from_safe_string(told(text)));
     environment.add_filter("segment", |text: &str| segment(text));
 }
 
@@ -84,6 +85,28 @@ fn tone(name: &str) -> &'static str {
     }
 }
 
+/// A message as HTML: what stands in backticks names a thing.
+fn told(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    let is_whole = text.matches('`').count().is_multiple_of(2);
+    let mut is_open = false;
+    for letter in text.chars() {
+        match letter {
+            '`' if is_whole => {
+                html.push_str(if is_open { "</code>" } else { "<code>" });
+                is_open = !is_open;
+            }
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#x27;"),
+            letter => html.push(letter),
+        }
+    }
+    html
+}
+
 /// A text as one segment of a path.
 pub(super) fn segment(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
@@ -115,5 +138,7 @@ mod tests {
         );
         assert_eq!([bytes(10), bytes(2_048), bytes(1_572_864)], ["10 B", "2 KiB", "1.5 MiB"]);
         assert_eq!(segment("a b/c"), "a%20b%2Fc");
+        assert_eq!(told("no `<b>` & `c`"), "no <code>&lt;b&gt;</code> &amp; <code>c</code>");
+        assert_eq!(told("one ` \"alone\""), "one ` &quot;alone&quot;");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use minijinja::{Value, context};
 
-use super::{Asked, Page, said, show_with, told, value};
+use super::{Asked, Page, problem, said, show_with, told, value};
 use crate::{
     access::Role,
     password_reset::ResetWish,
@@ -52,13 +52,7 @@ async fn reset(State(web): State<Arc<Web>>, sent: Sent) -> Page {
     match passwords::reset(&web, &who.session.caller, fields.text("connection"), wish).await {
         Ok(done) => page(&web, who, StatusCode::OK, None, Some(&done), Value::UNDEFINED).await,
         Err(refusal) if refusal.status != StatusCode::FORBIDDEN => {
-            let words = context! {
-                typed,
-                problem => context! {
-                    message => super::sentence(&refusal.complaint.message),
-                    hint => refusal.complaint.hint.as_deref().map(super::sentence),
-                },
-            };
+            let words = context! { typed, problem => problem(&refusal) };
             page(&web, who, refusal.status, None, None, words).await
         }
         refused => Err(told(&web, who, refused).err().unwrap_or_else(|| super::forbidden(&web, who))),
