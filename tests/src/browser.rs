@@ -165,8 +165,10 @@ impl Browser {
             .filter_map(|line| serde_json::from_str::<Value>(line["message"].as_str()?).ok());
         let asked = messages.filter(|it| it["message"]["method"] == "Network.requestWillBeSent");
         let addresses = asked.filter_map(|it| Some(it["message"]["params"]["request"]["url"].as_str()?.to_owned()));
-        let mut hosts: Vec<String> =
-            addresses.filter(|it| it.starts_with("http") || it.starts_with("ws")).filter_map(|it| Some(it.split_once("://")?.1.split('/').next()?.to_owned())).collect();
+        let mut hosts: Vec<String> = addresses
+            .filter(|it| it.starts_with("http") || it.starts_with("ws"))
+            .filter_map(|it| Some(it.split_once("://")?.1.split('/').next()?.to_owned()))
+            .collect();
         hosts.sort();
         hosts.dedup();
         hosts

@@ -158,6 +158,7 @@ pub(super) fn routes() -> Router<Arc<Web>> {
 }
 
 /// What a view answers, or the page that says why it does not.
+#[expect(clippy::result_large_err, reason = "what is refused is a page, and is answered at once")]
 fn told<T>(web: &Web, who: &SignedIn, answer: views::Result<T>) -> Result<T, Response> {
     answer.map_err(|refusal| {
         let title = match refusal.status {

@@ -13,6 +13,7 @@ pub mod orders;
 pub mod passwords;
 pub mod runs;
 pub mod shown_once;
+pub mod tokens;
 pub mod typed_settings;
 
 use axum::http::StatusCode;

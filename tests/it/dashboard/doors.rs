@@ -21,7 +21,7 @@ const PAGES: [&str; 12] = [
     "/audit",
     "/access",
 ];
-const FORMS: [&str; 14] = [
+const FORMS: [&str; 15] = [
     "/sign-out",
     "/connections/OktaExportFulfillment/check",
     "/connections/OktaExportFulfillment/settings",
@@ -35,6 +35,7 @@ const FORMS: [&str; 14] = [
     "/passwords",
     "/directories",
     "/access/operators",
+    "/access/tokens",
     "/access/operators/grace/remove",
 ];
 
@@ -224,6 +225,7 @@ fn settings_that_are_typed_win_and_their_secrets_are_not_shown_again() {
     let agent = agent(json!({}));
     acceptance::watch("00typed-in-the-dashboard");
     agent.run(&["protect", "new-key"]).must_exit(0);
+    agent.write("appsettings.json", &json!({ "ProtectionKey": { "File": "protection.key" } }).to_string());
     let daemon = started(&agent);
     let grace = Visitor::sign_in(&daemon, "grace");
     let path = "/connections/OktaExportFulfillment/settings";

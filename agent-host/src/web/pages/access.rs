@@ -1,4 +1,4 @@
-//! Who may do what: operators of the dashboard. For administrators alone.
+//! Who may do what: operators of the dashboard, and tokens of the API. For administrators alone.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Asked, Page, said, show, told, value};
 use crate::web::{
     Web,
     session::{Sent, SignedIn, see},
-    views::{connections, operators},
+    views::{connections, operators, tokens},
 };
 
 pub(super) fn routes() -> Router<Arc<Web>> {
@@ -22,15 +22,19 @@ pub(super) fn routes() -> Router<Arc<Web>> {
         .route("/access/operators", post(create))
         .route("/access/operators/{operator}/password", post(password))
         .route("/access/operators/{operator}/remove", post(remove))
+        .route("/access/tokens", post(create_token))
+        .route("/access/tokens/{token}/revoke", post(revoke_token))
 }
 
 async fn page(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {
     let caller = &who.session.caller;
     let operators = told(&web, &who, operators::operators(&web, caller).await)?;
+    let tokens = told(&web, &who, tokens::tokens(&web, caller).await)?;
     let names = told(&web, &who, connections::connections(&web, caller).await)?.connections;
     let names: Vec<String> = names.into_iter().map(|it| it.connection).collect();
     let words = context! {
         here => "/access", said => said(&asked), operators => value(&operators.operators),
+        tokens => value(&tokens.tokens),
         connections => names, openid => web.operators.openid().map(|openid| openid.host().to_owned()),
     };
     Ok(show(&web, &who, "access.html", words))
@@ -51,4 +55,18 @@ async fn password(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: S
 async fn remove(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: Sent) -> Page {
     told(&web, &sent.who, operators::remove(&web, &sent.who.session.caller, &name).await)?;
     Ok(see("/access?said=removed"))
+}
+
+async fn create_token(State(web): State<Arc<Web>>, sent: Sent) -> Page {
+    let Sent { who, fields } = &sent;
+    let (name, role, scope) = (fields.text("name"), fields.text("role"), fields.texts("connection"));
+    let days = fields.text("days").parse().ok();
+    let made = tokens::create(&web, &who.session.caller, name, role, scope, days).await;
+    let made = told(&web, who, made)?;
+    Ok(show(&web, who, "shown_once.html", context! { here => "/access", token => value(&made) }))
+}
+
+async fn revoke_token(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: Sent) -> Page {
+    told(&web, &sent.who, tokens::revoke(&web, &sent.who.session.caller, &name).await)?;
+    Ok(see("/access?said=revoked"))
 }

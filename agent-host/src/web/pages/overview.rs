@@ -39,7 +39,7 @@ async fn overview(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> P
     let jobs = told(&web, &who, jobs(&web, caller).await)?.jobs;
     let wish = RunWish { limit: Some(RUNS), ..RunWish::default() };
     let runs = told(&web, &who, runs(&web, caller, &wish).await)?.runs;
-    let mut attention = Vec::new();
+    let (mut attention, mut codes) = (Vec::new(), Vec::new());
     for connection in &connections {
         attention.extend(of_connection(connection));
         let waiting = told(&web, &who, queue(&web, caller, &connection.connection).await)?;
@@ -53,9 +53,12 @@ async fn overview(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> P
                 path: format!("/orders/{}", segment(&connection.connection)),
                 title: "Look and decide",
             });
+            codes.push(approval.code);
         }
     }
-    attention.extend(jobs.iter().filter_map(of_job));
+    // What waits for leave is told above, with what to do about it.
+    let is_told = |item: &Attention| codes.iter().any(|code| item.what.contains(code));
+    attention.extend(jobs.iter().filter_map(of_job).filter(|item| !is_told(item)));
     let mut coming: Vec<&JobView> = jobs.iter().filter(|job| job.next_ms.is_some()).collect();
     coming.sort_by_key(|job| job.next_ms);
     let counts = ["ok", "problem", "unknown"].map(|health| connections.iter().filter(|it| it.health == health).count());
