@@ -80,7 +80,7 @@ const SAID: [(&str, &str); 8] = [
     ("checked", "The connection was checked."),
     ("cancelled", "The run is asked to end."),
     ("approved", "The orders are approved and started."),
-    ("saved", "The settings are saved."),
+    ("saved", "The settings are saved. They hold once the agent has read them: reload it (SIGHUP), or start it anew."),
     ("removed", "It is removed."),
     ("revoked", "The token opens nothing any more."),
     ("password", "The password is set."),
@@ -269,3 +269,6 @@ async fn guarded(mut response: Response) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
+
+#[cfg(test)]
+mod tests;
