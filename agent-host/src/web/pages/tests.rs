@@ -60,6 +60,7 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
         assert_eq!(first_page(address, held).await, ("HTTP/1.1 200 OK".to_owned(), false));
         clock.fetch_add(28 * MINUTE_MS, Ordering::SeqCst);
     }
+    assert!(!first_page(address, held).await.1, "it was used all the time");
     clock.fetch_add(5 * MINUTE_MS, Ordering::SeqCst);
     assert_eq!(first_page(address, held).await, ("HTTP/1.1 303 See Other".to_owned(), true), "it is eight hours old");
     clock.fetch_add(-6 * 60 * MINUTE_MS, Ordering::SeqCst);
