@@ -2,8 +2,8 @@
 
 pub mod redaction;
 pub mod access;
-pub mod settings;
 mod disk;
+pub mod settings;
 pub mod init;
 pub mod store;
 pub mod inbox;
