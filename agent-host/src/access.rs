@@ -63,7 +63,7 @@ pub enum Scope {
 /// Somebody who has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// As the audit names them: `token NAME` or `operator NAME`.
+    /// As the audit names them: `token NAME`, `operator NAME`, or `openid NAME`.
     pub name: String,
     /// What they may do …
     pub role: Role,

@@ -80,6 +80,21 @@ impl Agent {
     /// Of kind `Settings`; a setting at fault is named with the place where it is written.
     pub fn connection(&self, name: &str) -> Result<Opened<'_>> {
         let settings = self.settings.connection(name)?;
+        let connector = self.connector(settings)?;
+        let capabilities = connector.capabilities();
+        let tables = self.mapping.tables(settings.id(), &capabilities)?;
+        Ok(Opened { settings, connector, capabilities, tables })
+    }
+
+    /// Whether a connection could be made ready with these settings; makes no request.
+    ///
+    /// # Errors
+    /// As [`connection`](Self::connection).
+    pub fn try_settings(&self, settings: &ConnectionSettings) -> Result<()> {
+        self.connector(settings).map(drop)
+    }
+
+    fn connector(&self, settings: &ConnectionSettings) -> Result<Box<dyn Connector>> {
         let declared = self.mapping.connections.iter().find(|connection| settings.id().is(&connection.identifier));
         let package = declared.and_then(|connection| connection.package.as_deref());
         let located = |error: Error| self.located(settings.id(), error);
@@ -89,10 +104,7 @@ impl Agent {
             store: store::Place::of(&self.settings),
             source_roots: self.settings.source_roots(),
         };
-        let connector = connections::open(package, with_key.as_ref().unwrap_or(settings), place).map_err(located)?;
-        let capabilities = connector.capabilities();
-        let tables = self.mapping.tables(settings.id(), &capabilities)?;
-        Ok(Opened { settings, connector, capabilities, tables })
+        connections::open(package, with_key.as_ref().unwrap_or(settings), place).map_err(located)
     }
 
     /// Where exports go when nothing else is said.

@@ -11,6 +11,15 @@ use std::{
 pub(crate) struct Lock(pub(crate) File);
 
 impl Lock {
+    /// Waits for the lock whose file this is and takes it. For what takes others a moment.
+    pub(crate) fn wait(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        match file.lock() {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+            _ => Ok(Self(file)),
+        }
+    }
+
     /// Takes the lock whose file this is; none where another process has it.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;

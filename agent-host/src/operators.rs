@@ -193,8 +193,10 @@ impl Operators {
         if now_ms - record.used_ms >= MINUTE_MS {
             self.store.note_session(&hash, now_ms).await?;
         }
-        let caller =
-            Caller { name: format!("operator {}", record.name), role, scope: scope(record.connections.as_deref()) };
+        // Who signs in elsewhere may be called as an operator is.
+        let kind = if record.operator.is_some() { "operator" } else { "openid" };
+        let scope = scope(record.connections.as_deref());
+        let caller = Caller { name: format!("{kind} {}", record.name), role, scope };
         Ok(Some(Session { caller, name: record.name, hash }))
     }
 

@@ -16,6 +16,7 @@ mod vaults;
 mod files;
 mod store_url;
 mod proxy;
+pub(crate) mod typed;
 
 use std::{
     ffi::OsString,

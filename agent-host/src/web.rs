@@ -46,6 +46,9 @@ const MAX_BODY_BYTES: usize = 16 << 10;
 /// How long one request may take.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 
+/// Logs of runs that are followed at once.
+const MOST_FOLLOWERS: usize = 64;
+
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
@@ -56,6 +59,8 @@ pub struct Web {
     templates: pages::Templates,
     operators: Operators,
     is_secure: bool,
+    /// Those who follow the log of a run.
+    followers: Arc<tokio::sync::Semaphore>,
     patience: Patience,
     /// One plan is made at a time.
     planning: tokio::sync::Mutex<()>,
@@ -101,6 +106,7 @@ impl Web {
             pages: password_page::Pages::new(),
             templates: pages::Templates::new(move || clock.now()),
             operators,
+            followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
             planning: tokio::sync::Mutex::default(),
             delivering: tokio::sync::Mutex::default(),

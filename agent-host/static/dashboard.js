@@ -20,15 +20,12 @@ const log = document.querySelector("[data-follow]");
 if (log) {
   const events = new EventSource(log.dataset.follow);
   const message = document.getElementById("message");
-  let isFirst = true;
   events.addEventListener("log", (event) => {
     const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 24;
-    if (isFirst) log.textContent = "";
-    isFirst = false;
     log.append(event.data + "\n");
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   });
-  events.addEventListener("message", (event) => {
+  events.addEventListener("progress", (event) => {
     if (message && event.data) message.textContent = event.data;
   });
   // The page as it is now has the outcome, the steps and what may be done next.

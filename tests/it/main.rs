@@ -6,6 +6,7 @@ mod buckets;
 mod certificates;
 mod check;
 mod daemon;
+mod dashboard;
 mod demo;
 mod dependencies;
 mod export;

@@ -6,6 +6,7 @@
 
 mod chance;
 pub mod agents;
+pub mod browser;
 pub mod orders;
 mod secrets;
 mod program;

@@ -4,38 +4,90 @@
 //! told on the page that follows, so that a reload repeats nothing. No page holds a script or a style; two files do.
 
 mod format;
+mod chart;
 mod sign_in;
+mod overview;
+mod connections;
+mod exports;
+mod orders;
+mod runs;
+mod passwords;
+mod directories;
+mod audit;
+mod access;
 
-use std::sync::Arc;
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use anyhow::Context;
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Query},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use serde::Serialize;
 
-use super::{Web, session::SignedIn};
+use super::{Web, session::SignedIn, views};
 use crate::access::{Role, Scope};
 
 /// What pages may do: their own files alone, and forms to themselves.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 21] = [
+    ("access.html", include_str!("../../templates/pages/access.html")),
+    ("audit.html", include_str!("../../templates/pages/audit.html")),
     ("base.html", include_str!("../../templates/pages/base.html")),
+    ("connection.html", include_str!("../../templates/pages/connection.html")),
+    ("connections.html", include_str!("../../templates/pages/connections.html")),
+    ("directories.html", include_str!("../../templates/pages/directories.html")),
+    ("directory.html", include_str!("../../templates/pages/directory.html")),
+    ("export.html", include_str!("../../templates/pages/export.html")),
+    ("exports.html", include_str!("../../templates/pages/exports.html")),
     ("layout.html", include_str!("../../templates/pages/layout.html")),
+    ("order_run.html", include_str!("../../templates/pages/order_run.html")),
+    ("orders.html", include_str!("../../templates/pages/orders.html")),
+    ("overview.html", include_str!("../../templates/pages/overview.html")),
     ("parts.html", include_str!("../../templates/pages/parts.html")),
+    ("passwords.html", include_str!("../../templates/pages/passwords.html")),
+    ("plan.html", include_str!("../../templates/pages/plan.html")),
     ("refused.html", include_str!("../../templates/pages/refused.html")),
+    ("run.html", include_str!("../../templates/pages/run.html")),
+    ("runs.html", include_str!("../../templates/pages/runs.html")),
+    ("shown_once.html", include_str!("../../templates/pages/shown_once.html")),
     ("sign_in.html", include_str!("../../templates/pages/sign_in.html")),
 ];
 
-/// Pages by path and title; whether they are for those alone whose role holds everywhere, and which role they need.
-const PAGES: [(&str, &str, Option<Role>); 1] = [("/", "Overview", None)];
+/// Pages by path and title, and the role that must hold everywhere to see them; none for those that show what one may see.
+const PAGES: [(&str, &str, Option<Role>); 9] = [
+    ("/", "Overview", None),
+    ("/connections", "Connections", None),
+    ("/exports", "Exports", None),
+    ("/orders", "Orders", None),
+    ("/runs", "Jobs and runs", None),
+    ("/passwords", "Passwords", None),
+    ("/directories", "Directories", Some(Role::Viewer)),
+    ("/audit", "Audit", None),
+    ("/access", "Access", Some(Role::Administrator)),
+];
+
+/// What a page says of what was done on the one before.
+const SAID: [(&str, &str); 8] = [
+    ("started", "It is started."),
+    ("checked", "The connection was checked."),
+    ("cancelled", "The run is asked to end."),
+    ("approved", "The orders are approved and started."),
+    ("saved", "The settings are saved, and hold for whatever begins from now on."),
+    ("removed", "It is removed."),
+    ("revoked", "The token opens nothing any more."),
+    ("password", "The password is set."),
+];
+
+/// What a page answers: itself, or why not.
+type Page = Result<Response, Response>;
 
 /// The templates of all pages.
 #[derive(Debug)]
@@ -43,12 +95,8 @@ pub(super) struct Templates {
     environment: Environment<'static>,
 }
 
-/// A problem to tell on a page.
-#[derive(Debug, Serialize)]
-pub(super) struct Problem {
-    message: String,
-    hint: Option<String>,
-}
+/// What stands behind `?` of a page's address.
+pub(super) struct Asked(HashMap<String, String>);
 
 impl Templates {
     pub(super) fn new(now: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
@@ -66,21 +114,85 @@ impl Templates {
     }
 }
 
-impl Problem {
-    /// What an error says to people.
-    pub(super) fn of(error: &anyhow::Error) -> Self {
-        let hint = error.downcast_ref::<connector_api::Error>().and_then(|error| error.hint().map(str::to_owned));
-        Self { message: crate::redaction::redact(&format!("{error:#}")).into_owned(), hint }
+impl Asked {
+    /// Empty where it is not there.
+    fn text(&self, name: &str) -> &str {
+        self.0.get(name).map(|text| text.trim()).unwrap_or_default()
+    }
+
+    /// None where it is not there or empty.
+    fn some(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name).parse().ok()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let query = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        query.map(|query| Self(query.0)).map_err(IntoResponse::into_response)
     }
 }
 
 pub(super) fn routes() -> Router<Arc<Web>> {
     Router::new()
         .merge(sign_in::routes())
+        .merge(overview::routes())
+        .merge(connections::routes())
+        .merge(exports::routes())
+        .merge(orders::routes())
+        .merge(runs::routes())
+        .merge(passwords::routes())
+        .merge(directories::routes())
+        .merge(audit::routes())
+        .merge(access::routes())
         .route("/static/dashboard.css", get(|| file("text/css", include_str!("../../static/dashboard.css"))))
         .route("/static/dashboard.js", get(|| file("text/javascript", include_str!("../../static/dashboard.js"))))
         .route("/static/icon.svg", get(|| file("image/svg+xml", include_str!("../../static/icon.svg"))))
         .layer(middleware::map_response(guarded))
+}
+
+/// What a view answers, or the page that says why it does not.
+#[expect(clippy::result_large_err, reason = "what is refused is a page, and is answered at once")]
+fn told<T>(web: &Web, who: &SignedIn, answer: views::Result<T>) -> Result<T, Response> {
+    answer.map_err(|refusal| {
+        let title = match refusal.status {
+            StatusCode::FORBIDDEN => "You may not do this",
+            StatusCode::NOT_FOUND => "There is nothing here",
+            _ => "This was not done",
+        };
+        let words = context! { title, text => sentence(&refusal.complaint.message), hint => refusal.complaint.hint.as_deref().map(sentence) };
+        show_with(web, who, refusal.status, "refused.html", words)
+    })
+}
+
+/// A view as templates take it.
+fn value(view: impl Serialize) -> Value {
+    Value::from(Serde(view))
+}
+
+/// A refusal as a page tells it beside what it is about.
+fn problem(refusal: &views::Refusal) -> Value {
+    let (message, hint) = (sentence(&refusal.complaint.message), refusal.complaint.hint.as_deref().map(sentence));
+    context! { message, hint }
+}
+
+/// A text that begins small and ends without a full stop, as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
+/// What a page says of what was done on the one before.
+fn said(asked: &Asked) -> Option<&'static str> {
+    SAID.iter().find(|(key, _)| *key == asked.text("said")).map(|(_, text)| *text)
 }
 
 /// A page for somebody who is signed in.
@@ -105,11 +217,6 @@ pub(super) fn forged(web: &Web, who: &SignedIn) -> Response {
     let text = "This form was not sent from a page of this agent, or it was open since before you signed in. Nothing was \
                 done. Go back, load the page anew and try again.";
     refusal(web, who, StatusCode::FORBIDDEN, "This was not accepted", text)
-}
-
-/// The page for what is not there.
-pub(super) fn missing(web: &Web, who: &SignedIn, what: &str) -> Response {
-    refusal(web, who, StatusCode::NOT_FOUND, "There is nothing here", what)
 }
 
 /// What is answered where the agent fails.
@@ -162,3 +269,6 @@ async fn guarded(mut response: Response) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
+
+#[cfg(test)]
+mod tests;

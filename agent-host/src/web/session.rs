@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use url::{Url, form_urlencoded};
 
 use super::{Web, pages};
-use crate::{access::Role, operators::Session};
+use crate::operators::Session;
 
 /// The cookie of a session, and that of a browser that is not signed in yet.
 pub(super) const SESSION: &str = "agent-session";
@@ -45,18 +45,6 @@ pub(super) struct Sent {
 
 /// What a form holds.
 pub(super) struct Fields(Vec<(String, SecretString)>);
-
-impl SignedIn {
-    /// Whether they may do what asks for this role everywhere; else the page that says so.
-    pub(super) fn must(&self, web: &Web, role: Role) -> Result<(), Response> {
-        if self.session.caller.may(role) { Ok(()) } else { Err(pages::forbidden(web, self)) }
-    }
-
-    /// Whether they may do what asks for this role in this connection; else the page that says so.
-    pub(super) fn must_in(&self, web: &Web, role: Role, connection: &str) -> Result<(), Response> {
-        if self.session.caller.may_in(role, connection) { Ok(()) } else { Err(pages::forbidden(web, self)) }
-    }
-}
 
 impl FromRequestParts<Arc<Web>> for SignedIn {
     type Rejection = Response;

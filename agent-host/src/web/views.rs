@@ -8,10 +8,13 @@ pub mod connections;
 pub mod deliveries;
 pub mod directories;
 pub mod exports;
+pub mod operators;
 pub mod orders;
 pub mod passwords;
 pub mod runs;
 pub mod shown_once;
+pub mod tokens;
+pub mod typed_settings;
 
 use axum::http::StatusCode;
 use connector_api::{ConnectionSettings, ErrorKind};

@@ -112,9 +112,9 @@ impl Told {
     /// A run that ends like this, and what is told of it. How many were told, and how many arrived.
     async fn run(&self, state: RunState, at: i64) -> (usize, usize) {
         NOW.store(at, Ordering::Relaxed);
-        let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None };
+        let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
         let run = self.store.queue_run(&wanted, at).await.unwrap().unwrap();
-        let claimed = self.store.claim_run(Some(run), "test", at, at + MINUTE).await.unwrap().unwrap();
+        let claimed = self.store.claim_run(Some(run), "test", None, at, at + MINUTE).await.unwrap().unwrap();
         assert!(self.store.end_job_run(claimed.id, "test", state, "it says why", at).await.unwrap());
         let notifications = self.notifications();
         (notifications.note().await.unwrap(), notifications.deliver().await.unwrap())

@@ -86,12 +86,18 @@ impl Daemon {
         assert!(status.success());
     }
 
+    /// A request; what is posted is a form.
     pub(crate) fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
+        let form = if method == "POST" { "content-type: application/x-www-form-urlencoded\r\n" } else { "" };
+        self.ask_with(method, target, &format!("{headers}{form}"), body)
+    }
+
+    /// A request with these header lines, each with its end.
+    pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         let mut stream = TcpStream::connect(&self.address).expect("the daemon listens");
         let length = body.len();
-        let form = if method == "POST" { "content-type: application/x-www-form-urlencoded\r\n" } else { "" };
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}{form}content-length: {length}\r\n\r\n",
+            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n",
             self.address
         );
         stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
@@ -110,6 +116,7 @@ impl Drop for Daemon {
     }
 }
 
+/// What was answered.
 pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -117,7 +124,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn between(&self, before: &str, after: &str) -> String {
+    pub(crate) fn between(&self, before: &str, after: &str) -> String {
         let rest = self.body.split_once(before).unwrap_or_else(|| panic!("{before} is in {}", self.body)).1;
         rest.split_once(after).expect("it ends").0.to_owned()
     }

@@ -114,7 +114,9 @@ fn test() -> Result<(), String> {
     }
     println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
     if !has_chromium {
-        println!("There is no Chromium: pictures of pages and mails were left out.");
+        println!(
+            "There is no Chromium with its driver: the dashboard was not tried out, and pictures of mails were left out."
+        );
     }
     if !has_python {
         println!(

@@ -4,6 +4,8 @@ use chrono::{DateTime, SecondsFormat};
 use minijinja::{Environment, Value};
 use url::form_urlencoded;
 
+/// How the words for what a password reset did begin.
+const DONE: [&str; 6] = ["password_", "temporary_", "link_", "unlocked", "approved", "mailed"];
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -19,6 +21,8 @@ pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i
     environment.add_filter("bytes", bytes);
     environment
         .add_filter("urlencoded", |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+    environment.add_filter("stamp", |text: &str| stamp(text));
+    environment.add_filter("told", |text: &str| Value::from_safe_string(told(text)));
     environment.add_filter("segment", |text: &str| segment(text));
 }
 
@@ -28,15 +32,20 @@ fn iso(ms: i64) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ")
 }
 
+/// The same of a time as manifests write it.
+fn stamp(text: &str) -> String {
+    text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " ") + "Z")
+}
+
 /// How long since or until, in one unit; far ones as a date.
 fn ago(ms: i64, now_ms: i64) -> String {
     let distance = (now_ms - ms).abs();
     let text = match distance {
-        ..5_000 => return "now".to_owned(),
-        ..MINUTE_MS => format!("{} s", distance / 1000),
-        ..HOUR_MS => format!("{} min", distance / MINUTE_MS),
-        ..DAY_MS => format!("{} h", distance / HOUR_MS),
-        ..FORTNIGHT_MS => format!("{} d", distance / DAY_MS),
+        0..5_000 => return "now".to_owned(),
+        5_000..MINUTE_MS => format!("{} s", distance / 1000),
+        MINUTE_MS..HOUR_MS => format!("{} min", distance / MINUTE_MS),
+        HOUR_MS..DAY_MS => format!("{} h", distance / HOUR_MS),
+        DAY_MS..FORTNIGHT_MS => format!("{} d", distance / DAY_MS),
         _ => return iso(ms)[..10].to_owned(),
     };
     if ms <= now_ms { format!("{text} ago") } else { format!("in {text}") }
@@ -46,8 +55,8 @@ fn ago(ms: i64, now_ms: i64) -> String {
 fn lasted(ms: i64) -> String {
     match ms.max(0) {
         ms @ ..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        ms @ ..MINUTE_MS => format!("{} s", ms / 1000),
-        ms @ ..HOUR_MS => format!("{} min {} s", ms / MINUTE_MS, ms % MINUTE_MS / 1000),
+        ms @ 10_000..MINUTE_MS => format!("{} s", ms / 1000),
+        ms @ MINUTE_MS..HOUR_MS => format!("{} min {} s", ms / MINUTE_MS, ms % MINUTE_MS / 1000),
         ms => format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
     }
 }
@@ -68,7 +77,7 @@ fn count(number: i64) -> String {
 fn bytes(number: i64) -> String {
     match number {
         ..1024 => format!("{number} B"),
-        ..1_048_576 => format!("{} KiB", number / 1024),
+        1024..1_048_576 => format!("{} KiB", number / 1024),
         _ => format!("{}.{} MiB", number / 1_048_576, number % 1_048_576 * 10 / 1_048_576),
     }
 }
@@ -78,10 +87,33 @@ fn tone(name: &str) -> &'static str {
     match name {
         "success" | "ok" | "executed" | "done" | "sent" | "healthy" | "active" | "spent" => "good",
         "warning" | "blocked" | "locked" | "slowed" | "queued_mail" | "unknown" | "offered" | "stale" => "warn",
-        "error" | "errored" | "failed" | "refused" | "rejected" | "failing" => "bad",
-        "started" | "running" | "begun" => "busy",
+        "problem" | "error" | "errored" | "failed" | "refused" | "rejected" | "failing" => "bad",
+        "started" | "running" => "busy",
+        _ if DONE.iter().any(|done| name.starts_with(done)) => "good",
         _ => "",
     }
+}
+
+/// A message as HTML: what stands in backticks names a thing.
+fn told(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    let is_whole = text.matches('`').count().is_multiple_of(2);
+    let mut is_open = false;
+    for letter in text.chars() {
+        match letter {
+            '`' if is_whole => {
+                html.push_str(if is_open { "</code>" } else { "<code>" });
+                is_open = !is_open;
+            }
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#x27;"),
+            letter => html.push(letter),
+        }
+    }
+    html
 }
 
 /// A text as one segment of a path.
@@ -115,5 +147,7 @@ mod tests {
         );
         assert_eq!([bytes(10), bytes(2_048), bytes(1_572_864)], ["10 B", "2 KiB", "1.5 MiB"]);
         assert_eq!(segment("a b/c"), "a%20b%2Fc");
+        assert_eq!(told("no `<b>` & `c`"), "no <code>&lt;b&gt;</code> &amp; <code>c</code>");
+        assert_eq!(told("one ` \"alone\""), "one ` &quot;alone&quot;");
     }
 }

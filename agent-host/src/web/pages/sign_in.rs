@@ -146,7 +146,7 @@ async fn finish(
         if let Err(error) = web.operators.refuse(&person.name, peer.ip()).await {
             return failed(&error);
         }
-        let words = context! { problem => "stranger", name => person.name };
+        let words = context! { problem => "stranger", stranger => person.name };
         return show(&web, &headers, StatusCode::FORBIDDEN, "", words).await;
     };
     match web.operators.welcome(&person.name, role, peer.ip()).await {
