@@ -19,7 +19,7 @@ const WAYS: &str = r#"<ConfigurationFile>
 </ConfigurationFile>"#;
 
 /// An agent of an organisation with Ada, and with an administrator.
-pub(super) fn agent(web: Value) -> TestAgent {
+pub(super) fn agent(web: &Value) -> TestAgent {
     let agent = TestAgent::seeded(Seed::exact(40, 8, 5, 60));
     let profile = json!({ "login": ADA, "email": ADA, "firstName": "Ada", "lastName": "Lovelace" });
     agent.org(|org| org.add_user(profile, Status::Active));
@@ -66,7 +66,7 @@ fn assert_fits(browser: &Browser) {
 #[test]
 fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
     let Some(browser) = browser() else { return };
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     agent.set("MaxDeletes", json!(1));
     let daemon = Daemon::start(agent.command(&["run"]));
     let base = format!("http://{}", daemon.address);
@@ -78,6 +78,37 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
     browser.press("Sign in");
     assert!(browser.address().ends_with("/connections"), "it goes on to where one wanted to go");
 
+    check_and_export(&browser, &agent, &daemon, &base);
+    approve(&browser, &agent, &daemon, &base);
+    reset_a_password(&browser, &agent, &daemon, &base);
+    make_a_directory(&browser, &agent, &daemon, &base);
+    browser.go(&format!("{base}/access"));
+    browser.press("New operator");
+    browser.picture("dashboard-access");
+    browser.go(&format!("{base}/audit"));
+    for done in ["operator sign in", "check connection", "approve orders", "password reset", "create directory"] {
+        browser.reads(done);
+    }
+    browser.picture("dashboard-audit");
+    for (path, name) in [("/", "overview"), ("/runs", "runs"), ("/exports", "exports"), ("/connections", "connections")]
+    {
+        browser.go(&format!("{base}{path}"));
+        browser.picture(&format!("dashboard-{name}"));
+    }
+    // Nobody but whom the test expects: what is refused is refused with a status, of which a browser complains.
+    let complaints: Vec<String> = browser.complaints().into_iter().filter(|it| !it.contains("/passwords")).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert_quiet(&browser, &[&daemon.address]);
+
+    pictures_at_night_and_on_a_phone(&browser, &base);
+    browser.click(".menu > summary");
+    browser.picture("dashboard-menu-phone");
+    assert_quiet(&browser, &[&daemon.address]);
+    daemon.end();
+}
+
+/// A check, and three exports that are watched to their end.
+fn check_and_export(browser: &Browser, agent: &TestAgent, _: &Daemon, base: &str) {
     browser.press(CONNECTION);
     browser.press("Check now");
     browser.reads("Nothing is to be fixed.");
@@ -101,7 +132,10 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
     browser.go(&format!("{base}/exports/{CONNECTION}"));
     browser.reads("+1");
     browser.picture("dashboard-export");
+}
 
+/// Orders that are over a limit, looked at and approved.
+fn approve(browser: &Browser, agent: &TestAgent, _: &Daemon, base: &str) {
     let users: Vec<String> = agent.org(|org| org.user_ids().into_iter().skip(1).take(14).collect());
     let delete = |(id, user): (usize, &String)| order(&id.to_string(), "Deleted", "User", user, json!({}));
     agent.order_file("leavers.json", &list(&users.iter().enumerate().map(delete).collect::<Vec<_>>()));
@@ -126,7 +160,10 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
     browser.click("tbody th a");
     browser.reads("Results of run");
     browser.picture("dashboard-results");
+}
 
+/// A password, after one for nobody.
+fn reset_a_password(browser: &Browser, agent: &TestAgent, _: &Daemon, base: &str) {
     browser.go(&format!("{base}/passwords"));
     browser.fill("#login", "nobody@corp.example");
     browser.press("Reset password");
@@ -142,7 +179,10 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
     agent.org(|org| assert!(org.password_is(ADA, &password)));
     browser.run("document.querySelector('#once').textContent = 'made for the picture'");
     browser.picture("dashboard-passwords");
+}
 
+/// A directory, whose token is shown once, and what Okta sends there.
+fn make_a_directory(browser: &Browser, _: &TestAgent, daemon: &Daemon, base: &str) {
     browser.go(&format!("{base}/directories"));
     browser.fill("#name", "acme");
     browser.press("Create directory");
@@ -156,29 +196,14 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
         !browser.run("return document.documentElement.innerHTML").to_string().contains(&secret),
         "it is shown once"
     );
-    provision(&daemon, &secret);
+    provision(daemon, &secret);
     browser.go(&format!("{base}/directories/acme"));
     browser.reads("grace.hopper@corp.example");
     browser.picture("dashboard-directory");
+}
 
-    browser.go(&format!("{base}/access"));
-    browser.press("New operator");
-    browser.picture("dashboard-access");
-    browser.go(&format!("{base}/audit"));
-    for done in ["operator sign in", "check connection", "approve orders", "password reset", "create directory"] {
-        browser.reads(done);
-    }
-    browser.picture("dashboard-audit");
-    for (path, name) in [("/", "overview"), ("/runs", "runs"), ("/exports", "exports"), ("/connections", "connections")]
-    {
-        browser.go(&format!("{base}{path}"));
-        browser.picture(&format!("dashboard-{name}"));
-    }
-    // Nobody but whom the test expects: what is refused is refused with a status, of which a browser complains.
-    let complaints: Vec<String> = browser.complaints().into_iter().filter(|it| !it.contains("/passwords")).collect();
-    assert!(complaints.is_empty(), "{complaints:#?}");
-    assert_quiet(&browser, &[&daemon.address]);
-
+/// The pages that matter most, in the dark and on a phone.
+fn pictures_at_night_and_on_a_phone(browser: &Browser, base: &str) {
     for (path, name) in [
         ("/".to_owned(), "overview"),
         (format!("/exports/{CONNECTION}"), "export"),
@@ -192,13 +217,9 @@ fn an_administrator_checks_exports_approves_resets_and_reads_the_audit() {
         browser.picture(&format!("dashboard-{name}-dark"));
         browser.look(360, name == "export");
         browser.go(&format!("{base}{path}"));
-        assert_fits(&browser);
+        assert_fits(browser);
         browser.picture(&format!("dashboard-{name}-phone"));
     }
-    browser.click(".menu > summary");
-    browser.picture("dashboard-menu-phone");
-    assert_quiet(&browser, &[&daemon.address]);
-    daemon.end();
 }
 
 /// What Okta does with an address and a token.
@@ -224,7 +245,7 @@ fn provision(daemon: &Daemon, token: &str) {
 #[test]
 fn somebody_signs_in_by_keyboard_alone() {
     let Some(browser) = browser() else { return };
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let daemon = Daemon::start(agent.command(&["run"]));
     let base = format!("http://{}", daemon.address);
     browser.look(1280, false);
@@ -254,9 +275,9 @@ fn somebody_signs_in_by_keyboard_alone() {
 #[test]
 fn people_of_the_organisation_sign_in_with_okta_and_strangers_are_turned_away() {
     let Some(browser) = browser() else { return };
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     watch("00client-secret-of-the-agent");
-    let issuer = agent.sandbox.url().to_owned();
+    let issuer = agent.sandbox.url();
     let openid = json!({ "Issuer": issuer, "ClientId": "0oadashboard", "ClientSecret": "00client-secret-of-the-agent",
         "Roles": { "Operator": ["Keepers"], "Administrator": ["Nobody at all"] } });
     agent.write("appsettings.json", &json!({ "Web": { "OpenIdConnect": openid } }).to_string());

@@ -79,7 +79,7 @@ fn started(agent: &TestAgent) -> Daemon {
 
 #[test]
 fn nothing_is_shown_or_done_without_a_session() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let daemon = started(&agent);
     for path in PAGES {
         for cookie in ["", "cookie: agent-session=forged-forged-forged\r\n"] {
@@ -108,7 +108,7 @@ fn nothing_is_shown_or_done_without_a_session() {
 
 #[test]
 fn a_form_that_was_not_shown_to_the_browser_does_nothing() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let daemon = started(&agent);
     let grace = Visitor::sign_in(&daemon, "grace");
     let code = grace.code();
@@ -140,7 +140,7 @@ fn a_form_that_was_not_shown_to_the_browser_does_nothing() {
 
 #[test]
 fn a_viewer_is_shown_no_button_and_is_refused_all_the_same() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     operator(&agent, "vera", &["--role", "viewer"]);
     let daemon = started(&agent);
     let vera = Visitor::sign_in(&daemon, "vera");
@@ -164,7 +164,7 @@ fn a_viewer_is_shown_no_button_and_is_refused_all_the_same() {
 
 #[test]
 fn an_operator_of_one_connection_sees_and_does_nothing_elsewhere() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let other = json!({ "Server": agent.sandbox.url(), "ApiKey": agent.sandbox.token() });
     agent.write("appsettings.agent.Production.json", &json!({ "Connections": { "Elsewhere": other } }).to_string());
     operator(&agent, "olga", &["--role", "operator", "--connection", "Elsewhere"]);
@@ -194,7 +194,7 @@ fn an_operator_of_one_connection_sees_and_does_nothing_elsewhere() {
 
 #[test]
 fn wrong_passwords_sound_alike_and_lock_after_five() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     let daemon = started(&agent);
     let sound = |name: &str| {
         let page = attempt(&daemon, name, "not-the-right-one");
@@ -222,7 +222,7 @@ fn wrong_passwords_sound_alike_and_lock_after_five() {
 
 #[test]
 fn settings_that_are_typed_win_and_their_secrets_are_not_shown_again() {
-    let agent = agent(json!({}));
+    let agent = agent(&json!({}));
     acceptance::watch("00typed-in-the-dashboard");
     agent.run(&["protect", "new-key"]).must_exit(0);
     agent.write("appsettings.json", &json!({ "ProtectionKey": { "File": "protection.key" } }).to_string());
