@@ -6,6 +6,7 @@
 mod approvals;
 mod audit;
 mod directories;
+mod imports;
 mod job_runs;
 mod notes;
 mod orders;
@@ -49,7 +50,7 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
-    (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
+    (10, "notices and imports", include_str!("../migrations/0010_notices_and_imports.sql")),
 ];
 
 /// The agent's database.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     export::{FileError, Refused},
     fulfill::{OverLimit, Stopped},
+    import::ImportRefused,
     redaction::redact,
 };
 
@@ -74,6 +75,9 @@ impl Failure {
                 return Self { kind, message, hint: cause.hint().map(one_line), lines, exit_code };
             }
             if let Some(cause) = cause.downcast_ref::<Refused>() {
+                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
+            }
+            if let Some(cause) = cause.downcast_ref::<ImportRefused>() {
                 return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
             }
             if let Some(cause) = cause.downcast_ref::<OverLimit>() {
