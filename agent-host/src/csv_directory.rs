@@ -81,7 +81,8 @@ impl CsvDirectory {
     /// Of kind `Settings`.
     pub fn open(settings: &ConnectionSettings, directory: &Path, roots: &[PathBuf]) -> Result<Self> {
         if settings.text("PathIncremental").is_some() {
-            let error = Error::setting("PathIncremental", "`PathIncremental` names a file of changes, which is not read");
+            let error =
+                Error::setting("PathIncremental", "`PathIncremental` names a file of changes, which is not read");
             return Err(error.with_hint("name the complete file with `Path`"));
         }
         let path = settings.text("Path").ok_or_else(|| {
@@ -300,7 +301,8 @@ fn is_below(path: &Path, root: &Path) -> bool {
 fn trim<'a>(cell: &'a str, trimmed: &[String]) -> &'a str {
     let mut cell = cell;
     loop {
-        let shorter = trimmed.iter().find_map(|what| cell.strip_prefix(what.as_str()).or(cell.strip_suffix(what.as_str())));
+        let shorter =
+            trimmed.iter().find_map(|what| cell.strip_prefix(what.as_str()).or(cell.strip_suffix(what.as_str())));
         match shorter {
             Some(shorter) => cell = shorter,
             None => return cell,

@@ -43,6 +43,8 @@ const BUDGET_BYTES: usize = 6 << 20;
 const SMALL_LOSS: u64 = 100;
 /// … and this share of them, in percent.
 const SMALL_LOSS_PERCENT: u64 = 20;
+/// Files of orders that were carried out are kept, so many of the newest.
+const KEPT_FILES: usize = 40;
 /// Keys that are named where accounts cannot be told apart.
 const SHOWN_KEYS: usize = 20;
 /// How the files of orders end: those of joiners, and those of everybody else.
@@ -102,6 +104,7 @@ pub async fn import(
     }
     let (tally, has_orders) = import.compare(&folder).await?;
     let fulfilled = if has_orders { Some(import.carry_out(&folder, &mut watch).await?) } else { None };
+    forget_old(&folder)?;
     import.store.note_import(&import.settings.name, tally.records, (options.clock)()).await?;
     Ok(import.report(tally, fulfilled, None))
 }
@@ -125,15 +128,15 @@ impl Import<'_> {
         let tell = |met: Met<'_>| match (rules.judge(&met), &met) {
             (Verdict::Join(changes), Met::Joiner(person)) => {
                 tally.joiners += 1;
-                joiners.push(&self.order("Added", &person.cells[0], None, changes))
+                joiners.push(&self.order("Added", &person.cells[0], Some(person), None, changes))
             }
             (Verdict::Move(changes), Met::Both(person, account)) => {
                 tally.movers += 1;
-                others.push(&self.order("Modified", &person.cells[0], Some(account), changes))
+                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), changes))
             }
             (Verdict::Return(changes), Met::Both(person, account)) => {
                 tally.returners += 1;
-                others.push(&self.order("Modified", &person.cells[0], Some(account), changes))
+                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), changes))
             }
             (Verdict::Leave(_), _) if keeps_leavers => {
                 tally.leavers_kept += 1;
@@ -142,7 +145,7 @@ impl Import<'_> {
             (Verdict::Leave(changes), Met::Gone(account)) => {
                 tally.leavers += 1;
                 let change = if changes.is_some() { "Modified" } else { "Deleted" };
-                others.push(&self.order(change, &account.key, Some(account), changes.unwrap_or_default()))
+                others.push(&self.order(change, &account.key, None, Some(account), changes.unwrap_or_default()))
             }
             (Verdict::Unchanged, _) => {
                 tally.unchanged += 1;
@@ -322,12 +325,24 @@ impl Import<'_> {
     }
 
     /// An order as the engine would write it. Its name, which results repeat, is the record's key.
-    fn order(&self, change: &str, key: &str, account: Option<&Account>, changes: Map<String, Value>) -> Value {
+    fn order(
+        &self,
+        change: &str,
+        key: &str,
+        person: Option<&Person>,
+        account: Option<&Account>,
+        changes: Map<String, Value>,
+    ) -> Value {
         let settings = &self.settings;
+        let mut owner = Map::from_iter([("Id".to_owned(), Value::from(key))]);
+        if let Some(person) = person {
+            let carried = settings.owner.iter();
+            owner.extend(carried.map(|(name, template)| (name.clone(), Value::from(template.fill(&person.cells)))));
+        }
         let mut order = json!({
             "AssignedResourceTypeId": key,
             "ChangeType": change,
-            "Owner": { "Id": key },
+            "Owner": owner,
             "ResourceType": {
                 "Identifier": settings.resource_type,
                 "SourceEntityType": { "Id": settings.name },
@@ -384,6 +399,17 @@ fn check_source(now: u64, before: Option<u64>) -> Result<(), ImportRefused> {
         return Err(ImportRefused(format!("the source fell from {before} to {now} records")));
     }
     Ok(())
+}
+
+/// Forgets orders that were carried out long ago. Their names begin with the time.
+fn forget_old(folder: &Path) -> io::Result<()> {
+    let mut files: Vec<PathBuf> = match fs::read_dir(folder.join("Completed")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
+    };
+    files.sort();
+    let old = files.len().saturating_sub(KEPT_FILES);
+    files.iter().take(old).try_for_each(fs::remove_file)
 }
 
 fn lock(work_folder: &Path, import: &str) -> anyhow::Result<Lock> {

@@ -307,7 +307,11 @@ impl PasswordResets {
         let Some(about) = notice::about(kind, &course.connection, &course.account.login) else { return Ok(()) };
         let overtaken = self.store.drop_overtaken_notices(&about, &course.id).await?;
         if overtaken > 0 {
-            tracing::info!(account.id = course.account.key, count = overtaken, "notices of earlier resets are not sent");
+            tracing::info!(
+                account.id = course.account.key,
+                count = overtaken,
+                "notices of earlier resets are not sent"
+            );
         }
         Ok(())
     }

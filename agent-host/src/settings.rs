@@ -181,10 +181,7 @@ impl Settings {
 
     /// The folders that files of other systems may be read from (`SourcesRootPaths`); anywhere where none is named.
     pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
-        (0..)
-            .map_while(|index| self.values.text(&format!("SourcesRootPaths:{index}")))
-            .map(PathBuf::from)
-            .collect()
+        (0..).map_while(|index| self.values.text(&format!("SourcesRootPaths:{index}"))).map(PathBuf::from).collect()
     }
 
     /// The names of the sections directly below this one, as they were first spelt.

@@ -7,7 +7,7 @@ use okta_sandbox::{Fault, FaultAction, Seed, Status};
 use serde_json::{Value, json};
 
 const SEED: u64 = 20_260_401;
-const HEADER: &str = "id,first,last,mail,dept,state";
+const HEADER: &str = "id,first,last,mail,dept,state,manager";
 const ELEMENTS: &str = r#"
   <Connection Identifier="OktaExportFulfillment" DisplayName_L1="Okta" Connector="Okta" Package="Usercube.Okta@0000001" />
   <Connection Identifier="People" DisplayName_L1="People" Connector="Okta" Package="Usercube.CSV.Complete@0000001" />
@@ -23,7 +23,8 @@ const ELEMENTS: &str = r#"
     <Property Identifier="profile_userType" ConnectionColumn="profile.userType" />
   </EntityTypeMapping>
   <OktaResourceTypeMapping Identifier="Okta_User" Connection="OktaExportFulfillment" DefaultObjectClass="users" PasswordResetSetting="First" />
-  <PasswordResetSettings Identifier="First" Mode="1" AutoGenerate="true" MustChange="true" />
+  <PasswordResetSettings Identifier="First" Mode="1" AutoGenerate="true" MustChange="true"
+    NotifiedEmailBinding="AssignedResourceType:Owner.Directory_User:ManagerMail" />
 "#;
 
 fn agent() -> TestAgent {
@@ -44,6 +45,7 @@ fn configure(agent: &TestAgent, more: impl Into<Value>) {
             "profile_lastName": "{last}", "profile_department": "{dept}",
         },
         "Scope": { "profile_userType": "Employee" },
+        "Owner": { "ManagerMail": "{manager}" },
         "Leavers": "Deactivate",
     });
     let more: Value = more.into();
@@ -59,7 +61,7 @@ fn configure(agent: &TestAgent, more: impl Into<Value>) {
 
 /// A line of the file.
 fn line(number: usize, dept: &str, state: &str) -> String {
-    format!("E{number},First{number},Last{number},Person{number}@corp.example,{dept},{state}")
+    format!("E{number},First{number},Last{number},Person{number}@corp.example,{dept},{state},boss{number}@corp.example")
 }
 
 fn people(agent: &TestAgent, lines: &[String]) {
@@ -92,10 +94,17 @@ fn accounts_follow_the_file_from_joining_to_coming_back() {
     let report = import(&agent, &[], 0);
     assert_eq!(tally(&report), [4, 0, 0, 0], "{report}");
     let ada = agent.org(|org| org.user(&login(1))).expect("the account is made");
-    for (name, value) in [("employeeNumber", "E1"), ("userType", "Employee"), ("firstName", "First1"), ("department", "Sales")] {
+    for (name, value) in
+        [("employeeNumber", "E1"), ("userType", "Employee"), ("firstName", "First1"), ("department", "Sales")]
+    {
         assert_eq!(ada["profile"][name], value);
     }
-    assert_eq!(acceptance::files(&agent.beside("Mails")).len(), 4, "each is told the first password");
+    let mails = acceptance::files(&agent.beside("Mails"));
+    let told = |number: usize| {
+        let to = format!("To: boss{number}@corp.example").into_bytes();
+        mails.values().filter(|mail| mail.windows(to.len()).any(|window| window == to)).count()
+    };
+    assert_eq!((mails.len(), [0, 1, 2, 3].map(told)), (4, [1; 4]), "each first password is told to the manager");
 
     // The same file again changes nothing, however its keys are written.
     agent.sandbox.clear_journal();
@@ -144,7 +153,7 @@ fn a_file_that_is_not_whole_changes_nothing() {
     import(&agent, &[], 0);
     agent.sandbox.clear_journal();
     for (lines, code, why) in [
-        (vec![line(0, "Sales", "active"), "E1,Ada".to_owned()], 5, "line 3: it has 2 values and the header 6"),
+        (vec![line(0, "Sales", "active"), "E1,Ada".to_owned()], 5, "line 3: it has 2 values and the header 7"),
         (vec![line(0, "Sales", "active"), line(0, "Research", "active")], 5, "line 3: its key `id` is that of line 2"),
         (vec![line(0, "Sales", "active"), line(0, "Sales", "active").replace("E0", "e0")], 5, "have the key e0"),
         (vec![line(0, "Sales", "active").replace("E0", "")], 5, "line 2: its key `id` is empty"),
@@ -207,7 +216,10 @@ fn accounts_that_cannot_be_told_apart_are_left_alone() {
     });
     people(&agent, &[line(0, "Sales", "active"), line(1, "Sales", "active")]);
     let report = import(&agent, &[], 6);
-    assert_eq!((&report["ambiguous"], &report["ambiguous_keys"], &report["joiners"]), (&json!(1), &json!(["E0"]), &json!(1)));
+    assert_eq!(
+        (&report["ambiguous"], &report["ambiguous_keys"], &report["joiners"]),
+        (&json!(1), &json!(["E0"]), &json!(1))
+    );
 }
 
 #[test]
@@ -245,7 +257,8 @@ fn an_import_that_is_killed_again_and_again_makes_each_account_once_and_tells_ea
     let mut killed = 0;
     for _ in 0..15 {
         let hold = Duration::from_secs(60);
-        let action = if chance.below(2) == 0 { FaultAction::SlowRequest(hold) } else { FaultAction::SlowFirstByte(hold) };
+        let action =
+            if chance.below(2) == 0 { FaultAction::SlowRequest(hold) } else { FaultAction::SlowFirstByte(hold) };
         let nth = 1 + u32::try_from(chance.below(15)).expect("it is small");
         agent.sandbox.add_fault(Fault::new(action).nth(nth));
         let hits = agent.sandbox.faults_hit();
@@ -267,6 +280,23 @@ fn an_import_that_is_killed_again_and_again_makes_each_account_once_and_tells_ea
 }
 
 #[test]
+fn the_sample_runs_as_it_stands() {
+    let agent = TestAgent::seeded(Seed::exact(4, 2, 1, 1));
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config-samples/csv-import");
+    for file in ["appsettings.json", "appsettings.agent.json", "Conf/Import.xml", "Sources/people.csv"] {
+        let text = std::fs::read_to_string(sample.join(file)).expect("the sample is there");
+        let text = text.replace("http://127.0.0.1:8080", &agent.sandbox.url());
+        agent.write(file, &text.replace("<GeneratedUserToken>", agent.sandbox.token()));
+    }
+    std::fs::remove_dir_all(agent.directory().join("Conf/Okta")).expect("the sample has a mapping of its own");
+    agent.run(&["check"]).must_exit(0);
+    assert_eq!(tally(&import(&agent, &["--plan"], 0)), [3, 0, 0, 0]);
+    assert_eq!(tally(&import(&agent, &[], 0)), [3, 0, 0, 0]);
+    assert_eq!(acceptance::files(&agent.directory().join("Temp/Mails")).len(), 3);
+    assert_eq!(tally(&import(&agent, &[], 0)), [0; 4]);
+}
+
+#[test]
 fn a_job_runs_imports_and_every_import_has_a_job_of_its_own() {
     let agent = agent();
     let steps = json!([
@@ -281,6 +311,6 @@ fn a_job_runs_imports_and_every_import_has_a_job_of_its_own() {
     assert!(run["steps"][0]["message"].as_str().unwrap().starts_with("1 joined, 0 changed"), "{run}");
     assert!(agent.csv("users").contains("person0@corp.example"));
     people(&agent, &[]);
-    let run = job("import:Staff", 1);
+    let run = job("import:Staff", 7);
     assert_eq!(run["state"], "blocked", "{run}");
 }

@@ -28,8 +28,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, options: &Options, stop: &Stop) -> anyhow::Result<ExitCode> {
-    let wanted =
-        ImportOptions { plans: options.plan, forces: options.force, clock: now_ms, stop: stop.clone() };
+    let wanted = ImportOptions { plans: options.plan, forces: options.force, clock: now_ms, stop: stop.clone() };
     let mut display = OrdersDisplay::new(&options.import);
     let outcome = import(agent, &options.import, &wanted, |progress| display.show(progress)).await;
     drop(display);

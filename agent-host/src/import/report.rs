@@ -84,7 +84,10 @@ impl fmt::Display for ImportReport {
         ]
         .map(grouped);
         writeln!(f, "{records} records of `{}`, {accounts} accounts of `{}`:", self.source, self.target)?;
-        writeln!(f, "{joiners} join, {movers} change, {returners} come back, {leavers} leave, {unchanged} are unchanged.")?;
+        writeln!(
+            f,
+            "{joiners} join, {movers} change, {returners} come back, {leavers} leave, {unchanged} are unchanged."
+        )?;
         if tally.leavers_kept > 0 {
             let kept = grouped(tally.leavers_kept);
             writeln!(f, "{kept} more would leave: the first run takes nobody away (`--force` does).")?;

@@ -41,6 +41,8 @@ pub(super) struct ImportSettings {
     /// What accounts are made of; the last `scope` say which accounts follow the source.
     pub(super) map: Vec<(Property, Template)>,
     pub(super) scope: usize,
+    /// What orders carry of the person, for those who are told of first passwords.
+    pub(super) owner: Vec<(String, Template)>,
     pub(super) leavers: Leavers,
     pub(super) reactivates: bool,
     pub(super) max_leavers: MaxLeavers,
@@ -154,13 +156,20 @@ impl ImportSettings {
                 map.push((property, template));
             }
         }
+        let owner = section.pairs("Owner").into_iter().map(|(name, text)| {
+            let template = Template::parse(text, place_of);
+            Ok((name.to_owned(), template.map_err(|why| section.error(&format!("Owner:{name}"), why))?))
+        });
+        let owner = owner.collect::<Result<_>>()?;
         let leavers = section.choice("Leavers", Leavers::Nothing, &LEAVERS)?;
         if leavers != Leavers::Nothing && scope == 0 {
-            let error = section.error("Leavers", "takes accounts away, and `Scope` does not say which follow this source");
+            let error =
+                section.error("Leavers", "takes accounts away, and `Scope` does not say which follow this source");
             return Err(error.with_hint("write `\"Scope\": { \"profile_userType\": \"Employee\" }`, say"));
         }
         let id = entity.properties.iter().find(|property| property.is_primary_key);
-        let id = id.and_then(|it| Some(Property { name: it.identifier.clone(), column: it.connection_column.clone()? }));
+        let id =
+            id.and_then(|it| Some(Property { name: it.identifier.clone(), column: it.connection_column.clone()? }));
         let id = id.ok_or_else(|| section.error("To", "is mapped without a primary key"))?;
         Ok(Self {
             name,
@@ -175,6 +184,7 @@ impl ImportSettings {
             status: property("Leavers", "status")?,
             map,
             scope,
+            owner,
             leavers,
             reactivates: section.choice("Rehires", true, &[("Activate", true), ("Nothing", false)])?,
             max_leavers: max_leavers(&section)?,
@@ -243,7 +253,8 @@ fn property(section: &Section<'_>, entity: &EntityTypeMapping, key: &str, name: 
         entity.properties.iter().find(|property| property.connection_column.as_ref().is_some_and(is_column))
     };
     let found = by_name.or_else(by_column);
-    let found = found.and_then(|it| Some(Property { name: it.identifier.clone(), column: it.connection_column.clone()? }));
+    let found =
+        found.and_then(|it| Some(Property { name: it.identifier.clone(), column: it.connection_column.clone()? }));
     found.ok_or_else(|| {
         let what = format!("needs the property `{name}` of `{}`, which is mapped to no column", entity.identifier);
         section.error(key, what).with_hint(format!("add it to the mapping in {}", entity.position))

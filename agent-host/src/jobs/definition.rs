@@ -164,7 +164,8 @@ impl Jobs {
         }
         for name in import::names(agent) {
             // An import that is not right stops nothing else; whoever starts it hears of it.
-            let connection = import::target_of(agent, &name).map_or_else(|_| String::new(), |(_, connection)| connection);
+            let connection =
+                import::target_of(agent, &name).map_or_else(|_| String::new(), |(_, connection)| connection);
             let mut job = Job::of_connection(Kind::Import, &name, reader.timeout);
             job.steps[0].connection = connection;
             job.steps[0].import = Some(name);

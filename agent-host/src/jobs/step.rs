@@ -150,9 +150,8 @@ fn failure(error: &anyhow::Error) -> Ended {
         let of_file = || cause.downcast_ref::<FileError>().map(FileError::hint);
         of_connector.or_else(of_guard).or_else(of_import).or_else(of_limit).or_else(of_file).map(str::to_owned)
     });
-    let is_refused = error.chain().any(|cause| {
-        cause.is::<Refused>() || cause.is::<OverLimit>() || cause.is::<ImportRefused>()
-    });
+    let is_refused =
+        error.chain().any(|cause| cause.is::<Refused>() || cause.is::<OverLimit>() || cause.is::<ImportRefused>());
     let message = match hint {
         Some(hint) => format!("{error:#}; {hint}"),
         None => format!("{error:#}"),

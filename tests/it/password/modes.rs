@@ -231,7 +231,8 @@ fn protected_accounts_are_refused_before_anybody_is_written_to() {
         let run = Run::of(server.command(&agent, &arguments)).must_exit(5);
         assert!(run.failure().contains("protected by the setting `ProtectedUserFilter`"), "{}", run.failure());
     }
-    let run = Run::of(server.command(&agent, &["reset-password", CONNECTION, "admin@example.com", "--setting", "Link"]));
+    let run =
+        Run::of(server.command(&agent, &["reset-password", CONNECTION, "admin@example.com", "--setting", "Link"]));
     assert!(run.must_exit(5).failure().contains("is the one this connection signs in as"));
     agent.org(|org| assert!(org.password_is(ADA, "Before-That7")));
     assert_eq!(server.mails().len(), 0);
