@@ -128,15 +128,15 @@ impl Import<'_> {
         let tell = |met: Met<'_>| match (rules.judge(&met), &met) {
             (Verdict::Join(changes), Met::Joiner(person)) => {
                 tally.joiners += 1;
-                joiners.push(&self.order("Added", &person.cells[0], Some(person), None, changes))
+                joiners.push(&self.order("Added", &person.cells[0], Some(person), None, &changes))
             }
             (Verdict::Move(changes), Met::Both(person, account)) => {
                 tally.movers += 1;
-                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), changes))
+                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), &changes))
             }
             (Verdict::Return(changes), Met::Both(person, account)) => {
                 tally.returners += 1;
-                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), changes))
+                others.push(&self.order("Modified", &person.cells[0], Some(person), Some(account), &changes))
             }
             (Verdict::Leave(_), _) if keeps_leavers => {
                 tally.leavers_kept += 1;
@@ -145,7 +145,7 @@ impl Import<'_> {
             (Verdict::Leave(changes), Met::Gone(account)) => {
                 tally.leavers += 1;
                 let change = if changes.is_some() { "Modified" } else { "Deleted" };
-                others.push(&self.order(change, &account.key, None, Some(account), changes.unwrap_or_default()))
+                others.push(&self.order(change, &account.key, None, Some(account), &changes.unwrap_or_default()))
             }
             (Verdict::Unchanged, _) => {
                 tally.unchanged += 1;
@@ -331,7 +331,7 @@ impl Import<'_> {
         key: &str,
         person: Option<&Person>,
         account: Option<&Account>,
-        changes: Map<String, Value>,
+        changes: &Map<String, Value>,
     ) -> Value {
         let settings = &self.settings;
         let mut owner = Map::from_iter([("Id".to_owned(), Value::from(key))]);

@@ -92,7 +92,7 @@ impl<P: Iterator<Item = io::Result<Person>>, T: FnMut(Met<'_>) -> io::Result<()>
     /// There are no more accounts.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.meet()?;
-        while let Some(person) = self.people.next() {
+        for person in self.people {
             (self.tell)(Met::Joiner(&person?))?;
         }
         Ok(())

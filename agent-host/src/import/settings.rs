@@ -136,26 +136,7 @@ impl ImportSettings {
             (place_of(column), values.split('|').map(|value| value.trim().to_owned()).collect())
         });
         let wanted: Vec<(usize, Vec<String>)> = wanted.collect();
-        let mut map: Vec<(Property, Template)> = Vec::new();
-        let mut scope = 0;
-        for (list, is_scope) in [("Map", false), ("Scope", true)] {
-            for (name, text) in section.pairs(list) {
-                let at = format!("{list}:{name}");
-                let property = property(&at, name)?;
-                let is_taken = property == key || map.iter().any(|(known, _)| *known == property);
-                if is_taken || ["status", "id"].iter().any(|own| property.column.eq_ignore_ascii_case(own)) {
-                    let what = "cannot be given here: it is matched, given twice, or told by `Leavers`";
-                    return Err(section.error(&at, what).with_hint("leave it out"));
-                }
-                let template = Template::parse(text, place_of).map_err(|why| section.error(&at, why))?;
-                if is_scope && text.contains('{') {
-                    let error = section.error(&at, "is made of a column, which says nothing of those who left");
-                    return Err(error.with_hint("write a plain value that all accounts of this source share"));
-                }
-                scope += usize::from(is_scope);
-                map.push((property, template));
-            }
-        }
+        let (map, scope) = values(&section, entity, &key, place_of)?;
         let owner = section.pairs("Owner").into_iter().map(|(name, text)| {
             let template = Template::parse(text, place_of);
             Ok((name.to_owned(), template.map_err(|why| section.error(&format!("Owner:{name}"), why))?))
@@ -259,6 +240,36 @@ fn property(section: &Section<'_>, entity: &EntityTypeMapping, key: &str, name: 
         let what = format!("needs the property `{name}` of `{}`, which is mapped to no column", entity.identifier);
         section.error(key, what).with_hint(format!("add it to the mapping in {}", entity.position))
     })
+}
+
+/// What accounts are made of: `Map`, then `Scope`, and how many are of the latter.
+fn values(
+    section: &Section<'_>,
+    entity: &EntityTypeMapping,
+    key: &Property,
+    mut place_of: impl FnMut(&str) -> usize,
+) -> Result<(Vec<(Property, Template)>, usize)> {
+    let mut map: Vec<(Property, Template)> = Vec::new();
+    let mut scope = 0;
+    for (list, is_scope) in [("Map", false), ("Scope", true)] {
+        for (name, text) in section.pairs(list) {
+            let at = format!("{list}:{name}");
+            let property = property(section, entity, &at, name)?;
+            let is_taken = property == *key || map.iter().any(|(known, _)| *known == property);
+            if is_taken || ["status", "id"].iter().any(|own| property.column.eq_ignore_ascii_case(own)) {
+                let what = "cannot be given here: it is matched, given twice, or told by `Leavers`";
+                return Err(section.error(&at, what).with_hint("leave it out"));
+            }
+            let template = Template::parse(text, &mut place_of).map_err(|why| section.error(&at, why))?;
+            if is_scope && text.contains('{') {
+                let error = section.error(&at, "is made of a column, which says nothing of those who left");
+                return Err(error.with_hint("write a plain value that all accounts of this source share"));
+            }
+            scope += usize::from(is_scope);
+            map.push((property, template));
+        }
+    }
+    Ok((map, scope))
 }
 
 fn max_leavers(section: &Section<'_>) -> Result<MaxLeavers> {
