@@ -88,6 +88,9 @@ impl fmt::Display for ImportReport {
             f,
             "{joiners} join, {movers} change, {returners} come back, {leavers} leave, {unchanged} are unchanged."
         )?;
+        if tally.inactive > 0 {
+            writeln!(f, "{} are out of use and stay so.", grouped(tally.inactive))?;
+        }
         if tally.leavers_kept > 0 {
             let kept = grouped(tally.leavers_kept);
             writeln!(f, "{kept} more would leave: the first run takes nobody away (`--force` does).")?;
