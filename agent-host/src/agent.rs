@@ -79,7 +79,7 @@ impl Agent {
         let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
         let place = connections::Place {
             directory: &self.settings.directory,
-            store_path: store::path_in(&self.settings.work_folder),
+            store: store::Place::of(&self.settings),
             source_roots: self.settings.source_roots(),
         };
         let connector = connections::open(package, with_key.as_ref().unwrap_or(settings), place).map_err(located)?;

@@ -8,6 +8,7 @@ use okta_connector::OktaConnector;
 use crate::{
     csv_directory::CsvDirectory,
     inbox::{self, Inbox},
+    store,
 };
 
 /// What a connector may have of the agent.
@@ -15,7 +16,7 @@ pub(crate) struct Place<'a> {
     /// The agent directory.
     pub(crate) directory: &'a Path,
     /// Where the agent remembers what SCIM clients sent.
-    pub(crate) store_path: PathBuf,
+    pub(crate) store: store::Place,
     /// The folders that files may be read from; anywhere where there is none.
     pub(crate) source_roots: Vec<PathBuf>,
 }
@@ -31,10 +32,9 @@ pub(crate) fn open(
     settings: &ConnectionSettings,
     place: Place<'_>,
 ) -> Result<Box<dyn Connector>> {
-    let store_path = place.store_path;
     match package.map(str::to_ascii_lowercase) {
-        None if settings.text(inbox::DIRECTORY).is_some() => Ok(Box::new(Inbox::open(settings, store_path)?)),
-        Some(name) if name.contains("scim") => Ok(Box::new(Inbox::open(settings, store_path)?)),
+        None if settings.text(inbox::DIRECTORY).is_some() => Ok(Box::new(Inbox::open(settings, place.store)?)),
+        Some(name) if name.contains("scim") => Ok(Box::new(Inbox::open(settings, place.store)?)),
         None => Ok(Box::new(OktaConnector::open(settings)?)),
         Some(name) if name.contains("csv") => {
             Ok(Box::new(CsvDirectory::open(settings, place.directory, &place.source_roots)?))

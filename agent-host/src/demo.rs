@@ -112,7 +112,7 @@ async fn reset_password(agent: &Agent, out: &mut dyn Write) -> anyhow::Result<()
         out,
         "\n8. `agent-host reset-password {CONNECTION} {login} --show`:\n   made up by the rules, set, and written down who did it."
     )?;
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     let resets = PasswordResets::open(agent, store, Arc::new(|| chrono::Utc::now().timestamp_millis()))?;
     let actor = "the demonstration".to_owned();
     let wish = ResetWish { login: login.to_owned(), shows: true, actor, ..ResetWish::default() };
@@ -127,7 +127,7 @@ async fn carry_out_orders(agent: &Agent, sandbox: &Sandbox, out: &mut dyn Write)
     fs::write(&path, orders(sandbox)).with_context(|| format!("writing `{}`", path.display()))?;
     writeln!(out, "\n6. `agent-host fulfill {CONNECTION} --plan`: what orders would change; nothing is sent.")?;
     let opened = agent.connection(CONNECTION)?;
-    write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone())).await?)?;
+    write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone()), usize::MAX, 0).await?)?;
 
     writeln!(
         out,

@@ -87,7 +87,7 @@ pub async fn import(
     let target = open(agent, &settings.target.0, Deactivation::Fulfill)?;
     let work = &agent.settings.work_folder;
     let _lock = lock(work, &settings.name)?;
-    let store = Store::open(&store::path_in(work)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     let import = Import { agent, settings, target, options, store };
     let folder = work.join("Imports").join(&import.settings.name);
     if options.plans {
@@ -95,7 +95,7 @@ pub async fn import(
         let passing = tempfile::tempdir_in(work).context("making a folder for the orders")?;
         let (tally, _) = import.compare(passing.path()).await?;
         let orders = Orders::Path(passing.path().to_owned());
-        let plan = fulfill::plan(agent, &import.target, &orders).await?;
+        let plan = fulfill::plan(agent, &import.target, &orders, usize::MAX, (options.clock)()).await?;
         return Ok(import.report(tally, None, Some(plan)));
     }
     if import.leave_joiners(&folder)? {

@@ -7,14 +7,16 @@
 mod schedule;
 mod definition;
 mod log;
+mod course;
 mod step;
 mod run;
 mod orders_watch;
 mod worker;
 
 pub use crate::fulfill::Clock;
+pub use course::Course;
 pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
 pub use schedule::Schedule;
-pub use worker::Worker;
+pub use worker::{LEASE_MS, Worker};

@@ -2,6 +2,8 @@
 
 pub mod redaction;
 pub mod access;
+pub mod reload;
+pub mod monitoring;
 pub mod settings;
 mod disk;
 pub mod init;
@@ -17,8 +19,15 @@ pub mod mail;
 pub mod password_reset;
 pub mod fulfill;
 pub mod import;
+pub mod complaint;
+pub mod check;
 pub mod jobs;
+pub mod notifications;
+pub mod credential;
 pub mod directories;
+pub mod operators;
+pub mod tokens;
 pub mod web;
+pub mod daemon;
 pub mod demo;
 pub mod cli;

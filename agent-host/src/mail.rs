@@ -20,8 +20,8 @@ use lettre::{
 
 pub(crate) use settings::parse_mailbox;
 pub use settings::{MailSettings, Security, Smtp, Way};
-pub(crate) use template::MailWords;
 pub use template::{Language, MailKind, MailTexts};
+pub(crate) use template::{MailWords, RenderedMail};
 use transport::Transport;
 
 /// Sends the mails of one agent.
@@ -68,17 +68,31 @@ impl Mailer {
     /// Where the server or the folder does not take it; nothing of the mail is in the error.
     pub(crate) async fn send(&self, mail: &Mail<'_>) -> anyhow::Result<()> {
         let rendered = self.texts.render(mail.kind, mail.language, &mail.words)?;
+        self.deliver(mail.id, mail.language, mail.to, &rendered).await
+    }
+
+    /// Sends a mail whose texts were made elsewhere. `id` as in [`Mail`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) async fn deliver(
+        &self,
+        id: &str,
+        language: Language,
+        to: &Mailbox,
+        rendered: &RenderedMail,
+    ) -> anyhow::Result<()> {
         let message = Message::builder()
             .from(self.settings.from.clone())
-            .to(self.recipient(mail.to).clone())
+            .to(self.recipient(to).clone())
             .subject(rendered.subject.as_str())
-            .message_id(Some(format!("<{}@{}>", mail.id, self.settings.from.email.domain())))
+            .message_id(Some(format!("<{id}@{}>", self.settings.from.email.domain())))
             // RFC 3834: so that no automatic answer comes back.
             .raw_header(header("Auto-Submitted", "auto-generated"))
-            .raw_header(header("Content-Language", mail.language.code()))
+            .raw_header(header("Content-Language", language.code()))
             .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
             .map_err(|_| anyhow::anyhow!("the mail cannot be made"))?;
-        self.transport.send(mail.id, &message).await
+        self.transport.send(id, &message).await
     }
 }
 

@@ -27,6 +27,8 @@ impl Traffic {
 pub struct BucketTraffic {
     /// Requests sent, repeated ones included.
     pub requests: u64,
+    /// Those of them that were answered, by the status of the answer.
+    pub statuses: BTreeMap<u16, u64>,
     /// Time during which nothing was sent because the limit's window was used up.
     pub waited: Duration,
     /// How long the present wait will still last; none where nothing waits.

@@ -304,6 +304,7 @@ impl Client {
             Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
             Ok(response) => {
                 let headers = limit_headers(response.headers());
+                flight.answered(response.status().as_u16());
                 (self.receive(response, headers, request, read).await, Some(headers))
             }
         };

@@ -6,6 +6,7 @@
 
 mod organisation;
 mod cost;
+mod daemon;
 mod journal;
 mod sandbox;
 mod rig;
@@ -33,7 +34,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Daemon])]
     cases: Vec<Case>,
 }
 
@@ -55,6 +56,8 @@ enum Case {
     Protected,
     /// Empty runs of jobs, queued and ended
     Runs,
+    /// A minute of a daemon that has nothing to do
+    Daemon,
     /// All of them
     All,
 }
@@ -94,6 +97,7 @@ impl Case {
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::Runs => runs::measure(report),
+            Self::Daemon => daemon::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -104,6 +108,7 @@ impl Case {
                     Self::OrdersLimits,
                     Self::Protected,
                     Self::Runs,
+                    Self::Daemon,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

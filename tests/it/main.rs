@@ -1,7 +1,9 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod api;
 mod certificates;
 mod check;
+mod daemon;
 mod demo;
 mod dependencies;
 mod export;
@@ -12,6 +14,7 @@ mod import;
 mod jobs;
 mod killed;
 mod mapping;
+mod packaging;
 mod password;
 mod progress;
 mod protection;

@@ -3,7 +3,7 @@
 //! The vaults are stand-ins on loopback written from their makers' pages, and for AWS the server that its users test
 //! against. What is said and written is searched for every secret that a vault holds or is asked with.
 
-mod authority;
+pub(crate) mod authority;
 #[cfg(feature = "aws")]
 mod aws;
 mod azure;

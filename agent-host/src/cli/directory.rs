@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     agent::Agent,
-    directories::{self, DirectoryOptions, Minted},
+    credential::Minted,
+    directories::{self, DirectoryOptions},
     store::{self, DirectoryEvent, SecretRecord, Store},
     web,
 };
@@ -151,7 +152,7 @@ struct EventsReport<'a> {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     match command {
         Directory::Create(wanted) => {
             let endpoint = endpoint(agent, &wanted.name)?;
@@ -281,8 +282,7 @@ fn endpoint(agent: &Agent, name: &str) -> anyhow::Result<String> {
         Some(url) => url,
         None => {
             let addresses = web::addresses(&agent.settings)?;
-            let first = addresses.first().map_or_else(String::new, ToString::to_string);
-            format!("http://{first}")
+            addresses.first().map_or_else(String::new, ToString::to_string)
         }
     };
     Ok(format!("{url}/scim/v2/{name}"))

@@ -8,12 +8,13 @@ use super::{Clock, Kind, Step};
 use crate::{
     agent::{Agent, Opened},
     disk,
-    export::{self, ExportOptions, FileError, Refused, grouped},
-    fulfill::{self, FulfillOptions, Orders, OverLimit, Stop},
+    export::{self, ExportOptions, ExportReport, FileError, Refused, grouped},
+    fulfill::{self, FulfillOptions, FulfillReport, Orders, OverLimit, Stop, Stopped},
     import::{self, ImportOptions, ImportRefused},
+    monitoring::{Metrics, families},
     redaction::redact,
     schema_xml,
-    store::RunState,
+    store::{RunState, Store},
 };
 
 /// What came of a step.
@@ -26,15 +27,24 @@ pub(super) struct Ended {
 /// Between two looks whether another run or command is done with the connection.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Carries a step out, after whoever does the same with the connection; how long, the job's timeout says. `progress` is told now and then how far it is.
-pub(super) async fn carry_out(agent: &Agent, step: &Step, clock: Clock, progress: impl Fn(String)) -> Ended {
+/// Carries a step out, after whoever does the same with the connection; how long, the job's timeout says. A step that
+/// heeds `stop` finishes what is under way. `progress` is told now and then how far it is.
+pub(super) async fn carry_out(
+    agent: &Agent,
+    store: &Store,
+    step: &Step,
+    clock: Clock,
+    metrics: &Metrics,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> Ended {
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
-            Kind::Export => export(agent, &step.connection, &progress).await,
-            Kind::Fulfill => fulfill(agent, &step.connection, clock, &progress).await,
-            Kind::Import => import(agent, step, clock, &progress).await,
-            Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
+            Kind::Export => export(agent, store, &step.connection, clock, metrics, &progress).await,
+            Kind::Fulfill => fulfill(agent, &step.connection, clock, metrics, stop, &progress).await,
+            Kind::Import => import(agent, step, clock, stop, &progress).await,
+            Kind::RefreshSchema => refresh_schema(agent, &step.connection, metrics).await,
         };
         match &outcome {
             Err(error) if is_busy(error) => {
@@ -58,14 +68,24 @@ pub(super) async fn carry_out(agent: &Agent, step: &Step, clock: Clock, progress
     ended
 }
 
-async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn export(
+    agent: &Agent,
+    store: &Store,
+    connection: &str,
+    clock: Clock,
+    metrics: &Metrics,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
+    let counted = Counted { opened: &opened, metrics };
     let options = ExportOptions { output: std::path::absolute(agent.export_folder())?, ..ExportOptions::default() };
     let watch = |so_far: &export::Progress<'_>| {
         let records: u64 = so_far.records.iter().map(|(_, records)| records).sum();
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
     let report = export::export(&opened, &options, watch).await?;
+    counted.exported(&report);
+    export::note_set(store, &report, clock()).await;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();
     let mut message = format!("exported {}", tables.collect::<Vec<_>>().join(", "));
@@ -75,14 +95,23 @@ async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> a
     Ok(Ended { state: if rejected > 0 { RunState::Warning } else { RunState::Success }, message })
 }
 
-async fn fulfill(agent: &Agent, connection: &str, clock: Clock, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn fulfill(
+    agent: &Agent,
+    connection: &str,
+    clock: Clock,
+    metrics: &Metrics,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Fulfill)?;
-    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: Stop::default() };
+    let counted = Counted { opened: &opened, metrics };
+    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
     };
     let report = fulfill::fulfill(agent, &opened, &options, watch).await?;
+    counted.fulfilled(&report);
     let [orders, executed, errored] = [report.orders, report.executed, report.errored].map(grouped);
     let mut message = format!("{orders} orders: {executed} executed, {errored} errored");
     for rejected in &report.rejected {
@@ -91,9 +120,15 @@ async fn fulfill(agent: &Agent, connection: &str, clock: Clock, progress: impl F
     Ok(Ended { state: if report.is_clean() { RunState::Success } else { RunState::Warning }, message })
 }
 
-async fn import(agent: &Agent, step: &Step, clock: Clock, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn import(
+    agent: &Agent,
+    step: &Step,
+    clock: Clock,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let name = step.import.as_deref().unwrap_or(&step.connection);
-    let options = ImportOptions { plans: false, forces: false, clock, stop: Stop::default() };
+    let options = ImportOptions { plans: false, forces: false, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
@@ -109,8 +144,9 @@ async fn import(agent: &Agent, step: &Step, clock: Clock, progress: impl Fn(Stri
     Ok(Ended { state: if report.is_clean() { RunState::Success } else { RunState::Warning }, message })
 }
 
-async fn refresh_schema(agent: &Agent, connection: &str) -> anyhow::Result<Ended> {
+async fn refresh_schema(agent: &Agent, connection: &str, metrics: &Metrics) -> anyhow::Result<Ended> {
     let opened = agent.connection(connection)?;
+    let _counted = Counted { opened: &opened, metrics };
     let schema = opened.connector.schema().await?;
     let xml = String::from_utf8(schema_xml::write(opened.settings.id().as_str(), &schema)?)?;
     let folder = agent.settings.work_folder.join("Schemas");
@@ -121,6 +157,56 @@ async fn refresh_schema(agent: &Agent, connection: &str) -> anyhow::Result<Ended
     disk::put_in_place(&new, &file)?;
     let message = format!("{} tables written to `{}`", schema.len(), file.display());
     Ok(Ended { state: RunState::Success, message })
+}
+
+/// Counts what a connection sent, however the use of it ends, and what came of it.
+struct Counted<'a> {
+    opened: &'a Opened<'a>,
+    metrics: &'a Metrics,
+}
+
+impl Counted<'_> {
+    fn connection(&self) -> (&'static str, &str) {
+        ("connection", self.opened.settings.id().as_str())
+    }
+
+    fn exported(&self, report: &ExportReport) {
+        for table in &report.tables {
+            let labels = [self.connection(), ("table", table.name.as_str())];
+            self.metrics.add(families::EXPORTED, &labels, count(table.records));
+            self.metrics.set(families::RECORDS, &labels, count(table.records));
+            self.metrics.add(families::REJECTED, &labels, count(table.rejected));
+        }
+    }
+
+    fn fulfilled(&self, report: &FulfillReport) {
+        for (outcome, orders) in [("executed", report.executed), ("errored", report.errored)] {
+            self.metrics.add(families::ORDERS, &[self.connection(), ("outcome", outcome)], count(orders));
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let traffic = self.opened.connector.traffic();
+        self.metrics.add(families::THROTTLED, &[self.connection()], count(traffic.throttled));
+        for (bucket, traffic) in &traffic.by_bucket {
+            let labels = [self.connection(), ("bucket", bucket.as_str())];
+            self.metrics.add(families::WAITED, &labels, traffic.waited.as_secs_f64());
+            let answered: u64 = traffic.statuses.values().sum();
+            let statuses = traffic.statuses.iter().map(|(status, requests)| (status.to_string(), *requests));
+            let unanswered = ("none".to_owned(), traffic.requests.saturating_sub(answered));
+            for (status, requests) in statuses.chain([unanswered]).filter(|(_, requests)| *requests > 0) {
+                let labels = [labels[0], labels[1], ("status", status.as_str())];
+                self.metrics.add(families::REQUESTS, &labels, count(requests));
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn count(value: u64) -> f64 {
+    value as f64
 }
 
 /// Opens a connection for a use that the mapping has not switched off.
@@ -148,7 +234,14 @@ fn failure(error: &anyhow::Error) -> Ended {
         let of_import = || cause.downcast_ref::<ImportRefused>().map(ImportRefused::hint);
         let of_limit = || cause.downcast_ref::<OverLimit>().map(OverLimit::hint);
         let of_file = || cause.downcast_ref::<FileError>().map(FileError::hint);
-        of_connector.or_else(of_guard).or_else(of_import).or_else(of_limit).or_else(of_file).map(str::to_owned)
+        let of_stop = || cause.downcast_ref::<Stopped>().map(Stopped::hint);
+        of_connector
+            .or_else(of_guard)
+            .or_else(of_import)
+            .or_else(of_limit)
+            .or_else(of_file)
+            .or_else(of_stop)
+            .map(str::to_owned)
     });
     let is_refused =
         error.chain().any(|cause| cause.is::<Refused>() || cause.is::<OverLimit>() || cause.is::<ImportRefused>());

@@ -166,13 +166,17 @@ impl MailTexts {
         // What was being rendered may be in the error: its kind says enough.
         let fault = |error: minijinja::Error| anyhow::anyhow!("the text of a mail cannot be made: {}", error.kind());
         let text = render("txt").map_err(fault)?;
-        let (subject, text) = text.split_once('\n').unwrap_or((&text, ""));
+        Ok(RenderedMail::of(&text, render("html").map_err(fault)?))
+    }
+}
+
+impl RenderedMail {
+    /// A mail of a plain text, whose first line is the subject, and an HTML text.
+    pub(crate) fn of(text: &str, html: String) -> Self {
+        // What fills in the subject may hold line ends: the text begins after the empty line.
+        let (subject, text) = text.split_once("\n\n").unwrap_or((text, ""));
         let subject: String = subject.trim_start_matches("Subject:").chars().filter(|c| !c.is_control()).collect();
-        Ok(RenderedMail {
-            subject: subject.trim().to_owned(),
-            text: text.trim_start().to_owned(),
-            html: render("html").map_err(fault)?,
-        })
+        Self { subject: subject.trim().to_owned(), text: text.trim_start().to_owned(), html }
     }
 }
 

@@ -114,7 +114,7 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn directory_counts(&self, directory: i64) -> anyhow::Result<DirectoryCounts> {
-        let statement = "SELECT kind, SUM(resources) FROM resource_blocks WHERE directory = $1 GROUP BY kind \
+        let statement = "SELECT kind, CAST(SUM(resources) AS BIGINT) FROM resource_blocks WHERE directory = $1 GROUP BY kind \
              UNION ALL SELECT 2, last_event FROM directories WHERE id = $1";
         let rows = sqlx::query(statement).bind(directory).fetch_all(&self.pool).await?;
         let mut counts = [0; 3];

@@ -17,11 +17,7 @@ use futures::FutureExt;
 use scim_server::Error;
 
 use super::{LONGEST_REQUEST, Web};
-use crate::{
-    directories::{Admitted, Credentials},
-    password_reset::random_text,
-    store::AuditRecord,
-};
+use crate::{credential::Credentials, directories::Admitted, password_reset::random_text, store::AuditRecord};
 
 const BASE: &str = "/scim/v2/";
 /// Offers both schemes; a client takes the one it was set up with.

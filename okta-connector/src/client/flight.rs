@@ -53,6 +53,11 @@ impl<'a> Flight<'a> {
         Self { client, bucket: request.bucket, lane: request.lane, sent: millis(now), ended: false }
     }
 
+    /// Counts the answer that has come.
+    pub(super) fn answered(&self, status: u16) {
+        *self.client.state().traffic.entry(self.bucket).or_default().statuses.entry(status).or_default() += 1;
+    }
+
     pub(super) fn end(mut self, ending: Ending) -> Option<Duration> {
         self.ended = true;
         self.tell(ending)

@@ -41,7 +41,7 @@ struct Opened {
 impl Opened {
     async fn of(agent: &acceptance::TestAgent) -> Self {
         let agent = Agent::open(&agent.directory()).await.expect("the agent opens");
-        let store = Store::open(&store::path_in(&agent.settings.work_folder)).await.expect("the store opens");
+        let store = Store::open(store::Place::of(&agent.settings)).await.expect("the store opens");
         Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
     }
 
@@ -175,5 +175,28 @@ fn a_file_that_is_being_written_is_left_until_it_is_complete() {
         assert!(folder.join("1.json").exists() && folder.join("Completed/2.json").exists());
         directory.order_file("1.json", &orders.replace("\"1\"", "\"2\"").replace("new@", "other@"));
         assert_eq!(watch.look(&opened.store, now + 9_000).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_far_ahead_and_back_makes_a_due_time_run_once_and_then_goes_on() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let worker = opened.worker("one");
+        at(START);
+        worker.queue_due().await.unwrap();
+        // A month ahead: of all the times in between one is run.
+        at(START + 720 * HOUR + MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        let run = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!(run.due_ms, Some(START + 720 * HOUR));
+        assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
+        // And back: what was settled ahead does not silence the job for a month.
+        at(START + 2 * MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        at(START + HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        assert_eq!(worker.claim(None).await.unwrap().expect("it waits").due_ms, Some(START + HOUR));
     });
 }

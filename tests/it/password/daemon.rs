@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -17,19 +18,55 @@ use super::{ADA, CONFIRMATION, agent, configure, picture};
 pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Daemon {
     pub(crate) fn start(mut command: Command) -> Self {
-        command.env("Web__Urls", "http://127.0.0.1:0").stdout(Stdio::null());
+        command.env("Web__Urls", "http://127.0.0.1:0");
+        Self::start_as_told(command)
+    }
+
+    /// Where the settings say where it listens.
+    pub(crate) fn start_as_told(mut command: Command) -> Self {
+        command.stdout(Stdio::null());
         let mut child = command.spawn().expect("the daemon starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("Now listening on: http://").map(|(_, address)| address.trim().to_owned())
+            let address = line.split_once("Now listening on: ")?.1.trim();
+            Some(address.trim_start_matches("https://").trim_start_matches("http://").to_owned())
         });
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
         // What it says further is read, so that it can go on saying it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.expect("it says where it listens") }
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *kept.lock().expect("nobody panics with it") += &(line + "\n");
+            }
+        });
+        Self { child, address: address.expect("it says where it listens"), log }
+    }
+
+    /// What it has said since it began to listen.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("nobody panics with it").clone()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(status.expect("kill is there").success());
+    }
+
+    /// Reads its settings anew, with this line in the log.
+    pub(crate) fn reload(&self, outcome: &str) {
+        let before = self.log().matches(outcome).count();
+        self.signal("HUP");
+        until(|| self.log().matches(outcome).count() > before);
     }
 
     /// Asks it to end, as an operating system does.
@@ -74,7 +111,7 @@ impl Drop for Daemon {
 
 pub(crate) struct Page {
     pub(crate) status: u16,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 

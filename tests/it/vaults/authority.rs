@@ -6,18 +6,18 @@ use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyC
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key.
-pub(super) struct Issued {
-    pub(super) certificate: CertificateDer<'static>,
-    pub(super) key: KeyPair,
+pub(crate) struct Issued {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: KeyPair,
     /// Both, as a file holds them.
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(
@@ -26,21 +26,21 @@ impl Authority {
         )
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
-    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
     /// A certificate for a server of this machine, or for a client.
-    pub(super) fn issue(&self, name: &str) -> Issued {
+    pub(crate) fn issue(&self, name: &str) -> Issued {
         self.certify(name, KeyPair::generate().expect("a certificate can be made"))
     }
 
     /// The same with an RSA key.
-    pub(super) fn issue_rsa(&self, name: &str) -> Issued {
+    pub(crate) fn issue_rsa(&self, name: &str) -> Issued {
         self.certify(
             name,
             KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a certificate can be made"),
@@ -56,7 +56,7 @@ impl Authority {
 
 impl Issued {
     /// Writes both as a PFX file.
-    pub(super) fn write_pfx(&self, path: &Path, password: &str) {
+    pub(crate) fn write_pfx(&self, path: &Path, password: &str) {
         let chain = PrivateKeyChain::new(
             "client",
             PrivateKey::from_der(&self.key.serialize_der()).expect("it is PKCS#8"),
@@ -67,7 +67,7 @@ impl Issued {
         fs::write(path, store.writer(password).write().expect("it can be written")).expect("the folder can be written");
     }
 
-    pub(super) fn private(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn private(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.serialize_der()).expect("a certificate can be made")
     }
 }

@@ -392,7 +392,7 @@ fn the_daemon_waits_for_a_vault_that_is_sealed_and_reads_it_again_in_time() {
     vault.change(|store| store.sealed = true);
     line_with(&mut lines, "will be tried again");
     vault.change(|store| store.sealed = false);
-    line_with(&mut lines, "Now listening on");
+    line_with(&mut lines, "the settings were read anew");
     daemon.kill().expect("it runs");
     daemon.wait().expect("it ends");
 }

@@ -24,6 +24,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test             formatting, lints, all tests, documentation, dependencies: what a change must pass
   bench [ARG...]   builds the programs in release and runs the measurements with these arguments
+  package          builds the program in release and makes the Debian package of it, in the target folder
   --help           this text
 
 Example:
@@ -56,6 +57,7 @@ const BENCH: Step = Step::new("Measurements", &["run", "--release", "-p", "accep
 enum Command {
     Test,
     Bench(Vec<String>),
+    Package,
     Help,
 }
 
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     let outcome = match command(&arguments) {
         Some(Command::Test) => test(),
         Some(Command::Bench(arguments)) => bench(&arguments),
+        Some(Command::Package) => package(),
         Some(Command::Help) => {
             print!("{USAGE}");
             Ok(())
@@ -88,6 +91,7 @@ fn command(arguments: &[String]) -> Option<Command> {
     match (name.as_str(), rest) {
         ("test", []) => Some(Command::Test),
         ("bench", rest) => Some(Command::Bench(rest.to_vec())),
+        ("package", []) => Some(Command::Package),
         ("--help" | "-h" | "help", []) => Some(Command::Help),
         _ => None,
     }
@@ -126,6 +130,16 @@ fn test() -> Result<(), String> {
 fn bench(arguments: &[String]) -> Result<(), String> {
     RELEASE.run(&[])?;
     BENCH.run(arguments)
+}
+
+fn package() -> Result<(), String> {
+    RELEASE.run(&[])?;
+    let target = target_folder()?;
+    let mut build = std::process::Command::new("agent-host/packaging/debian/build");
+    let build = build.arg(target.join("release/agent-host")).arg(target.join("debian"));
+    let status =
+        build.status().map_err(|error| format!("Cannot start `agent-host/packaging/debian/build`: {error}"))?;
+    if status.success() { Ok(()) } else { Err("The package cannot be made: it needs dpkg-deb.".to_owned()) }
 }
 
 /// Where cargo builds: this program is in `<target>/<profile>`.
@@ -171,10 +185,11 @@ mod tests {
 
     #[test]
     fn arguments_name_one_command() {
-        let cases: [(&[&str], Option<Command>); 8] = [
+        let cases: [(&[&str], Option<Command>); 9] = [
             (&["test"], Some(Command::Test)),
             (&["bench"], Some(Command::Bench(vec![]))),
             (&["bench", "--users", "5"], Some(Command::Bench(vec!["--users".into(), "5".into()]))),
+            (&["package"], Some(Command::Package)),
             (&["--help"], Some(Command::Help)),
             (&["-h"], Some(Command::Help)),
             (&[], None),

@@ -1,6 +1,3 @@
--- What a notice tells of which account, where a later one makes it untrue; none for copies, which stay true.
-ALTER TABLE notices ADD COLUMN about TEXT;
-
 -- What the source of an import held when the import last went through, by its name in lower case.
 CREATE TABLE imports (
     name TEXT NOT NULL PRIMARY KEY,

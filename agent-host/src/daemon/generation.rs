@@ -1,0 +1,111 @@
+//! What one reading of the settings makes: the agent, its jobs, directories, mails and pages.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use connector_api::{Error, ErrorKind};
+use tokio::sync::watch;
+
+use super::house::House;
+use crate::{
+    agent::Agent,
+    directories::Directories,
+    jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
+    monitoring::{Monitoring, families},
+    notifications::Notifications,
+    password_reset::PasswordResets,
+    store::{Place, Store},
+    web::{self, Around, Served, Web},
+};
+
+/// Between two looks for mails that wait.
+const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
+
+pub(super) struct Generation {
+    agent: Arc<Agent>,
+    jobs: Jobs,
+    runs: Store,
+    worker: String,
+    clock: Clock,
+    resets: Arc<PasswordResets>,
+    directories: Directories,
+    notifications: Notifications,
+    web: Arc<Web>,
+    course: watch::Sender<Course>,
+    monitoring: Arc<Monitoring>,
+}
+
+impl Generation {
+    /// Reads everything that the settings say, so that what is wrong with them shows before anything begins.
+    pub(super) fn open(agent: Agent, house: &mut House) -> anyhow::Result<Self> {
+        if agent.settings.work_folder != house.work_folder {
+            let message = format!("`WorkFolderPath` cannot change to `{}`", agent.settings.work_folder.display());
+            let error = Error::new(ErrorKind::Settings, message);
+            return Err(error.with_hint("end the agent and start it again: it then works in the new folder").into());
+        }
+        if Place::of(&agent.settings).to_string() != house.place {
+            let error = Error::new(ErrorKind::Settings, "`Store:Url` cannot change while the agent runs");
+            return Err(error.with_hint("end the agent and start it again").into());
+        }
+        let (agent, clock) = (Arc::new(agent), house.clock);
+        let jobs = Jobs::read(&agent)?;
+        let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
+        let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
+        let notifications = Notifications::open(&agent, house.store.clone(), clock)?;
+        let course = watch::Sender::new(Course::GoOn);
+        let monitoring = house.monitoring.clone();
+        let around =
+            Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
+        let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
+        let (runs, worker) = (house.runs.clone(), house.name_worker());
+        Ok(Self { agent, jobs, runs, worker, clock, resets, directories, notifications, web, course, monitoring })
+    }
+
+    /// After how long the settings must be read again.
+    pub(super) fn refresh_after(&self) -> Option<Duration> {
+        self.agent.settings.refresh_after
+    }
+
+    /// What it serves, and where.
+    pub(super) fn served(&self) -> anyhow::Result<Served> {
+        let settings = &self.agent.settings;
+        let addresses = web::addresses(settings)?;
+        let tls = web::tls(settings, &addresses, (self.clock)())?;
+        if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
+            self.monitoring.metrics.set(
+                families::CERTIFICATE,
+                &[],
+                Duration::from_millis(u64::try_from(ends_ms)?).as_secs_f64(),
+            );
+        }
+        Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
+    }
+
+    /// Its work, and by what it is asked to end.
+    pub(super) fn work(self) -> (watch::Sender<Course>, impl Future<Output = ()>) {
+        let course = self.course.clone();
+        let work = async move {
+            let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
+            let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.worker.clone(), self.clock);
+            let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
+            let chores = async {
+                tokio::select! {
+                    () = send_mails(&self.resets) => {}
+                    () = self.directories.forget_old_events() => {}
+                    () = self.notifications.keep() => {}
+                    () = self.web.retired() => {}
+                }
+            };
+            tokio::join!(worker.work(&mut orders), chores);
+        };
+        (course, work)
+    }
+}
+
+async fn send_mails(resets: &PasswordResets) {
+    loop {
+        if let Err(error) = resets.send_waiting().await {
+            tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
+        }
+        tokio::time::sleep(LOOK_FOR_MAILS).await;
+    }
+}

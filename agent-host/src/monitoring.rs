@@ -1,0 +1,16 @@
+//! What monitoring asks: is the agent well, and what has it done? Each part says how it is; nothing here asks a part.
+
+mod health;
+mod metrics;
+
+pub use health::{Ailment, Health, Part};
+pub use metrics::{Family, FigureKind, Metrics, families};
+
+/// What one process tells of itself.
+#[derive(Debug, Default)]
+pub struct Monitoring {
+    /// How its parts are.
+    pub health: Health,
+    /// What it has done.
+    pub metrics: Metrics,
+}

@@ -1,0 +1,78 @@
+//! The agent serves https with a certificate in PEM or PFX, and takes a renewed one without ending.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use serde_json::json;
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned, crypto::aws_lc_rs,
+    pki_types::CertificateDer,
+};
+
+use super::{Daemon, agent};
+use crate::vaults::authority::Authority;
+
+/// The certificate that is shown, the version that is spoken, and the answer.
+fn ask(address: &str, authority: &Authority) -> (CertificateDer<'static>, ProtocolVersion, String) {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut stream = StreamOwned::new(client, TcpStream::connect(address).unwrap());
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let shown = stream.conn.peer_certificates().unwrap()[0].clone().into_owned();
+    (shown, stream.conn.protocol_version().unwrap(), answer)
+}
+
+#[test]
+fn https_is_served_from_pem_and_a_renewed_pfx_is_taken_by_a_reload() {
+    let authority = Authority::new("The test's authority");
+    let (first, second) = (authority.issue("localhost"), authority.issue_rsa("localhost"));
+    let agent = agent(&json!({}));
+    let settings = |certificate: serde_json::Value| {
+        json!({ "Web": { "Urls": "https://127.0.0.1:0", "Certificate": certificate } }).to_string()
+    };
+    std::fs::write(agent.directory().join("tls.pem"), &first.pem).unwrap();
+    agent.write("appsettings.json", &settings(json!({ "File": "tls.pem" })));
+    let daemon = Daemon::start_as_told(agent.command(&["run"]));
+    let (shown, version, answer) = ask(&daemon.address, &authority);
+    assert_eq!((&shown, version), (&first.certificate, ProtocolVersion::TLSv1_3));
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+
+    // Whoever speaks no TLS, or an old one, is not served.
+    let mut plain = TcpStream::connect(&daemon.address).unwrap();
+    let refused = super::bad_input::answer(&mut plain, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(!refused.contains("200"), "{refused}");
+    for (version, is_served) in [("-tls1_1", false), ("-tls1_2", true)] {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-connect", &daemon.address, version, "-cipher", "DEFAULT@SECLEVEL=0"]);
+        let Ok(output) = openssl.stdin(Stdio::null()).output() else {
+            eprintln!("left out: there is no openssl on this machine");
+            break;
+        };
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(told.contains("-----BEGIN CERTIFICATE-----"), is_served, "{version}: {told}");
+    }
+
+    second.write_pfx(&agent.directory().join("tls.pfx"), "a password");
+    acceptance::watch("a password");
+    agent.write("appsettings.json", &settings(json!({ "File": "tls.pfx", "Password": "a password" })));
+    daemon.reload("the settings were read anew");
+    assert_eq!(ask(&daemon.address, &authority).0, second.certificate);
+
+    agent.write("appsettings.json", &settings(json!({ "File": "tls.pfx", "Password": "not it" })));
+    daemon.reload("the settings cannot be used");
+    assert!(daemon.log().contains("`Web:Certificate:File` names a file that cannot be opened"), "{}", daemon.log());
+    assert_eq!(ask(&daemon.address, &authority).0, second.certificate, "the former one goes on");
+    daemon.end();
+}
