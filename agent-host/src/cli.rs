@@ -8,6 +8,7 @@ mod directory;
 mod export;
 mod failure;
 mod fulfill;
+mod import;
 mod interrupt;
 mod job;
 mod logs;
@@ -121,6 +122,14 @@ Examples:
   agent-host fulfill OktaExportFulfillment --orders orders.json --plan
   agent-host fulfill OktaExportFulfillment --orders - --results results.csv < orders.json")]
     Fulfill(fulfill::Options),
+    /// Make the accounts of a connection follow the records of another, such as a personnel file
+    #[command(after_help = "\
+Examples:
+  agent-host import Staff --plan
+  agent-host import Staff
+
+Imports are described in the section `Imports` of appsettings.agent.json.")]
+    Import(import::Options),
     /// Reset the password of an account by the PasswordResetSettings, tell the right person, write down who did it
     #[command(after_help = "\
 Examples:
@@ -297,6 +306,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Job { command } => job::run(&open(common).await?, common.format, &command).await,
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
+        Command::Import(options) => import::run(&open(common).await?, common.format, &options, stop).await,
         Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
         Command::Operator { command } => operator::run(&open(common).await?, common.format, &command).await,
         Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,

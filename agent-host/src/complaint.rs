@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     export::{FileError, Refused},
     fulfill::{OverLimit, Stopped},
+    import::ImportRefused,
     redaction::redact,
 };
 
@@ -34,9 +35,10 @@ impl Complaint {
             }
             let of_guard = cause.downcast_ref::<Refused>().map(|cause| told("refused", Some(cause.hint())));
             let of_limit = || cause.downcast_ref::<OverLimit>().map(|cause| told("refused", Some(cause.hint())));
+            let of_import = || cause.downcast_ref::<ImportRefused>().map(|cause| told("refused", Some(cause.hint())));
             let of_stop = || cause.downcast_ref::<Stopped>().map(|cause| told("interrupted", Some(cause.hint())));
             let of_file = || cause.downcast_ref::<FileError>().map(|cause| told("failed", Some(cause.hint())));
-            of_guard.or_else(of_limit).or_else(of_stop).or_else(of_file)
+            of_guard.or_else(of_limit).or_else(of_import).or_else(of_stop).or_else(of_file)
         });
         let (kind, hint) = known.unwrap_or(("failed", None));
         // What went wrong may repeat what an answer or a file said, and that may be anything.

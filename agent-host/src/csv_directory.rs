@@ -58,6 +58,14 @@ pub struct CsvDirectory {
     trimmed: Vec<String>,
 }
 
+/// A file whose header was read.
+struct Started {
+    file: PathBuf,
+    lines: Lines<BufReader<Decoded<File>>>,
+    /// The names of columns by their places; columns without a name are not there.
+    names: Vec<String>,
+}
+
 /// A file that is being read.
 struct Course<'a> {
     table: &'a Table,
@@ -143,8 +151,8 @@ impl CsvDirectory {
         })
     }
 
-    /// The file, opened, and the names of its columns by their places; columns without a name are not there.
-    fn start(&self) -> Result<(PathBuf, Lines<BufReader<Decoded<File>>>, Vec<String>)> {
+    /// Opens the file and reads its header.
+    fn start(&self) -> Result<Started> {
         let path = self.file()?;
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
         let decoded = BufReader::with_capacity(64 << 10, Decoded::new(file, self.encoding));
@@ -165,7 +173,7 @@ impl CsvDirectory {
                 return Err(Error::new(ErrorKind::Protocol, message).with_hint("give each column a name of its own"));
             }
         }
-        Ok((path, lines, names))
+        Ok(Started { file: path, lines, names })
     }
 
     fn course<'a>(&'a self, table: &'a Table) -> Result<Course<'a>> {
@@ -173,7 +181,7 @@ impl CsvDirectory {
             let error = Error::new(ErrorKind::Settings, "which columns of the file are wanted is not said");
             return Err(error.with_hint("map them: `<EntityTypeMapping ConnectionTable=\"CONNECTION_records\">`"));
         }
-        let (file, lines, names) = self.start()?;
+        let Started { file, lines, names } = self.start()?;
         let place = |wanted: &str| {
             let alike = || names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
             names.iter().position(|name| name == wanted).or_else(alike).ok_or_else(|| {
@@ -243,7 +251,7 @@ impl Connector for CsvDirectory {
     }
 
     async fn test_connection(&self, tables: &[Table]) -> Result<ConnectionReport> {
-        let (file, ..) = self.start()?;
+        let Started { file, .. } = self.start()?;
         for table in tables.iter().filter(|table| !table.columns.is_empty()) {
             self.course(table)?;
         }
@@ -253,7 +261,7 @@ impl Connector for CsvDirectory {
     }
 
     async fn schema(&self) -> Result<Vec<TableSchema>> {
-        let (.., names) = self.start()?;
+        let Started { names, .. } = self.start()?;
         let named = names.into_iter().filter(|name| !name.is_empty());
         let columns = named.map(|path| ColumnSchema {
             display_name: path.clone(),

@@ -29,6 +29,7 @@ pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
+pub(crate) use sort::{Record, Sorter};
 
 use crate::{
     agent::Opened,

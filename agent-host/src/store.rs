@@ -11,6 +11,7 @@ mod audit_pages;
 mod checks;
 mod directories;
 mod figures;
+mod imports;
 mod job_runs;
 mod leases;
 mod notes;
@@ -61,7 +62,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -71,6 +72,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "agents", include_str!("../migrations/0007_agents.sql")),
     (9, "notifications", include_str!("../migrations/0009_notifications.sql")),
     (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
+    (11, "imports", include_str!("../migrations/0011_imports.sql")),
 ];
 
 /// The agent's database.

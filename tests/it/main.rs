@@ -13,6 +13,7 @@ mod export;
 mod faults;
 mod fulfill;
 mod guard;
+mod import;
 mod jobs;
 mod killed;
 mod mapping;

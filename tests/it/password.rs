@@ -67,6 +67,16 @@ pub(crate) fn in_store(agent: &TestAgent, statement: &str) {
     assert!(command.status().expect("Python starts").success(), "{statement}");
 }
 
+/// What a statement finds in the agent's store: rows of values.
+pub(crate) fn from_store(agent: &TestAgent, statement: &str) -> Value {
+    let python = acceptance::python().expect("it runs the mail server");
+    let script =
+        "import sqlite3,sys,json; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))";
+    let mut command = std::process::Command::new(python);
+    command.args(["-c", script]).arg(agent.directory().join("Work").join("agent.db")).arg(statement);
+    serde_json::from_slice(&command.output().expect("Python starts").stdout).expect("rows are JSON")
+}
+
 /// Says what a test leaves out.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 pub(crate) fn say(what: &str) {

@@ -28,11 +28,14 @@ async fn read(bytes: &[u8], more: &[(&str, &str)], table: &Table) -> Result<Vec<
     Ok(rows.map(|cells| cells.map(str::to_owned).collect()).collect())
 }
 
+/// A file, further settings, and what is read.
+type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)], Vec<Vec<String>>);
+
 #[tokio::test]
 async fn a_file_is_read_in_the_dialect_and_the_encoding_that_the_settings_name() {
     let wanted = table(&["id", "name"], &[0]);
     let row = |id: &str, name: &str| vec![id.to_owned(), name.to_owned()];
-    let cases: [(&[u8], &[(&str, &str)], Vec<Vec<String>>); 8] = [
+    let cases: [Case<'_>; 8] = [
         (b"id,name\n1,Ada\n2,\"Grace, H.\"\n", &[], vec![row("1", "Ada"), row("2", "Grace, H.")]),
         (b"\xef\xbb\xbfid,name\r\n1,\"a \"\"b\"\"\r\nc\"\r\n\r\n", &[], vec![row("1", "a \"b\"\r\nc")]),
         (b"NAME;x;;Id\nAd\xe8le;1;2;3", &[("Separator", ";"), ("Encoding", "windows-1252")], vec![row("3", "Adèle")]),

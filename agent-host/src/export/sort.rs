@@ -18,31 +18,31 @@ const BLOCK: usize = 64 << 10;
 
 /// A record in one piece: where each cell ends (`u32`, little endian), then the text of all cells.
 #[derive(Clone, Copy)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     bytes: &'a [u8],
     width: usize,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(bytes: &'a [u8], width: usize) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], width: usize) -> Self {
         Self { bytes, width }
     }
 
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         &self.bytes[..self.text_at(self.width)]
     }
 
     #[inline]
-    pub(super) fn cell(self, index: usize) -> &'a [u8] {
+    pub(crate) fn cell(self, index: usize) -> &'a [u8] {
         &self.bytes[self.text_at(index)..self.text_at(index + 1)]
     }
 
-    pub(super) fn cells(self) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn cells(self) -> impl Iterator<Item = &'a [u8]> {
         (0..self.width).map(move |index| self.cell(index))
     }
 
     #[inline]
-    pub(super) fn compare(self, other: Record<'_>, key: &[usize]) -> Ordering {
+    pub(crate) fn compare(self, other: Record<'_>, key: &[usize]) -> Ordering {
         let mut cells = key.iter().map(|&index| self.cell(index).cmp(other.cell(index)));
         cells.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
@@ -56,7 +56,7 @@ impl<'a> Record<'a> {
 }
 
 /// Takes records in any order and gives them back in the order of their key.
-pub(super) struct Sorter {
+pub(crate) struct Sorter {
     width: usize,
     key: Vec<usize>,
     budget: usize,
@@ -83,13 +83,13 @@ struct Spill {
 
 impl Sorter {
     /// Sorts records of `width` cells by the cells `key`; spills into `folder` what outgrows `budget` bytes.
-    pub(super) fn new(width: usize, key: Vec<usize>, budget: usize, folder: PathBuf) -> Self {
+    pub(crate) fn new(width: usize, key: Vec<usize>, budget: usize, folder: PathBuf) -> Self {
         let budget = budget.min(u32::MAX as usize / 2);
         Self { width, key, budget, folder, bytes: Vec::new(), kept: 0, order: Vec::new(), spill: None }
     }
 
     /// Takes a record on trial: without [`Sorter::keep`] the next one replaces it.
-    pub(super) fn draft<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Record<'_> {
+    pub(crate) fn draft<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Record<'_> {
         self.bytes.truncate(self.kept);
         let text = self.kept + self.width * 4;
         self.bytes.resize(text, 0);
@@ -102,7 +102,7 @@ impl Sorter {
     }
 
     /// Keeps the last draft.
-    pub(super) fn keep(&mut self) -> io::Result<()> {
+    pub(crate) fn keep(&mut self) -> io::Result<()> {
         let at = u32::try_from(self.kept).expect("the budget is below 4 GiB");
         self.order.push(Entry { prefix: 0, at });
         self.kept = self.bytes.len();
@@ -111,7 +111,7 @@ impl Sorter {
     }
 
     /// Calls `take` with every record, in order.
-    pub(super) fn finish(mut self, take: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn finish(mut self, take: impl FnMut(Record<'_>) -> io::Result<()>) -> io::Result<()> {
         if self.spill.is_none() {
             self.sort();
             return records(&self.bytes, &self.order, self.width).try_for_each(take);

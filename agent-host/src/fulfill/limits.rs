@@ -41,6 +41,8 @@ enum Allowed {
 pub struct OverLimit {
     message: String,
     hint: String,
+    /// What the orders want too much of, and the code that lets them; none where a code was given and is not theirs.
+    offered: Option<(String, String)>,
 }
 
 impl SafetyLimits {
@@ -139,7 +141,8 @@ pub(super) async fn pass(
             None => "was never given",
         };
         let message = format!("nothing was sent: the approval `{code}` {why}");
-        return Err(OverLimit { message, hint: "run without `--approve` to see what is to be approved".into() }.into());
+        let hint = "run without `--approve` to see what is to be approved".into();
+        return Err(OverLimit { message, hint, offered: None }.into());
     }
     let known = store.approval_of(connection, &losses.digest, now_ms).await?;
     if over.is_empty() {
@@ -155,11 +158,12 @@ pub(super) async fn pass(
             code
         }
     };
-    let message = format!("nothing was sent: the orders want {}", over.join("; "));
+    let reason = format!("the orders want {}", over.join("; "));
+    let message = format!("nothing was sent: {reason}");
     let hint = format!(
         "look at them with `--plan`; if they are right, approve exactly these orders within 24 hours with `--approve {code}`"
     );
-    Err(OverLimit { message, hint }.into())
+    Err(OverLimit { message, hint, offered: Some((reason, code)) }.into())
 }
 
 /// The code is no secret: whoever may run the program may approve. It differs each time one is offered.
@@ -172,6 +176,16 @@ impl OverLimit {
     /// What to do about it, as a sentence without its full stop.
     pub fn hint(&self) -> &str {
         &self.hint
+    }
+
+    /// What the orders want too much of.
+    pub fn reason(&self) -> &str {
+        self.offered.as_ref().map_or(&self.message, |(reason, _)| reason)
+    }
+
+    /// The code by which exactly these orders can be approved.
+    pub fn code(&self) -> Option<&str> {
+        self.offered.as_ref().map(|(_, code)| code.as_str())
     }
 }
 

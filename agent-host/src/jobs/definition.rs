@@ -15,6 +15,7 @@ use connector_api::{
 use super::Schedule;
 use crate::{
     agent::Agent,
+    import,
     leases::Length,
     settings::{Section, Settings},
 };
@@ -81,8 +82,10 @@ pub struct Step {
     pub name: String,
     /// What it does.
     pub kind: Kind,
-    /// To which connection.
+    /// To which connection; of an import, the one whose accounts follow.
     pub connection: String,
+    /// Which import it runs, if it is one.
+    pub import: Option<String>,
     /// Steps of one level run together, after all of lower levels.
     pub level: u32,
     /// Whether the job goes on when it fails.
@@ -98,20 +101,27 @@ pub enum Kind {
     Export,
     /// Carries out the orders in its folder.
     Fulfill,
+    /// Makes its accounts follow the records of another.
+    Import,
     /// Writes its tables and columns as XML into the work folder.
     RefreshSchema,
 }
 
 impl Kind {
     /// By the names that settings have for them.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("export", Self::Export), ("fulfill", Self::Fulfill), ("refresh-schema", Self::RefreshSchema)];
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("export", Self::Export),
+        ("fulfill", Self::Fulfill),
+        ("import", Self::Import),
+        ("refresh-schema", Self::RefreshSchema),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Export => "export",
             Self::Fulfill => "fulfill",
+            Self::Import => "import",
             Self::RefreshSchema => "refresh-schema",
         }
     }
@@ -156,6 +166,17 @@ impl Jobs {
                 }
             }
         }
+        for name in import::names(agent) {
+            // An import that is not right stops nothing else; whoever starts it hears of it.
+            let connection =
+                import::target_of(agent, &name).map_or_else(|_| String::new(), |(_, connection)| connection);
+            let mut job = Job::of_connection(Kind::Import, &name, reader.timeout);
+            job.steps[0].connection = connection;
+            job.steps[0].import = Some(name);
+            if !jobs.iter().any(|known| known.is(&job.name)) {
+                jobs.push(job);
+            }
+        }
         Ok(Self { jobs, limits })
     }
 
@@ -188,6 +209,7 @@ impl Job {
             name: kind.name().to_owned(),
             kind,
             connection: connection.to_owned(),
+            import: None,
             level: 0,
             continue_on_error: false,
             after: Vec::new(),
@@ -325,6 +347,7 @@ impl Reader<'_> {
             name: name(connection),
             kind,
             connection: connection.clone(),
+            import: None,
             level,
             continue_on_error: task.continue_on_error,
             after: task.depends_on.clone(),
@@ -396,16 +419,24 @@ impl Reader<'_> {
         let missing = |key: &str| section.error(key, "is missing").with_hint(STEP_HINT);
         section.text("Kind").ok_or_else(|| missing("Kind"))?;
         let kind = section.choice("Kind", Kind::Export, &Kind::ALL)?;
-        let connection = section.text("Connection").ok_or_else(|| missing("Connection"))?;
-        let connection = settings.connection(connection).map_err(|error| {
-            let hint = error.hint().unwrap_or_default().to_owned();
-            section.error("Connection", "names no connection of the settings").with_hint(hint)
-        })?;
-        let connection = connection.id().as_str();
+        let (import, connection) = if kind == Kind::Import {
+            let import = section.text("Import").ok_or_else(|| missing("Import"))?;
+            let (import, connection) = import::target_of(self.agent, import)?;
+            (Some(import), connection)
+        } else {
+            let connection = section.text("Connection").ok_or_else(|| missing("Connection"))?;
+            let connection = settings.connection(connection).map_err(|error| {
+                let hint = error.hint().unwrap_or_default().to_owned();
+                section.error("Connection", "names no connection of the settings").with_hint(hint)
+            })?;
+            (None, connection.id().as_str().to_owned())
+        };
+        let about = import.as_deref().unwrap_or(&connection);
         Ok(Step {
-            name: section.text("Name").map_or_else(|| Job::name_of(kind, connection), str::to_owned),
+            name: section.text("Name").map_or_else(|| Job::name_of(kind, about), str::to_owned),
             kind,
-            connection: connection.to_owned(),
+            connection: connection.clone(),
+            import,
             level: section.number("Level", level, MAX_LEVEL)?,
             continue_on_error: section.flag("ContinueOnError", false)?,
             after: section.list("After", ',').into_iter().map(str::to_owned).collect(),
@@ -429,7 +460,7 @@ fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
 /// The numbers of the elements of `Steps`.
 fn section_indexes(section: &Section<'_>) -> Vec<usize> {
     let present = |index: &usize| {
-        let keys = ["Kind", "Connection", "Name", "Level", "ContinueOnError"];
+        let keys = ["Kind", "Connection", "Import", "Name", "Level", "ContinueOnError"];
         keys.iter().any(|key| section.text(&format!("Steps:{index}:{key}")).is_some())
     };
     (0..).take_while(present).collect()

@@ -10,6 +10,7 @@ use crate::{
     disk,
     export::{self, Bucket, ExportOptions, ExportReport, FileError, Refused, grouped},
     fulfill::{self, FulfillOptions, FulfillReport, Orders, OverLimit, Stop, Stopped},
+    import::{self, ImportOptions, ImportRefused},
     leases::{Length, Wish},
     monitoring::{Metrics, families},
     redaction::redact,
@@ -43,6 +44,7 @@ pub(super) async fn carry_out(
         let outcome = match step.kind {
             Kind::Export => export(agent, store, &step.connection, clock, metrics, &progress).await,
             Kind::Fulfill => fulfill(agent, &step.connection, clock, metrics, stop, &progress).await,
+            Kind::Import => import(agent, step, clock, stop, &progress).await,
             Kind::RefreshSchema => refresh_schema(agent, &step.connection, metrics).await,
         };
         match &outcome {
@@ -126,6 +128,30 @@ async fn fulfill(
     for rejected in &report.rejected {
         message.push_str(&format!("; `{}` rejected: {}", rejected.file.display(), rejected.reason));
     }
+    Ok(Ended { state: if report.is_clean() { RunState::Success } else { RunState::Warning }, message })
+}
+
+async fn import(
+    agent: &Agent,
+    step: &Step,
+    clock: Clock,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
+    let name = step.import.as_deref().unwrap_or(&step.connection);
+    let options = ImportOptions { plans: false, forces: false, clock, stop: stop.clone() };
+    let watch = |so_far: &fulfill::Progress| {
+        let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
+        progress(format!("{done} of {orders} orders, {errored} errored"));
+    };
+    let report = import::import(agent, name, &options, watch).await?;
+    let tally = &report.tally;
+    let [joiners, movers, returners, leavers, ambiguous] =
+        [tally.joiners, tally.movers, tally.returners, tally.leavers, tally.ambiguous].map(grouped);
+    let errored = grouped(report.fulfilled.as_ref().map_or(0, |fulfilled| fulfilled.errored));
+    let message = format!(
+        "{joiners} joined, {movers} changed, {returners} came back, {leavers} left; {errored} errored, {ambiguous} ambiguous"
+    );
     Ok(Ended { state: if report.is_clean() { RunState::Success } else { RunState::Warning }, message })
 }
 
@@ -219,12 +245,20 @@ fn failure(error: &anyhow::Error) -> Ended {
     let hint = error.chain().find_map(|cause| {
         let of_connector = cause.downcast_ref::<Error>().and_then(Error::hint);
         let of_guard = || cause.downcast_ref::<Refused>().map(Refused::hint);
+        let of_import = || cause.downcast_ref::<ImportRefused>().map(ImportRefused::hint);
         let of_limit = || cause.downcast_ref::<OverLimit>().map(OverLimit::hint);
         let of_file = || cause.downcast_ref::<FileError>().map(FileError::hint);
         let of_stop = || cause.downcast_ref::<Stopped>().map(Stopped::hint);
-        of_connector.or_else(of_guard).or_else(of_limit).or_else(of_file).or_else(of_stop).map(str::to_owned)
+        of_connector
+            .or_else(of_guard)
+            .or_else(of_import)
+            .or_else(of_limit)
+            .or_else(of_file)
+            .or_else(of_stop)
+            .map(str::to_owned)
     });
-    let is_refused = error.chain().any(|cause| cause.is::<Refused>() || cause.is::<OverLimit>());
+    let is_refused =
+        error.chain().any(|cause| cause.is::<Refused>() || cause.is::<OverLimit>() || cause.is::<ImportRefused>());
     let message = match hint {
         Some(hint) => format!("{error:#}; {hint}"),
         None => format!("{error:#}"),

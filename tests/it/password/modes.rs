@@ -182,6 +182,37 @@ fn a_lost_answer_is_made_up_for_and_told_once() {
 }
 
 #[test]
+fn the_audit_says_who_did_what_to_whom_and_never_what_the_password_is() {
+    let Some(server) = MailServer::start("starttls") else { return };
+    let agent = agent("en");
+    configure(&agent, server.settings("StartTls"), json!({}));
+    reset(&server, &agent, &["--setting", "OneWay"]);
+    agent.org(|org| org.set_user_status(ADA, Status::Deprovisioned));
+    let arguments = ["reset-password", CONNECTION, ADA, "--setting", "Temporary"];
+    Run::of(server.command(&agent, &arguments)).must_exit(5);
+    let rows = super::from_store(
+        &agent,
+        "SELECT actor, connection, login, mode, outcome, request_id FROM audit ORDER BY at_ms, rowid",
+    );
+    let rows = rows.as_array().expect("rows");
+    let told: Vec<[&str; 2]> = rows.iter().map(|row| [3, 4].map(|at| row[at].as_str().expect("text"))).collect();
+    let expected = [
+        ["one_way", "begun"],
+        ["one_way", "password_set_must_change"],
+        ["temporary_password", "begun"],
+        ["temporary_password", "refused"],
+    ];
+    assert_eq!(told, expected);
+    for row in rows {
+        assert!(!row[0].as_str().expect("who asked").is_empty(), "{row}");
+        assert_eq!((&row[1], &row[2]), (&json!(CONNECTION.to_lowercase()), &json!(ADA)));
+    }
+    assert!(rows[1][5].as_str().is_some_and(|id| !id.is_empty()), "Okta's id of the request: {}", rows[1]);
+    server.mails();
+    // When it is dropped, the whole agent directory with its store is searched for the password of the mail.
+}
+
+#[test]
 fn a_newer_reset_overtakes_the_notice_that_still_waits() {
     let Some(server) = MailServer::start("starttls") else { return };
     let agent = agent("en");
