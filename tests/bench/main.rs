@@ -1,4 +1,4 @@
-//! The bench: what exports and orders cost, measured on release programs against a sandbox in a process of its own.
+//! The bench: what exports, orders and SCIM requests cost, measured on release programs against a sandbox in a process of its own.
 //!
 //! Each case compares within one run: with curl on the same pages, with the time a chain of cursors cannot be faster
 //! than, with what the rate limits allow. It prints one table and the figures that are promised, and fails when one is
@@ -16,6 +16,8 @@ mod limits;
 mod orders;
 mod protected;
 mod runs;
+mod load;
+mod scim;
 
 use std::{
     io::{self, Write},
@@ -33,7 +35,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Scim])]
     cases: Vec<Case>,
 }
 
@@ -55,6 +57,8 @@ enum Case {
     Protected,
     /// Empty runs of jobs, queued and ended
     Runs,
+    /// A SCIM directory asked by 16 connections: 10,000 users, then 100,000
+    Scim,
     /// All of them
     All,
 }
@@ -94,6 +98,7 @@ impl Case {
             Self::OrdersLimits => orders::measure_limits(report),
             Self::Protected => protected::measure(report),
             Self::Runs => runs::measure(report),
+            Self::Scim => scim::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -104,6 +109,7 @@ impl Case {
                     Self::OrdersLimits,
                     Self::Protected,
                     Self::Runs,
+                    Self::Scim,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))
