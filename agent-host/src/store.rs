@@ -36,7 +36,7 @@ pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
-pub use resources::{DirectoryEvent, ResourceWriter, Resources};
+pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 
 /// One to note with, one to change directories with, the others to read with.
