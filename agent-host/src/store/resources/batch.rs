@@ -210,7 +210,7 @@ impl<'c> Batch<'c> {
         self.ahead.forget_groups();
         let statement = "DELETE FROM members WHERE directory = $1 AND group_id = $2";
         sqlx::query(statement).bind(job.directory).bind(id).execute(&mut *self.connection).await?;
-        let statement = "UPDATE resources SET version = version + 1, modified_ms = $3 WHERE directory = $1 AND id IN \
+        let statement = "UPDATE resources SET version = version + 1, modified_ms = $3 WHERE directory + 0 = $1 AND id IN \
              (SELECT group_id FROM members WHERE directory = $1 AND member_id = $2)";
         let query = sqlx::query(statement).bind(job.directory).bind(id).bind(self.now_ms);
         query.execute(&mut *self.connection).await?;
@@ -312,7 +312,7 @@ impl<'c> Batch<'c> {
         }
         for members in members.chunks(ROWS) {
             let ids = padded(members.iter().map(|member| member.id.clone()));
-            let text = format!("SELECT id FROM resources WHERE directory = $1 AND id IN ({})", list(ids.len(), 2));
+            let text = format!("SELECT id FROM resources WHERE directory + 0 = $1 AND id IN ({})", list(ids.len(), 2));
             let query = sqlx::query_scalar(AssertSqlSafe(text)).bind(directory);
             let query = ids.iter().fold(query, |query, id| query.bind(id.as_str()));
             let known: HashSet<String> = query.fetch_all(&mut *self.connection).await?.into_iter().collect();

@@ -71,7 +71,7 @@ pub(super) async fn one(
     id: &str,
 ) -> Result<Option<Present>, sqlx::Error> {
     let statement = "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
-         FROM resources WHERE directory = $1 AND id = $2 AND kind = $3";
+         FROM resources WHERE directory + 0 = $1 AND id = $2 AND kind + 0 = $3";
     let query = sqlx::query(statement).bind(directory).bind(id).bind(kind_number(kind));
     let row = query.fetch_optional(connection).await?;
     row.map(|row| read_present(&row)).transpose()
@@ -87,7 +87,7 @@ async fn many(
     let places = list(ids.len(), 2);
     let text = format!(
         "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
-         FROM resources WHERE directory = $1 AND kind = 0 AND id IN ({places})"
+         FROM resources WHERE directory + 0 = $1 AND kind + 0 = 0 AND id IN ({places})"
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(text)).bind(directory), |query, id| query.bind(id.as_str()));
     let mut found = HashMap::new();
@@ -96,7 +96,7 @@ async fn many(
         found.insert((directory, row.try_get(0)?), present);
     }
     let text = format!(
-        "WITH found AS (SELECT id FROM resources WHERE directory = $1 AND kind = 0 AND id IN ({places})) {}",
+        "WITH found AS (SELECT id FROM resources WHERE directory + 0 = $1 AND kind + 0 = 0 AND id IN ({places})) {}",
         links_of_found(Kind::User, None)
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(text)).bind(directory), |query, id| query.bind(id.as_str()));

@@ -117,7 +117,7 @@ async fn answer(store: &Store, shape: Shape, questions: Vec<Question>) {
 /// The resources with these values, by value.
 async fn read(store: &Store, shape: Shape, values: &[&str]) -> Result<HashMap<String, Resource>, sqlx::Error> {
     let Shape { directory, kind, field, links } = shape;
-    let mut statement = Statement::found(directory, kind);
+    let mut statement = Statement::found(directory, kind, Some(field));
     let places: Vec<String> = padded(values.iter().map(|value| (*value).to_owned()))
         .into_iter()
         .map(|value| statement.bind(Bound::Text(value)))
