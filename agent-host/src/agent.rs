@@ -77,12 +77,9 @@ impl Agent {
         let package = declared.and_then(|connection| connection.package.as_deref());
         let located = |error: Error| self.located(settings.id(), error);
         let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
-        let connector = connections::open(
-            package,
-            with_key.as_ref().unwrap_or(settings),
-            store::path_in(&self.settings.work_folder),
-        )
-        .map_err(located)?;
+        let connector =
+            connections::open(package, with_key.as_ref().unwrap_or(settings), store::Place::of(&self.settings))
+                .map_err(located)?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
         Ok(Opened { settings, connector, capabilities, tables })

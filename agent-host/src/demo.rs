@@ -112,7 +112,7 @@ async fn reset_password(agent: &Agent, out: &mut dyn Write) -> anyhow::Result<()
         out,
         "\n8. `agent-host reset-password {CONNECTION} {login} --show`:\n   made up by the rules, set, and written down who did it."
     )?;
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     let resets = PasswordResets::open(agent, store, Arc::new(|| chrono::Utc::now().timestamp_millis()))?;
     let actor = "the demonstration".to_owned();
     let wish = ResetWish { login: login.to_owned(), shows: true, actor, ..ResetWish::default() };

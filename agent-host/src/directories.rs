@@ -6,6 +6,7 @@
 
 mod options;
 mod secret;
+mod oauth;
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,7 @@ use crate::{
     store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
 pub use options::DirectoryOptions;
+pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
 pub use secret::{Credentials, Minted};
 
 /// How long the store is not asked again for a secret.

@@ -104,7 +104,7 @@ pub async fn fulfill(
     let report_path = options.results.clone().unwrap_or_else(|| results_path(agent, opened, options.clock));
     check_results(&report_path)?;
     let _lock = lock(&agent.settings.work_folder, &connection)?;
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     results::settle(&store, &connection, (options.clock)()).await?;
 
     let sources = find_sources(&options.orders, &home, options.clock)?;

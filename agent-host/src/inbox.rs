@@ -4,10 +4,7 @@
 //! A user is managed once the client has given it an `externalId`; before that it was only adopted by its `userName` or
 //! never touched. Links lead to users of the same export alone. Nothing is written.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeSet, HashSet};
 
 use connector_api::{
     Capabilities, ColumnKind, ColumnSchema, ConnectionReport, ConnectionSettings, Connector, Error, ErrorKind,
@@ -18,7 +15,7 @@ use scim_server::{Attribute, From, Kind, Links, Order, Query, Resource, Resource
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::store::{Resources, Store};
+use crate::store::{Place, Resources, Store};
 
 /// The setting that names the directory.
 pub(crate) const DIRECTORY: &str = "Directory";
@@ -74,7 +71,7 @@ const OWN: [(&str, ColumnKind); 4] = [
 
 /// A connection to one directory of this agent.
 pub struct Inbox {
-    store_path: PathBuf,
+    store: Place,
     directory: String,
     resources: OnceCell<Resources>,
 }
@@ -94,23 +91,23 @@ impl Inbox {
     ///
     /// # Errors
     /// Of kind `Settings` where no directory is named.
-    pub fn open(settings: &ConnectionSettings, store_path: PathBuf) -> Result<Self> {
+    pub fn open(settings: &ConnectionSettings, store: Place) -> Result<Self> {
         let directory = settings.text(DIRECTORY).ok_or_else(|| {
             Error::setting(DIRECTORY, format!("`{DIRECTORY}` is missing"))
                 .with_hint("name the directory, as `agent-host directory list` shows it")
         })?;
-        Ok(Self { store_path, directory: directory.to_owned(), resources: OnceCell::new() })
+        Ok(Self { store, directory: directory.to_owned(), resources: OnceCell::new() })
     }
 
     async fn resources(&self) -> Result<&Resources> {
         let open = async {
             // Whoever only looks makes no store.
-            if !self.store_path.exists() {
+            if matches!(&self.store, Place::File(path) if !path.exists()) {
                 let error =
                     Error::new(ErrorKind::Settings, format!("no directory `{}`: there are none", self.directory));
                 return Err(error.with_hint("make it by `agent-host directory create`"));
             }
-            let store = Store::open(&self.store_path).await.map_err(unavailable)?;
+            let store = Store::open(&self.store).await.map_err(unavailable)?;
             let found = store.existing_directory(&self.directory).await;
             let directory = found.map_err(|error| match error.downcast::<Error>() {
                 Ok(error) => error,

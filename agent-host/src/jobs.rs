@@ -7,12 +7,14 @@
 mod schedule;
 mod definition;
 mod log;
+mod course;
 mod step;
 mod run;
 mod orders_watch;
 mod worker;
 
 pub use crate::fulfill::Clock;
+pub use course::Course;
 pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;

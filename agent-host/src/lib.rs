@@ -2,6 +2,7 @@
 
 pub mod redaction;
 pub mod access;
+pub mod reload;
 pub mod settings;
 mod disk;
 pub mod init;
@@ -18,5 +19,6 @@ pub mod fulfill;
 pub mod jobs;
 pub mod directories;
 pub mod web;
+pub mod daemon;
 pub mod demo;
 pub mod cli;

@@ -13,6 +13,7 @@ pub(crate) mod protection;
 mod secrets;
 mod vaults;
 mod files;
+mod store_url;
 mod proxy;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 };
 
 use connector_api::{ConnectionId, ConnectionSettings, Error, ErrorKind, Problems, Result};
+use secrecy::SecretString;
 pub(crate) use section::Section;
 use tracing::Level;
 use unusable::Unusable;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub temp_folder: PathBuf,
     /// What must be kept: provisioning orders, the store, settings typed in the dashboard.
     pub work_folder: PathBuf,
+    /// The PostgreSQL that is the store; none where it is a file in the work folder.
+    pub store_url: Option<SecretString>,
     /// The least important level that is logged.
     pub log_level: Level,
     /// Every connection, in the order of the files.
@@ -133,12 +137,14 @@ impl Settings {
         let temp_folder = problems.note(files::temp_folder(directory, &values)).unwrap_or_default();
         let work_folder = problems.note(files::work_folder(directory, &values)).unwrap_or_default();
         let log_level = problems.note(log_level(&values)).unwrap_or(Level::INFO);
+        let store_url = problems.note(store_url::read(&values)).flatten();
         problems.into_result()?;
         let settings = Self {
             directory: directory.to_owned(),
             conf_folder: directory.join("Conf"),
             temp_folder,
             work_folder,
+            store_url,
             log_level,
             connections,
             misnamed,

@@ -7,10 +7,10 @@
 mod patience;
 mod password_page;
 mod scim;
+mod server;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -20,11 +20,15 @@ use axum::{
     routing::get,
 };
 use connector_api::Result;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use url::{Host, Url};
 
-use crate::{agent::Agent, directories::Directories, password_reset::PasswordResets, settings::Settings};
+use crate::{
+    agent::Agent, directories::Directories, jobs::Course, password_reset::PasswordResets, reload::Reload,
+    settings::Settings,
+};
 use patience::Patience;
+pub use server::{Served, Server};
 
 /// Where it listens when nothing is said.
 const DEFAULT_URL: &str = "http://127.0.0.1:6001";
@@ -32,8 +36,6 @@ const DEFAULT_URL: &str = "http://127.0.0.1:6001";
 const MAX_BODY_BYTES: usize = 16 << 10;
 /// How long one request may take.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
-/// How long requests under way may take when the agent is asked to end.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
 /// What the pages need.
 pub struct Web {
@@ -42,13 +44,34 @@ pub struct Web {
     directories: Directories,
     pages: password_page::Pages,
     patience: Patience,
+    around: Around,
+}
+
+/// What the pages share with the daemon around them.
+pub struct Around {
+    /// By which they ask that the settings be read anew.
+    pub reload: Reload,
+    /// What is wanted of them.
+    pub course: watch::Receiver<Course>,
 }
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories) -> Arc<Self> {
+    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories, around: Around) -> Arc<Self> {
         let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience })
+        Arc::new(Self { agent, resets, directories, pages, patience, around })
+    }
+
+    /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
+    pub async fn reload(&self) -> std::result::Result<(), String> {
+        self.around.reload.ask().await
+    }
+
+    /// Comes when others have taken these pages' place, or the agent is asked to end: answers that never end by
+    /// themselves end then.
+    pub async fn retired(&self) {
+        // Closed is retired too.
+        let _ = self.around.course.clone().wait_for(|course| *course >= Course::Retire).await;
     }
 }
 
@@ -100,39 +123,6 @@ pub fn router(web: Arc<Web>) -> Router {
         // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
         .merge(scim::routes())
         .with_state(web)
-}
-
-/// Serves until `end` comes.
-///
-/// # Errors
-/// Where an address cannot be listened on.
-pub async fn serve(addresses: &[SocketAddr], web: Arc<Web>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let (ending, ended) = watch::channel(false);
-    let mut servers = tokio::task::JoinSet::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on `{address}`: choose another in `Web:Urls`"))?;
-        // The words that operators of the vendor's agent wait for.
-        tracing::info!("Now listening on: http://{}", listener.local_addr()?);
-        let router = router(web.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let mut ended = ended.clone();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // Closed is ended too.
-            let _ = ended.wait_for(|ended| *ended).await;
-        });
-        servers.spawn(async move { server.await });
-    }
-    tokio::select! {
-        () = end => {}
-        Some(stopped) = servers.join_next() => stopped.context("a web server has stopped")??,
-    }
-    ending.send_replace(true);
-    let goodbye = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(LONGEST_GOODBYE, goodbye).await.is_err() {
-        tracing::warn!("ended while requests were under way");
-    }
-    Ok(())
 }
 
 async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {

@@ -25,7 +25,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         let mut jobs = Jobs::read(&agent)?;
         let empty = Job { name: "Empty".to_owned(), steps: Vec::new(), ..jobs.jobs[0].clone() };
         jobs.jobs.push(empty);
-        let store = Store::open_in_haste(&store::path_in(&agent.settings.work_folder)).await?;
+        let store = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
         let worker = Worker::new(&agent, &jobs, &store, "bench".to_owned(), now_ms);
         let wanted = WantedRun { name: "Empty", cause: "person", due_ms: None, repairs: None };
         let began = Instant::now();

@@ -151,7 +151,7 @@ struct EventsReport<'a> {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     match command {
         Directory::Create(wanted) => {
             let endpoint = endpoint(agent, &wanted.name)?;

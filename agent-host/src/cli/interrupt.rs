@@ -73,3 +73,27 @@ pub(super) async fn asked_to_end() {
         std::future::pending().await
     }
 }
+
+/// SIGHUP, from now on.
+#[derive(Debug)]
+pub(super) struct HangUps(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+/// Listens for SIGHUP, which no longer ends the program then.
+pub(super) fn hang_ups() -> HangUps {
+    #[cfg(unix)]
+    let heard = HangUps(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok());
+    #[cfg(not(unix))]
+    let heard = HangUps();
+    heard
+}
+
+impl HangUps {
+    /// Whether one has come; false where none can come any more.
+    pub(super) async fn come(&mut self) -> bool {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.0 {
+            return signal.recv().await.is_some();
+        }
+        false
+    }
+}

@@ -12,12 +12,13 @@ use connector_api::{Error, ErrorKind};
 
 use crate::{
     agent::Agent,
+    daemon::is_running,
     export::FileError,
     jobs::{self, Jobs, Worker},
     store::{self, RunState, Store, WantedRun},
 };
 
-use super::{Format, now_ms, print, run::is_running};
+use super::{Format, now_ms, print};
 use report::{HistoryReport, ListReport, RunReport};
 
 /// Between two looks at a run that another carries out.
@@ -66,7 +67,7 @@ Examples:
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow::Result<ExitCode> {
     let jobs = Jobs::read(agent)?;
-    let store = Store::open_in_haste(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
     match command {
         Job::List => {
             let report = ListReport::new(&jobs, &store, now_ms()).await?;

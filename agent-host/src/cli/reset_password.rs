@@ -59,7 +59,7 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&store::path_in(&agent.settings.work_folder)).await?;
+    let store = Store::open(store::Place::of(&agent.settings)).await?;
     let resets = PasswordResets::open(agent, store, Arc::new(now_ms))?;
     let wish = ResetWish {
         login: options.login.clone(),

@@ -30,7 +30,7 @@ pub(super) enum StoreCommand {
 
 #[derive(Serialize)]
 struct Report {
-    store: PathBuf,
+    store: String,
     version: i64,
     problems: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,9 +38,9 @@ struct Report {
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &StoreCommand) -> anyhow::Result<ExitCode> {
-    let path = store::path_in(&agent.settings.work_folder);
-    let store = Store::open(&path).await?;
-    let mut report = Report { store: path, version: store.version(), problems: Vec::new(), backup: None };
+    let place = store::Place::of(&agent.settings);
+    let store = Store::open(&place).await?;
+    let mut report = Report { store: place.to_string(), version: store.version(), problems: Vec::new(), backup: None };
     match command {
         StoreCommand::Migrate => {}
         StoreCommand::Check => report.problems = store.problems().await?,
@@ -60,8 +60,8 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &StoreCommand) -
         }
         let state = if report.problems.is_empty() { "sound" } else { "damaged: go back to a backup" };
         match command {
-            StoreCommand::Check => writeln!(out, "The store `{}` is {state}.", report.store.display()),
-            _ => writeln!(out, "The store `{}` has version {}.", report.store.display(), report.version),
+            StoreCommand::Check => writeln!(out, "The store `{}` is {state}.", report.store),
+            _ => writeln!(out, "The store `{}` has version {}.", report.store, report.version),
         }
     })?;
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

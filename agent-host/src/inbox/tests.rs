@@ -36,7 +36,7 @@ async fn inbox() -> (TempDir, Inbox, Resources, Vec<Resource>) {
     let staff = Draft { attributes, members, ..Draft::default() };
     users.push(resources.create(Kind::Group, staff, Links::None).await.unwrap());
     let settings = ConnectionSettings::new("Scim".parse().unwrap()).with(DIRECTORY, "acme".to_owned());
-    (folder, Inbox::open(&settings, path).unwrap(), resources, users)
+    (folder, Inbox::open(&settings, Place::File(path)).unwrap(), resources, users)
 }
 
 async fn exported(inbox: &Inbox, tables: &[(&str, &[&str])]) -> BTreeMap<String, Vec<Vec<String>>> {
@@ -96,9 +96,9 @@ async fn a_directory_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let settings = ConnectionSettings::new("Scim".parse().unwrap());
     let path = folder.path().join("agent.db");
-    let missing = Inbox::open(&settings, path.clone()).err().unwrap();
+    let missing = Inbox::open(&settings, Place::File(path.clone())).err().unwrap();
     assert_eq!(missing.setting_key(), Some(DIRECTORY));
-    let inbox = Inbox::open(&settings.with(DIRECTORY, "acme".to_owned()), path.clone()).unwrap();
+    let inbox = Inbox::open(&settings.with(DIRECTORY, "acme".to_owned()), Place::File(path.clone())).unwrap();
     let error = inbox.test_connection(&[]).await.unwrap_err();
     assert_eq!(error.to_string(), "no directory `acme`: there are none");
     assert!(!path.exists(), "looking makes no store");

@@ -3,16 +3,19 @@
 //! What a former attempt finished is not done again. A step's failure ends the run after its level, unless the step may
 //! fail; a safety limit always does.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, future::Future, pin::pin};
 
 use futures::future::join_all;
+use tokio::sync::watch;
 
 use super::{
-    Clock, Job, Limits,
+    Clock, Course, Job, Limits,
+    course::wanted,
     step::{self, Ended},
 };
 use crate::{
     agent::Agent,
+    fulfill::Stop,
     store::{RunState, StepRun, Store},
 };
 
@@ -26,14 +29,16 @@ pub(super) struct Steps<'a> {
     pub(super) run: i64,
     /// How far each step is that is at work.
     pub(super) progress: RefCell<BTreeMap<usize, String>>,
+    /// Whether it is to end before it is done.
+    pub(super) course: watch::Receiver<Course>,
 }
 
 impl Steps<'_> {
-    /// Carries out the steps of which none of these was done before.
+    /// Carries out the steps of which none of these was done before. None where it is asked to hand over what is left.
     ///
     /// # Errors
     /// Where the store fails.
-    pub(super) async fn carry_out(&self, done_before: &[StepRun]) -> anyhow::Result<Ended> {
+    pub(super) async fn carry_out(&self, done_before: &[StepRun]) -> anyhow::Result<Option<Ended>> {
         let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
         for done in done_before.iter().filter(|step| step.state.is_done()) {
             let is_it = |(place, step): &(usize, &super::Step)| step.name == done.name && !ended.contains_key(place);
@@ -42,6 +47,9 @@ impl Steps<'_> {
             }
         }
         for batch in self.job.batches(self.limits.steps_at_once) {
+            if *self.course.borrow() >= Course::HandOver {
+                break;
+            }
             let places = batch.into_iter().filter(|place| !ended.contains_key(place)).collect::<Vec<_>>();
             let outcomes = join_all(places.iter().map(|place| self.step(*place, &ended))).await;
             for (place, outcome) in places.into_iter().zip(outcomes) {
@@ -55,7 +63,16 @@ impl Steps<'_> {
                 break;
             }
         }
-        Ok(self.sum_up(&ended))
+        let sum = self.sum_up(&ended);
+        let is_whole = ended.len() == self.job.steps.len() && sum.state != RunState::Error;
+        Ok(match *self.course.borrow() {
+            Course::HandOver if !is_whole && sum.state != RunState::Blocked => None,
+            Course::Cancel if !is_whole => {
+                let done = if sum.message.is_empty() { String::new() } else { format!(" · {}", sum.message) };
+                Some(Ended { state: RunState::Cancelled, message: format!("cancelled while it was at work{done}") })
+            }
+            _ => Some(sum),
+        })
     }
 
     async fn step(&self, place: usize, ended: &BTreeMap<usize, Ended>) -> anyhow::Result<Ended> {
@@ -81,7 +98,9 @@ impl Steps<'_> {
                 let progress = |text: String| {
                     self.progress.borrow_mut().insert(place, text);
                 };
-                let outcome = Box::pin(step::carry_out(self.agent, step, self.clock, progress)).await;
+                let stop = Stop::default();
+                let work = Box::pin(step::carry_out(self.agent, step, self.clock, &stop, progress));
+                let outcome = self.unless_unwanted(&stop, work).await;
                 self.progress.borrow_mut().remove(&place);
                 outcome
             }
@@ -90,6 +109,28 @@ impl Steps<'_> {
         noted.ended_ms = Some((self.clock)());
         self.store.note_step(self.run, &noted).await?;
         Ok(outcome)
+    }
+
+    /// What the step comes to. Asked to hand over, it has the time that the worker gives; cancelled, it is dropped, but
+    /// for orders under way, which are given some time to come to their end.
+    async fn unless_unwanted(&self, stop: &Stop, work: impl Future<Output = Ended>) -> Ended {
+        let mut work = pin!(work);
+        let unwanted = wanted(self.course.clone(), Course::HandOver);
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            () = unwanted => {}
+        }
+        let heeds = stop.ask();
+        let out_of_time = async {
+            wanted(self.course.clone(), Course::Cancel).await;
+            if heeds {
+                tokio::time::sleep(self.limits.stop_timeout).await;
+            }
+        };
+        tokio::select! {
+            outcome = work => outcome,
+            () = out_of_time => Ended { state: RunState::Error, message: "dropped before it was done".to_owned() },
+        }
     }
 
     /// The worst of the steps counts; where a step may fail, its failure is a warning.

@@ -9,7 +9,7 @@ use crate::{
     agent::{Agent, Opened},
     disk,
     export::{self, ExportOptions, FileError, Refused, grouped},
-    fulfill::{self, FulfillOptions, Orders, OverLimit, Stop},
+    fulfill::{self, FulfillOptions, Orders, OverLimit, Stop, Stopped},
     redaction::redact,
     schema_xml,
     store::RunState,
@@ -25,13 +25,20 @@ pub(super) struct Ended {
 /// Between two looks whether another run or command is done with the connection.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Carries a step out, after whoever does the same with the connection; how long, the job's timeout says. `progress` is told now and then how far it is.
-pub(super) async fn carry_out(agent: &Agent, step: &Step, clock: Clock, progress: impl Fn(String)) -> Ended {
+/// Carries a step out, after whoever does the same with the connection; how long, the job's timeout says. A step that
+/// heeds `stop` finishes what is under way. `progress` is told now and then how far it is.
+pub(super) async fn carry_out(
+    agent: &Agent,
+    step: &Step,
+    clock: Clock,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> Ended {
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
             Kind::Export => export(agent, &step.connection, &progress).await,
-            Kind::Fulfill => fulfill(agent, &step.connection, clock, &progress).await,
+            Kind::Fulfill => fulfill(agent, &step.connection, clock, stop, &progress).await,
             Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
         };
         match &outcome {
@@ -73,9 +80,15 @@ async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> a
     Ok(Ended { state: if rejected > 0 { RunState::Warning } else { RunState::Success }, message })
 }
 
-async fn fulfill(agent: &Agent, connection: &str, clock: Clock, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn fulfill(
+    agent: &Agent,
+    connection: &str,
+    clock: Clock,
+    stop: &Stop,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Fulfill)?;
-    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: Stop::default() };
+    let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
@@ -127,7 +140,8 @@ fn failure(error: &anyhow::Error) -> Ended {
         let of_guard = || cause.downcast_ref::<Refused>().map(Refused::hint);
         let of_limit = || cause.downcast_ref::<OverLimit>().map(OverLimit::hint);
         let of_file = || cause.downcast_ref::<FileError>().map(FileError::hint);
-        of_connector.or_else(of_guard).or_else(of_limit).or_else(of_file).map(str::to_owned)
+        let of_stop = || cause.downcast_ref::<Stopped>().map(Stopped::hint);
+        of_connector.or_else(of_guard).or_else(of_limit).or_else(of_file).or_else(of_stop).map(str::to_owned)
     });
     let is_refused = error.chain().any(|cause| cause.is::<Refused>() || cause.is::<OverLimit>());
     let message = match hint {

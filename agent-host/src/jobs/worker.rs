@@ -6,14 +6,14 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    future::Future,
+    pin::pin,
     time::Duration,
 };
 
 use futures::{StreamExt, channel::mpsc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::{Clock, Jobs, OrdersWatch, log::RunLog, run::Steps, step::Ended};
+use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
 use crate::{
     agent::Agent,
     store::{JobRun, Lease, RunState, Store, WantedRun},
@@ -41,19 +41,25 @@ pub struct Worker<'a> {
     store: &'a Store,
     name: String,
     clock: Clock,
+    course: watch::Receiver<Course>,
 }
 
-/// Why a run did not come to its own end.
+/// Why a run may not go on as it does.
 enum Stopped {
     Cancelled,
     Lost,
-    TimedOut,
 }
 
 impl<'a> Worker<'a> {
     /// A worker of this name, which no other has.
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
-        Self { agent, jobs, store, name, clock }
+        Self { agent, jobs, store, name, clock, course: watch::channel(Course::GoOn).1 }
+    }
+
+    /// The same, asked to end by this.
+    pub fn asked_by(mut self, course: watch::Receiver<Course>) -> Self {
+        self.course = course;
+        self
     }
 
     /// Queues a run for every job whose time has come since it was last dealt with: one, for the last of those times.
@@ -134,36 +140,43 @@ impl<'a> Worker<'a> {
         }
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());
-        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress };
-        let stopped = tokio::select! {
-            // The lease first: what is no longer ours is not carried on with.
-            biased;
-            stopped = self.keep(run.id, log, &steps) => stopped?,
-            () = tokio::time::sleep(job.timeout) => Stopped::TimedOut,
-            ended = steps.carry_out(&done_before) => return ended.map(Some),
-        };
-        Ok(match stopped {
-            Stopped::Lost => {
-                tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
-                None
+        let (wish, course) = watch::channel(Course::GoOn);
+        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress, course };
+        let mut work = pin!(steps.carry_out(&done_before));
+        let mut out_of_time = pin!(tokio::time::sleep(job.timeout));
+        loop {
+            let wished = *wish.borrow();
+            tokio::select! {
+                // The lease first: what is no longer ours is not carried on with.
+                biased;
+                stopped = self.keep(run.id, log, &steps, wished == Course::Cancel) => match stopped? {
+                    Stopped::Lost => {
+                        tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
+                        return Ok(None);
+                    }
+                    Stopped::Cancelled => {
+                        tracing::warn!(job.name, run.id, "cancelled");
+                        wish.send_replace(Course::Cancel);
+                    }
+                },
+                () = wanted(self.course.clone(), Course::HandOver), if wished < Course::HandOver => {
+                    wish.send_replace(Course::HandOver);
+                }
+                () = &mut out_of_time => {
+                    return failed(format!("not done after {} minutes: stopped", job.timeout.as_secs() / 60));
+                }
+                ended = &mut work => return ended,
             }
-            Stopped::Cancelled => {
-                tracing::warn!(job.name, run.id, "cancelled");
-                Some(Ended { state: RunState::Cancelled, message: "cancelled while it was at work".to_owned() })
-            }
-            Stopped::TimedOut => {
-                let message = format!("not done after {} minutes: stopped", job.timeout.as_secs() / 60);
-                return failed(message);
-            }
-        })
+        }
     }
 
     /// Renews the lease and keeps the log until there is a reason to stop.
-    async fn keep(&self, run: i64, log: &RunLog, steps: &Steps<'_>) -> anyhow::Result<Stopped> {
+    async fn keep(&self, run: i64, log: &RunLog, steps: &Steps<'_>, is_cancelled: bool) -> anyhow::Result<Stopped> {
         loop {
             let message = steps.progress.borrow().values().cloned().collect::<Vec<_>>().join(" · ");
             match self.store.renew_run(run, &self.name, (self.clock)() + LEASE_MS, &message).await? {
                 Lease::Held => {}
+                Lease::Cancelled if is_cancelled => {}
                 Lease::Cancelled => return Ok(Stopped::Cancelled),
                 Lease::Lost => return Ok(Stopped::Lost),
             }
@@ -174,8 +187,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Works until `end` comes; then runs at work may go on for a while, and what is left is for the next worker.
-    pub async fn work(&self, orders: &mut OrdersWatch, end: impl Future<Output = ()>) {
+    /// Works until it is asked to retire: then it ends with the runs at work. Asked to hand over, it gives them some
+    /// time, and what is left is for the next worker.
+    pub async fn work(&self, orders: &mut OrdersWatch) {
         let (hand, taken) = mpsc::unbounded();
         let (at_work, has_ended) = (Cell::new(0_usize), Notify::new());
         // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
@@ -187,11 +201,16 @@ impl<'a> Worker<'a> {
         });
         let mut runs = Box::pin(runs);
         tokio::select! {
-            () = self.look_out(orders, hand, &at_work, &has_ended, end) => {}
+            () = self.look_out(orders, hand, &at_work, &has_ended) => {}
             () = &mut runs => {}
         }
-        if tokio::time::timeout(self.jobs.limits.stop_timeout, &mut runs).await.is_err() {
-            tracing::warn!("runs that are not done are left to the next agent");
+        let out_of_time = async {
+            wanted(self.course.clone(), Course::HandOver).await;
+            tokio::time::sleep(self.jobs.limits.stop_timeout).await;
+        };
+        tokio::select! {
+            () = &mut runs => {}
+            () = out_of_time => tracing::warn!("runs that are not done are left to the next agent"),
         }
         // With what they hold of the store.
         drop(runs);
@@ -200,16 +219,15 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Looks for runs and hands them on until `end` comes.
+    /// Looks for runs and hands them on until it is asked to retire.
     async fn look_out(
         &self,
         orders: &mut OrdersWatch,
         hand: mpsc::UnboundedSender<JobRun>,
         at_work: &Cell<usize>,
         has_ended: &Notify,
-        end: impl Future<Output = ()>,
     ) {
-        let mut end = std::pin::pin!(end);
+        let mut end = pin!(wanted(self.course.clone(), Course::Retire));
         let mut forgotten_ms = i64::MIN;
         let mut is_store_well = true;
         loop {
@@ -271,7 +289,7 @@ impl<'a> Worker<'a> {
     async fn told(&self, run: JobRun) {
         match self.carry_out(&run).await {
             Ok(Some(state)) => tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended"),
-            Ok(None) => {}
+            Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
             Err(error) => tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}"),
         }
     }

@@ -19,8 +19,9 @@ const ENDINGS: [&str; 11] = [
     "token",
 ];
 
-/// Sections of which every value is a secret: the vendor keeps client secrets and connection strings there.
-const SECTIONS: [&str; 3] = ["databases", "openidclients", "protectionkey"];
+/// Sections of which every value is a secret: the vendor keeps client secrets and connection strings there, we the
+/// store's address.
+const SECTIONS: [&str; 4] = ["databases", "openidclients", "protectionkey", "store"];
 
 /// Whether the entry holds a secret in the clear. A placeholder in `<…>` is none.
 pub(super) fn is_secret(entry: &Entry) -> bool {
@@ -43,7 +44,9 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for key in ["Connections:Okta:ApiKey", "A:X509KeyFilePassword", "OpenId:OpenIdClients:Job", "A:Token:0"] {
+        for key in
+            ["Connections:Okta:ApiKey", "A:X509KeyFilePassword", "OpenId:OpenIdClients:Job", "A:Token:0", "Store:Url"]
+        {
             assert!(names_secret(key), "{key}");
         }
         for key in ["Connections:Okta:Server", "ProtectionKey:File", "A:PrivateKeyFile", "Password:X", "", "0"] {

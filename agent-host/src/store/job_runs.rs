@@ -142,10 +142,24 @@ impl Store {
              (id, job, name, cause, due_ms, repairs, state, queued_ms, attempts, message) \
              SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, 'queued', $6, 0, '' FROM job_runs WHERE TRUE \
              ON CONFLICT DO NOTHING RETURNING id";
-        let query = sqlx::query_as(statement).bind(wanted.name.to_lowercase()).bind(wanted.name).bind(wanted.cause);
-        let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms);
-        let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("queueing a run")?;
-        Ok(row.map(|(id,)| id))
+        let job = wanted.name.to_lowercase();
+        loop {
+            let query = sqlx::query_as(statement).bind(&job).bind(wanted.name).bind(wanted.cause);
+            let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms);
+            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("queueing a run")?;
+            // Where no such run is there, it was the number alone that another agent took at the same time.
+            if row.is_some() || self.has_run(&job, wanted.due_ms).await? {
+                return Ok(row.map(|(id,)| id));
+            }
+        }
+    }
+
+    /// Whether the job waits, or has a run for this due time.
+    async fn has_run(&self, job: &str, due_ms: Option<i64>) -> anyhow::Result<bool> {
+        let statement = "SELECT id FROM job_runs WHERE job = $1 AND (state = 'queued' OR due_ms = $2) LIMIT 1";
+        let query = sqlx::query_as(statement).bind(job).bind(due_ms);
+        let row: Option<(i64,)> = query.fetch_optional(&self.pool).await?;
+        Ok(row.is_some())
     }
 
     /// Takes up the run that has waited longest and whose job is not running, or this one; one whose worker is silent
@@ -160,12 +174,14 @@ impl Store {
         now_ms: i64,
         until_ms: i64,
     ) -> anyhow::Result<Option<JobRun>> {
+        // Said twice, because another agent may have taken it between the choice and the change.
         let statement = format!(
             "UPDATE job_runs SET state = 'started', worker = $1, lease_until_ms = $3, attempts = attempts + 1, \
              began_ms = COALESCE(began_ms, $2) WHERE id = (SELECT id FROM job_runs AS wanted \
              WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND ((state = 'queued' AND NOT EXISTS \
              (SELECT 1 FROM job_runs AS other WHERE other.job = wanted.job AND other.state = 'started')) \
-             OR (state = 'started' AND lease_until_ms < $2)) ORDER BY queued_ms, id LIMIT 1) RETURNING {COLUMNS}"
+             OR (state = 'started' AND lease_until_ms < $2)) ORDER BY queued_ms, id LIMIT 1) \
+             AND (state = 'queued' OR state = 'started' AND lease_until_ms < $2) RETURNING {COLUMNS}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(worker).bind(now_ms).bind(until_ms);
         let row = query.bind(only.unwrap_or(0)).fetch_optional(&self.pool).await.context("taking up a run")?;

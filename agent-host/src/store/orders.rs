@@ -62,16 +62,16 @@ impl Store {
         now_ms: i64,
     ) -> anyhow::Result<i64> {
         let statement = "INSERT INTO order_files (id, connection, digest, path, received_ms) \
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4 FROM order_files RETURNING id";
-        let (id,): (i64,) = sqlx::query_as(statement)
-            .bind(connection)
-            .bind(digest)
-            .bind(path)
-            .bind(now_ms)
-            .fetch_one(&self.pool)
-            .await
-            .context("noting an order file")?;
-        Ok(id)
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4 FROM order_files WHERE TRUE \
+             ON CONFLICT (id) DO NOTHING RETURNING id";
+        // Another agent may take the same number at the same time.
+        loop {
+            let query = sqlx::query_as(statement).bind(connection).bind(digest).bind(path).bind(now_ms);
+            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("noting an order file")?;
+            if let Some((id,)) = row {
+                return Ok(id);
+            }
+        }
     }
 
     /// Notes where an order file that is at work lies now.

@@ -255,62 +255,60 @@ fn notice((id, sealed, attempts, created_ms): (String, String, i64, i64)) -> Wai
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-        (folder, store)
-    }
+    use crate::store::tests::stores;
 
     #[tokio::test]
     async fn an_account_is_held_by_one_at_a_time() {
-        let (_folder, store) = store().await;
-        assert!(store.lease_account("Okta", "00u1", "a", 0, 100).await.unwrap());
-        assert!(!store.lease_account("okta", "00u1", "b", 50, 150).await.unwrap());
-        assert!(store.lease_account("okta", "00u1", "a", 50, 120).await.unwrap(), "its holder may hold it longer");
-        assert!(store.lease_account("okta", "00u2", "b", 50, 150).await.unwrap(), "another account is free");
-        assert!(store.lease_account("okta", "00u1", "b", 120, 200).await.unwrap(), "it is let go of by time");
-        store.release_account("okta", "00u1", "a").await.unwrap();
-        assert!(!store.lease_account("okta", "00u1", "a", 130, 230).await.unwrap(), "nobody lets go of another's");
-        store.release_account("OKTA", "00u1", "b").await.unwrap();
-        assert!(store.lease_account("okta", "00u1", "a", 130, 230).await.unwrap());
+        for (_folder, store) in stores().await {
+            assert!(store.lease_account("Okta", "00u1", "a", 0, 100).await.unwrap());
+            assert!(!store.lease_account("okta", "00u1", "b", 50, 150).await.unwrap());
+            assert!(store.lease_account("okta", "00u1", "a", 50, 120).await.unwrap(), "its holder may hold it longer");
+            assert!(store.lease_account("okta", "00u2", "b", 50, 150).await.unwrap(), "another account is free");
+            assert!(store.lease_account("okta", "00u1", "b", 120, 200).await.unwrap(), "it is let go of by time");
+            store.release_account("okta", "00u1", "a").await.unwrap();
+            assert!(!store.lease_account("okta", "00u1", "a", 130, 230).await.unwrap(), "nobody lets go of another's");
+            store.release_account("OKTA", "00u1", "b").await.unwrap();
+            assert!(store.lease_account("okta", "00u1", "a", 130, 230).await.unwrap());
+        }
     }
 
     #[tokio::test]
     async fn a_notice_is_sent_by_one_and_only_when_it_is_true() {
-        let (_folder, store) = store().await;
-        store.hold_notice("1", "reset one", "sealed", 0).await.unwrap();
-        store.hold_notice("2", "reset two", "sealed", 0).await.unwrap();
-        assert!(store.take_due_notice(10, 20).await.unwrap().is_none(), "held notices are not sent");
-        store.release_notices("reset one", 10).await.unwrap();
-        store.drop_held_notices("reset two").await.unwrap();
-        let taken = store.take_due_notice(10, 70).await.unwrap().unwrap();
-        assert_eq!((taken.id.as_str(), taken.attempts), ("1", 1));
-        assert!(store.take_due_notice(60, 99).await.unwrap().is_none(), "nobody else takes it meanwhile");
-        assert_eq!(store.take_due_notice(70, 99).await.unwrap().unwrap().attempts, 2);
-        store.drop_notice("1").await.unwrap();
-        assert_eq!(store.count_waiting_notices().await.unwrap(), 0);
+        for (_folder, store) in stores().await {
+            store.hold_notice("1", "reset one", "sealed", 0).await.unwrap();
+            store.hold_notice("2", "reset two", "sealed", 0).await.unwrap();
+            assert!(store.take_due_notice(10, 20).await.unwrap().is_none(), "held notices are not sent");
+            store.release_notices("reset one", 10).await.unwrap();
+            store.drop_held_notices("reset two").await.unwrap();
+            let taken = store.take_due_notice(10, 70).await.unwrap().unwrap();
+            assert_eq!((taken.id.as_str(), taken.attempts), ("1", 1));
+            assert!(store.take_due_notice(60, 99).await.unwrap().is_none(), "nobody else takes it meanwhile");
+            assert_eq!(store.take_due_notice(70, 99).await.unwrap().unwrap().attempts, 2);
+            store.drop_notice("1").await.unwrap();
+            assert_eq!(store.count_waiting_notices().await.unwrap(), 0);
+        }
     }
 
     #[tokio::test]
     async fn a_link_is_good_once_until_its_time_and_until_there_is_a_newer_one() {
-        let (_folder, store) = store().await;
-        let link = |id: &str| PasswordLink {
-            id: id.to_owned(),
-            connection: "Okta".to_owned(),
-            account: "00u1".to_owned(),
-            login: "ada@example.com".to_owned(),
-            setting: "Link".to_owned(),
-            expires_ms: 100,
-        };
-        store.add_link(&link("a"), 0, -1).await.unwrap();
-        assert_eq!(store.good_link("a", 99).await.unwrap().unwrap().login, "ada@example.com");
-        assert!(store.good_link("a", 100).await.unwrap().is_none());
-        assert!(store.use_link("a", 50).await.unwrap() && !store.use_link("a", 50).await.unwrap());
-        assert!(store.good_link("a", 50).await.unwrap().is_none());
-        store.restore_link("a").await.unwrap();
-        store.add_link(&link("b"), 60, -1).await.unwrap();
-        assert!(store.good_link("a", 70).await.unwrap().is_none(), "a newer link ends the older");
-        assert!(store.good_link("b", 70).await.unwrap().is_some());
+        for (_folder, store) in stores().await {
+            let link = |id: &str| PasswordLink {
+                id: id.to_owned(),
+                connection: "Okta".to_owned(),
+                account: "00u1".to_owned(),
+                login: "ada@example.com".to_owned(),
+                setting: "Link".to_owned(),
+                expires_ms: 100,
+            };
+            store.add_link(&link("a"), 0, -1).await.unwrap();
+            assert_eq!(store.good_link("a", 99).await.unwrap().unwrap().login, "ada@example.com");
+            assert!(store.good_link("a", 100).await.unwrap().is_none());
+            assert!(store.use_link("a", 50).await.unwrap() && !store.use_link("a", 50).await.unwrap());
+            assert!(store.good_link("a", 50).await.unwrap().is_none());
+            store.restore_link("a").await.unwrap();
+            store.add_link(&link("b"), 60, -1).await.unwrap();
+            assert!(store.good_link("a", 70).await.unwrap().is_none(), "a newer link ends the older");
+            assert!(store.good_link("b", 70).await.unwrap().is_some());
+        }
     }
 }

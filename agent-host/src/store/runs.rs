@@ -43,14 +43,15 @@ impl Store {
     /// Where the store fails.
     pub async fn begin_run(&self, connection: &str, now_ms: i64) -> anyhow::Result<i64> {
         let statement = "INSERT INTO runs (id, connection, began_ms) SELECT COALESCE(MAX(id), 0) + 1, $1, $2 \
-             FROM runs RETURNING id";
-        let row: (i64,) = sqlx::query_as(statement)
-            .bind(connection)
-            .bind(now_ms)
-            .fetch_one(&self.pool)
-            .await
-            .context("noting a run")?;
-        Ok(row.0)
+             FROM runs WHERE TRUE ON CONFLICT (id) DO NOTHING RETURNING id";
+        // Another agent may take the same number at the same time.
+        loop {
+            let query = sqlx::query_as(statement).bind(connection).bind(now_ms);
+            let row: Option<(i64,)> = query.fetch_optional(&self.pool).await.context("noting a run")?;
+            if let Some((id,)) = row {
+                return Ok(id);
+            }
+        }
     }
 
     /// Gives all orders of the connection that have an outcome and were not reported to the run; how many.

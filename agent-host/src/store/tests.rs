@@ -1,6 +1,23 @@
-//! The store on a real file: what it remembers once it is opened again.
+//! The store on a real file and on a real PostgreSQL: what it remembers once it is opened again.
 
-use super::{BegunStep, OrderPlace, Outcome, Store, places};
+use tempfile::TempDir;
+
+use super::{BegunStep, OrderPlace, Outcome, Place, Store, WantedRun, places};
+
+/// Where stores are tested: in a file in the folder, and on a server where one is installed.
+pub(crate) fn both() -> Vec<(TempDir, Place)> {
+    let folder = || tempfile::tempdir().unwrap();
+    let file = folder();
+    let path = file.path().join("a folder/agent %41?.db");
+    let server = passing_postgres::database().map(|url| (folder(), Place::Server(url.into())));
+    [(file, Place::File(path))].into_iter().chain(server).collect()
+}
+
+/// New stores in all those places.
+pub(crate) async fn stores() -> Vec<(TempDir, Store)> {
+    let opened = both().into_iter().map(async |(folder, place)| (folder, Store::open(place).await.unwrap()));
+    futures::future::join_all(opened).await
+}
 
 fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
     let [id, change_type, owner_id, owner_type, message] = ["7", "Added", "9", "51", "a \"b\"\nc"].map(str::to_owned);
@@ -20,75 +37,106 @@ fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
 
 #[tokio::test]
 async fn what_was_noted_is_there_when_the_store_is_opened_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a folder/agent %41?.db");
-    let store = Store::open(&path).await.unwrap();
-    let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
-    assert!(store.begin_order_file("okta", "digest", "a.json", 2).await.is_err(), "it is at work");
-    let place = |position| OrderPlace { order_file: file, position };
-    let notes = store.notes();
-    let many: Vec<_> = (0..50).map(|position| notes.begun(place(position), "create", 3)).collect();
-    for kept in futures::future::join_all(many).await {
-        kept.unwrap();
-    }
-    assert!(notes.commits() < 50, "notes share commits");
-    notes.done(place(0), "create", "00u1", 4).await.unwrap();
-    notes.outcome(outcome(place(1), "Executed")).await.unwrap();
-    notes.outcome(outcome(place(2), "Errored")).await.unwrap();
-    notes.flush().await.unwrap();
-    drop(notes);
-    store.close().await;
+    for (_folder, place) in both() {
+        let store = Store::open(&place).await.unwrap();
+        let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
+        assert!(store.begin_order_file("okta", "digest", "a.json", 2).await.is_err(), "it is at work");
+        let order = |position| OrderPlace { order_file: file, position };
+        let notes = store.notes();
+        let many: Vec<_> = (0..50).map(|position| notes.begun(order(position), "create", 3)).collect();
+        for kept in futures::future::join_all(many).await {
+            kept.unwrap();
+        }
+        assert!(notes.commits() < 50, "notes share commits");
+        notes.done(order(0), "create", "00u1", 4).await.unwrap();
+        notes.outcome(outcome(order(1), "Executed")).await.unwrap();
+        notes.outcome(outcome(order(2), "Errored")).await.unwrap();
+        notes.flush().await.unwrap();
+        drop(notes);
+        store.close().await;
 
-    let store = Store::open(&path).await.unwrap();
-    let mut finished = Vec::new();
-    store.finished(file, |position, executed, _| finished.push((position, executed))).await.unwrap();
-    finished.sort_unstable();
-    assert_eq!(finished, [(1, true), (2, false)]);
-    let begun = store.begun(file).await.unwrap();
-    assert_eq!(begun.len(), 48);
-    let step = |position, result: Option<&str>| BegunStep {
-        position,
-        step: "create".to_owned(),
-        result: result.map(str::to_owned),
-    };
-    assert!(begun.contains(&step(0, Some("00u1"))) && begun.contains(&step(3, None)));
+        let store = Store::open(&place).await.unwrap();
+        let mut finished = Vec::new();
+        store.finished(file, |position, executed, _| finished.push((position, executed))).await.unwrap();
+        finished.sort_unstable();
+        assert_eq!(finished, [(1, true), (2, false)]);
+        let begun = store.begun(file).await.unwrap();
+        assert_eq!(begun.len(), 48);
+        let step = |position, result: Option<&str>| BegunStep {
+            position,
+            step: "create".to_owned(),
+            result: result.map(str::to_owned),
+        };
+        assert!(begun.contains(&step(0, Some("00u1"))) && begun.contains(&step(3, None)));
+    }
 }
 
 #[tokio::test]
 async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-    let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
-    let notes = store.notes();
-    notes.outcome(outcome(OrderPlace { order_file: file, position: 0 }, "Executed")).await.unwrap();
-    notes.flush().await.unwrap();
-    let first = store.begin_run("okta", 1).await.unwrap();
-    assert_eq!(store.claim_outcomes(first, "other").await.unwrap(), 0);
-    assert_eq!(store.claim_outcomes(first, "okta").await.unwrap(), 1);
-    store.announce_results(first, "results.csv", "sum").await.unwrap();
-    assert_eq!(store.unpublished_runs("okta").await.unwrap()[0].digest, "sum");
-    store.withdraw_outcomes(first, 2).await.unwrap();
-    let second = store.begin_run("okta", 3).await.unwrap();
-    assert_eq!(store.claim_outcomes(second, "okta").await.unwrap(), 1);
-    let mut lines = Vec::new();
-    let line = |order: &super::ReportedOrder| {
-        lines.push(format!("{} {}", order.id, order.message));
-        Ok(())
-    };
-    store.reported(second, line).await.unwrap();
-    assert_eq!(lines, ["7 a \"b\"\nc"]);
-    assert_eq!(store.reported_of(file).await.unwrap(), 0);
-    store.publish_results(second, 4).await.unwrap();
-    assert!(store.unpublished_runs("okta").await.unwrap().is_empty());
-    assert_eq!(store.reported_of(file).await.unwrap(), 1);
-    store.announce_move(file, "Completed/a.json").await.unwrap();
-    assert_eq!(store.open_order_files("okta").await.unwrap()[0].moving_to, "Completed/a.json");
-    store.close_order_file(file, 5).await.unwrap();
-    assert_ne!(store.begin_order_file("okta", "digest", "a.json", 6).await.unwrap(), file);
-    store.forget_old(200 * 24 * 3600 * 1000).await.unwrap();
-    let mut left = 0;
-    store.finished(file, |_, _, _| left += 1).await.unwrap();
-    assert_eq!(left, 0, "what was closed long ago is gone");
+    for (_folder, store) in stores().await {
+        let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
+        let notes = store.notes();
+        notes.outcome(outcome(OrderPlace { order_file: file, position: 0 }, "Executed")).await.unwrap();
+        notes.flush().await.unwrap();
+        let first = store.begin_run("okta", 1).await.unwrap();
+        assert_eq!(store.claim_outcomes(first, "other").await.unwrap(), 0);
+        assert_eq!(store.claim_outcomes(first, "okta").await.unwrap(), 1);
+        store.announce_results(first, "results.csv", "sum").await.unwrap();
+        assert_eq!(store.unpublished_runs("okta").await.unwrap()[0].digest, "sum");
+        store.withdraw_outcomes(first, 2).await.unwrap();
+        let second = store.begin_run("okta", 3).await.unwrap();
+        assert_eq!(store.claim_outcomes(second, "okta").await.unwrap(), 1);
+        let mut lines = Vec::new();
+        let line = |order: &super::ReportedOrder| {
+            lines.push(format!("{} {}", order.id, order.message));
+            Ok(())
+        };
+        store.reported(second, line).await.unwrap();
+        assert_eq!(lines, ["7 a \"b\"\nc"]);
+        assert_eq!(store.reported_of(file).await.unwrap(), 0);
+        store.publish_results(second, 4).await.unwrap();
+        assert!(store.unpublished_runs("okta").await.unwrap().is_empty());
+        assert_eq!(store.reported_of(file).await.unwrap(), 1);
+        store.announce_move(file, "Completed/a.json").await.unwrap();
+        assert_eq!(store.open_order_files("okta").await.unwrap()[0].moving_to, "Completed/a.json");
+        store.close_order_file(file, 5).await.unwrap();
+        assert_ne!(store.begin_order_file("okta", "digest", "a.json", 6).await.unwrap(), file);
+        store.forget_old(200 * 24 * 3600 * 1000).await.unwrap();
+        let mut left = 0;
+        store.finished(file, |_, _, _| left += 1).await.unwrap();
+        assert_eq!(left, 0, "what was closed long ago is gone");
+    }
+}
+
+#[tokio::test]
+async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart() {
+    for (_folder, place) in both() {
+        let stores = futures::future::join_all((0..3).map(|_| Store::open(&place))).await;
+        let stores: Vec<Store> = stores.into_iter().map(Result::unwrap).collect();
+        let names: Vec<String> = (0..12).map(|number| format!("job {number}")).collect();
+        let queued = names.iter().enumerate().map(async |(nth, name)| {
+            let wanted = WantedRun { name, cause: "schedule", due_ms: Some(7), repairs: None };
+            let both = [&stores[nth % 3], &stores[(nth + 1) % 3]].map(|store| store.queue_run(&wanted, 1));
+            futures::future::join_all(both).await.into_iter().filter_map(Result::unwrap).collect::<Vec<i64>>()
+        });
+        let mut numbers: Vec<i64> = futures::future::join_all(queued).await.concat();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=12).collect::<Vec<i64>>(), "each due time has one run");
+        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, "worker", 10, 20));
+        let claimed = futures::future::join_all(claims).await.into_iter().filter_map(Result::unwrap);
+        let mut claimed: Vec<i64> = claimed.map(|run| run.id).collect();
+        let count = claimed.len();
+        claimed.sort_unstable();
+        claimed.dedup();
+        assert_eq!(claimed.len(), count, "no run is taken up twice");
+        let files = stores
+            .iter()
+            .flat_map(|store| [store.begin_order_file("a", "1", "x", 1), store.begin_order_file("b", "1", "x", 1)]);
+        let begun = futures::future::join_all(files).await.into_iter().filter(Result::is_ok).count();
+        assert_eq!(begun, 2, "a file is begun once a connection");
+        let runs = futures::future::join_all(stores.iter().map(|store| store.begin_run("a", 1))).await;
+        assert!(runs.iter().all(Result::is_ok), "{runs:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use connector_api::{Error, ErrorKind};
 
 use super::{MIGRATIONS, Store};
 
@@ -21,6 +22,11 @@ impl Store {
     /// Where it cannot be read at all.
     pub async fn problems(&self) -> anyhow::Result<Vec<String>> {
         let mut problems = Vec::new();
+        if self.is_shared {
+            // A server looks after its files and its references itself.
+            sqlx::query("SELECT 1").execute(&self.pool).await?;
+            return Ok(problems);
+        }
         let statement = format!("PRAGMA integrity_check({MOST_PROBLEMS})");
         let rows: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(statement)).fetch_all(&self.pool).await?;
         problems.extend(rows.into_iter().map(|(line,)| line).filter(|line| line != "ok"));
@@ -37,6 +43,10 @@ impl Store {
     /// # Errors
     /// Where the file is there already, or the disk refuses.
     pub async fn back_up(&self, file: &Path) -> anyhow::Result<()> {
+        if self.is_shared {
+            let error = Error::new(ErrorKind::Unsupported, "a store in PostgreSQL is copied by its own tools");
+            return Err(error.with_hint("use `pg_dump` with the address in `Store:Url`").into());
+        }
         anyhow::ensure!(!file.exists(), "`{}` is there already: name a new file", file.display());
         let name = file.to_str().context("the file's name is no Unicode")?;
         let copied = sqlx::query("VACUUM INTO $1").bind(name).execute(&self.pool).await;

@@ -41,7 +41,7 @@ struct Opened {
 impl Opened {
     async fn of(agent: &acceptance::TestAgent) -> Self {
         let agent = Agent::open(&agent.directory()).await.expect("the agent opens");
-        let store = Store::open(&store::path_in(&agent.settings.work_folder)).await.expect("the store opens");
+        let store = Store::open(store::Place::of(&agent.settings)).await.expect("the store opens");
         Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
     }
 

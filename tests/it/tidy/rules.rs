@@ -178,6 +178,8 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/settings/vaults/client.rs", "sends tokens"),
         ("agent-host/src/settings/vaults/hashicorp.rs", "signs in with a role"),
         ("agent-host/src/settings/secrets.rs", "asks whether one is blank, a placeholder, or protected"),
+        ("agent-host/src/settings/store_url.rs", "checks the store's address, which holds a password"),
+        ("agent-host/src/store/place.rs", "connects to the store by its address, which holds a password"),
         ("agent-host/src/settings/protection", "opens protected values, and protects others"),
         ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
         ("agent-host/src/cli/protect", "prints what `unprotect` is asked for; compares a password with its repetition"),

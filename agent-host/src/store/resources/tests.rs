@@ -118,3 +118,16 @@ async fn a_removed_directory_takes_everything_along() {
     let late = resources.create(Kind::User, user("bob"), Links::None).await;
     assert!(matches!(late, Err(StoreError::Failed(_))));
 }
+
+#[tokio::test]
+async fn a_directory_on_a_server_keeps_what_the_protocol_asks_for() {
+    for (_folder, store) in crate::store::tests::stores().await.into_iter().filter(|(_, store)| store.is_shared()) {
+        let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+        let time = AtomicI64::new(1_000);
+        let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
+        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
+        conformance::check(&resources).await;
+        assert!(store.directory_counts(made.id).await.is_ok());
+        store.remove_directory(made.id).await.unwrap();
+    }
+}

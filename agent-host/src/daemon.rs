@@ -1,0 +1,195 @@
+//! The daemon: runs jobs on time, watches the orders folders, serves SCIM directories and the web pages and sends mails
+//! that wait, until it is asked to end.
+//!
+//! What lives as long as the process is the *house*: lock, stores, listeners. What the settings say is a *generation*. The
+//! settings are read anew when somebody asks and when a vault's values are due; a new generation takes over what begins
+//! from then on, and what has begun ends under the one it began in. Settings that cannot be used change nothing.
+
+mod alone;
+mod generation;
+mod house;
+
+use std::{future::Future, path::Path, pin::Pin, pin::pin, time::Duration};
+
+use connector_api::ErrorKind;
+use tokio::{
+    sync::watch,
+    task::{JoinSet, LocalSet},
+};
+use tracing::Level;
+
+use crate::{
+    agent::Agent,
+    jobs::{Clock, Course},
+    reload::{Reload, Reloads},
+    settings::{self, Settings},
+    web::Server,
+};
+pub use alone::is_running;
+use generation::Generation;
+use house::House;
+
+/// Before settings that could not be read are read again; twice as long each time, …
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// … and no longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What a daemon is started with.
+pub struct Start<'a> {
+    /// The agent directory.
+    pub directory: &'a Path,
+    /// Told each time settings are read, with the level at which they want the log; none where they cannot be read.
+    pub log: &'a dyn Fn(Option<Level>),
+    /// The time.
+    pub clock: Clock,
+    /// By which its parts ask that the settings be read anew.
+    pub reload: Reload,
+    /// Where these wishes arrive.
+    pub reloads: Reloads,
+}
+
+/// Runs until `end` comes.
+///
+/// # Errors
+/// Where the settings cannot be used at the start, another agent runs on the work folder, an address cannot be listened on
+/// or the store cannot be opened.
+pub async fn run(start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // Jobs stay on this thread; pages are served on others.
+    LocalSet::new().run_until(Box::pin(live(start, end))).await
+}
+
+async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let mut end = pin!(end);
+    let agent = tokio::select! {
+        biased;
+        () = &mut end => return Ok(()),
+        agent = first(&start) => agent?,
+    };
+    let mut house = House::open(&agent, start.clock, start.reload.clone()).await?;
+    let generation = Generation::open(agent, &mut house)?;
+    let mut server = Server::open(generation.served()?).await?;
+    let mut next = due(generation.refresh_after());
+    let mut at_work = AtWork::default();
+    at_work.begin(generation);
+    let mut wait = FIRST_WAIT;
+    loop {
+        let wishes = tokio::select! {
+            biased;
+            () = &mut end => break,
+            wishes = start.reloads.next() => wishes,
+            () = &mut next => Vec::new(),
+            failed = at_work.failed() => return Err(failed),
+        };
+        let is_due = wishes.is_empty();
+        let renewed = tokio::select! {
+            biased;
+            () = &mut end => break,
+            renewed = renew(&start, &mut house, &mut server) => renewed,
+        };
+        let outcome = match renewed {
+            Ok(generation) => {
+                (wait, next) = (FIRST_WAIT, due(generation.refresh_after()));
+                at_work.begin(generation);
+                tracing::info!("the settings were read anew: they hold for what begins from now on");
+                Ok(())
+            }
+            Err(error) => {
+                (start.log)(None);
+                tracing::error!("the settings cannot be used, the former ones go on: {error:#}");
+                if is_due {
+                    next = due(Some(wait));
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(crate::redaction::redact(&format!("{error:#}")).into_owned())
+            }
+        };
+        wishes.into_iter().for_each(|wish| wish.answer(outcome.clone()));
+    }
+    tracing::info!("asked to end: what is under way comes to its end first");
+    tokio::join!(server.end(), at_work.hand_over());
+    Ok(())
+}
+
+/// The agent, as soon as no vault is down.
+async fn first(start: &Start<'_>) -> anyhow::Result<Agent> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        match load(start).await {
+            Err(error) if is_unavailable(&error) => {
+                (start.log)(None);
+                tracing::error!(
+                    wait_s = wait.as_secs(),
+                    "the settings cannot be read and will be tried again: {error:#}"
+                );
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            loaded => return loaded,
+        }
+    }
+}
+
+async fn load(start: &Start<'_>) -> anyhow::Result<Agent> {
+    let (settings, warnings) = Settings::load(start.directory, settings::environment()).await?;
+    (start.log)(Some(settings.log_level));
+    Ok(Agent::with_settings(settings, &warnings)?)
+}
+
+fn is_unavailable(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<connector_api::Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable)
+}
+
+/// The next generation, with its addresses listened on.
+async fn renew(start: &Start<'_>, house: &mut House, server: &mut Server) -> anyhow::Result<Generation> {
+    let generation = Generation::open(load(start).await?, house)?;
+    server.change(generation.served()?).await?;
+    Ok(generation)
+}
+
+/// Comes after so long; never where nothing is said.
+fn due(after: Option<Duration>) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        match after {
+            Some(after) => tokio::time::sleep(after).await,
+            None => std::future::pending().await,
+        }
+    })
+}
+
+/// The generations that have work, the last of which begins what is new.
+#[derive(Default)]
+struct AtWork {
+    tasks: JoinSet<()>,
+    courses: Vec<watch::Sender<Course>>,
+}
+
+impl AtWork {
+    /// Lets this generation begin, and the others end in their own time.
+    fn begin(&mut self, generation: Generation) {
+        self.courses.retain(|course| !course.is_closed());
+        for course in &self.courses {
+            course.send_replace(Course::Retire);
+        }
+        let (course, work) = generation.work();
+        self.courses.push(course);
+        self.tasks.spawn_local(work);
+    }
+
+    /// Comes when one has broken down; ends of retired ones pass unnoticed.
+    async fn failed(&mut self) -> anyhow::Error {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                return anyhow::Error::new(error).context("what carries out jobs has broken down");
+            }
+        }
+        anyhow::anyhow!("nothing carries out jobs any more")
+    }
+
+    /// Asks all of them to end soon, and waits for it.
+    async fn hand_over(mut self) {
+        for course in &self.courses {
+            course.send_replace(Course::HandOver);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
