@@ -143,8 +143,8 @@ impl Directories {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn use_approval(&self, client: &OauthClient, code: &SecretString) -> anyhow::Result<bool> {
-        self.store.use_approval(client.directory, &hash(code), self.now()).await
+    pub async fn use_consent_code(&self, client: &OauthClient, code: &SecretString) -> anyhow::Result<bool> {
+        self.store.use_consent_code(client.directory, &hash(code), self.now()).await
     }
 
     /// Notes that somebody consented; the code for the client.

@@ -127,7 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn use_approval(&self, directory: i64, hash: &str, now_ms: i64) -> anyhow::Result<bool> {
+    pub async fn use_consent_code(&self, directory: i64, hash: &str, now_ms: i64) -> anyhow::Result<bool> {
         let statement = "UPDATE oauth_clients SET approval_hash = NULL, approval_ends_ms = NULL \
              WHERE directory = $1 AND approval_hash = $2 AND approval_ends_ms > $3";
         let query = sqlx::query(statement).bind(directory).bind(hash).bind(now_ms);
