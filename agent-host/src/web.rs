@@ -7,6 +7,7 @@
 mod patience;
 mod password_page;
 mod scim;
+mod oauth;
 mod server;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -43,6 +44,7 @@ pub struct Web {
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    consents: oauth::Pages,
     patience: Patience,
     around: Around,
 }
@@ -58,8 +60,8 @@ pub struct Around {
 impl Web {
     /// What the pages of this agent need.
     pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories, around: Around) -> Arc<Self> {
-        let (pages, patience) = (password_page::Pages::new(), Patience::default());
-        Arc::new(Self { agent, resets, directories, pages, patience, around })
+        let (pages, consents) = (password_page::Pages::new(), oauth::Pages::new());
+        Arc::new(Self { agent, resets, directories, pages, consents, patience: Patience::default(), around })
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
@@ -116,6 +118,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
+        .merge(oauth::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -142,7 +145,7 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
