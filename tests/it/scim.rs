@@ -1,6 +1,8 @@
 //! The SCIM inbox as Okta meets it: a daemon, an address, a token; and what the next export holds.
 
 mod client;
+mod input;
+mod oauth;
 mod races;
 mod suites;
 
