@@ -22,8 +22,8 @@ use crate::{
     settings::Settings,
     store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
-pub use options::DirectoryOptions;
 pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
+pub use options::DirectoryOptions;
 pub use secret::{Credentials, Minted};
 
 /// How long the store is not asked again for a secret.

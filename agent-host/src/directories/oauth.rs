@@ -249,7 +249,12 @@ impl Directories {
         Ok(fits.then_some(Tokens { access, refresh }))
     }
 
-    fn mint(&self, grant: &OauthGrant, kind: OauthTokenKind, good_ms: i64) -> anyhow::Result<(SecretString, OauthToken)> {
+    fn mint(
+        &self,
+        grant: &OauthGrant,
+        kind: OauthTokenKind,
+        good_ms: i64,
+    ) -> anyhow::Result<(SecretString, OauthToken)> {
         let (minted, now_ms) = (Minted::new(false)?, self.now());
         let token = OauthToken {
             prefix: minted.prefix.clone(),
@@ -295,7 +300,8 @@ fn is_verified(grant: &OauthGrant, verifier: Option<&str>) -> bool {
         (None, None) => true,
         (Some(challenge), Some(verifier)) => {
             let digest = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-            VERIFIER.contains(&verifier.len()) && verify_slices_are_equal(digest.as_bytes(), challenge.as_bytes()).is_ok()
+            VERIFIER.contains(&verifier.len())
+                && verify_slices_are_equal(digest.as_bytes(), challenge.as_bytes()).is_ok()
         }
         _ => false,
     }
@@ -351,7 +357,8 @@ mod tests {
         for good in ["https://system-admin.okta.com/admin/app/cpc/acme/oauth/callback", "http://127.0.0.1:8080/back"] {
             check_redirect(good).unwrap();
         }
-        for bad in ["http://example.com/", "https://x/#a", "https://*.example.com/", "javascript:1", "", "https://a@b/"] {
+        for bad in ["http://example.com/", "https://x/#a", "https://*.example.com/", "javascript:1", "", "https://a@b/"]
+        {
             assert!(check_redirect(bad).is_err(), "{bad}");
         }
     }

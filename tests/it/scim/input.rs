@@ -23,7 +23,7 @@ fn must_refuse(reply: &Reply, status: u16, kind: Option<&str>) {
     assert_eq!(reply.header("content-type"), Some(JSON));
     assert_eq!((&body["schemas"], &body["status"]), (&json!([ERROR]), &json!(status.to_string())));
     assert_eq!(body["scimType"].as_str(), kind, "{body}");
-    assert!(body["detail"].as_str().is_some_and(|detail| detail.len() > 20), "{body}");
+    assert!(body["detail"].as_str().is_some_and(|detail| detail.len() > 15), "{body}");
 }
 
 #[test]
@@ -73,7 +73,9 @@ fn hostile_requests_are_refused_in_words_and_leave_nothing_behind() {
         must_refuse(&client.get(&format!("/Users?filter={filter}")), 400, Some("invalidFilter"));
     }
     must_refuse(&client.get("/Users?sortBy=password"), 400, Some("invalidValue"));
-    for (paging, items) in [("startIndex=-5&count=-1", 0), ("startIndex=0&count=5", 1), ("count=-9223372036854775808", 0)] {
+    for (paging, items) in
+        [("startIndex=-5&count=-1", 0), ("startIndex=0&count=5", 1), ("count=-9223372036854775808", 0)]
+    {
         let page = client.get(&format!("/Users?{paging}")).must(200);
         assert_eq!((&page["startIndex"], &page["itemsPerPage"]), (&json!(1), &json!(items)), "{paging}");
     }
@@ -81,10 +83,17 @@ fn hostile_requests_are_refused_in_words_and_leave_nothing_behind() {
         assert_eq!(client.get(&format!("/Users?{paging}")).status, 400, "{paging}");
     }
     // The second operation cannot be: the first is not done either.
-    let half = patch(&json!([{ "op": "replace", "path": "displayName", "value": "Changed" }, { "op": "add", "path": "id", "value": "x" }]));
+    let half = patch(
+        &json!([{ "op": "replace", "path": "displayName", "value": "Changed" }, { "op": "add", "path": "id", "value": "x" }]),
+    );
     must_refuse(&client.patch(&at, &half), 400, Some("mutability"));
     let many = patch(&json!(vec![json!({ "op": "replace", "path": "title", "value": "x" }); 2_001]));
     must_refuse(&client.patch(&at, &many), 400, Some("tooMany"));
+    let emails: Vec<Value> = (0..1_000).map(|n| json!({ "value": format!("{n}@x") })).collect();
+    let again = json!({ "op": "add", "path": "emails", "value": [{ "value": "999@x" }] });
+    let all = json!({ "op": "add", "path": "emails", "value": emails });
+    let over_and_over: Vec<Value> = [all].into_iter().chain(vec![again; 1_500]).collect();
+    must_refuse(&client.patch(&at, &patch(&json!(over_and_over))), 400, Some("tooMany"));
 
     assert_eq!(client.get(&at).must(200), before, "nothing is half applied");
     assert_eq!(client.get("/Users").must(200)["totalResults"], 1);
@@ -137,22 +146,34 @@ fn no_request_costs_more_than_its_size() {
     let agent = TestAgent::new();
     let client = Client::start(&agent, &create(&agent, &[]));
     let users: Vec<String> = (0..20)
-        .map(|n| client.post("/Users", &okta_user(&format!("u{n}"), "00u")).must(201)["id"].as_str().expect("an id").to_owned())
+        .map(|n| {
+            client.post("/Users", &okta_user(&format!("u{n}"), "00u")).must(201)["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned()
+        })
         .collect();
     let group = client.post("/Groups", &json!({ "displayName": "Staff" })).must(201);
     let user = format!("/Users/{}", users[0]);
     let group = format!("/Groups/{}", group["id"].as_str().expect("an id"));
     let ids = |count: usize| (0..count).map(|n| json!({ "value": format!("m{n}") })).collect::<Vec<_>>();
-    let emails = |count: usize| (0..count).map(|n| json!({ "value": format!("{n}@x"), "type": format!("t{n}") })).collect::<Vec<_>>();
+    let emails = |count: usize| {
+        (0..count).map(|n| json!({ "value": format!("{n}@x"), "type": format!("t{n}") })).collect::<Vec<_>>()
+    };
     let brackets = |count: usize| {
-        let terms: Vec<String> = (0..count).map(|n| format!("value eq \"{n}@x\"")).collect();
-        json!([{ "op": "add", "path": "emails", "value": emails(count) }, { "op": "remove", "path": format!("emails[{}]", terms.join(" or ")) }])
+        let terms: Vec<String> = (0..count).map(|n| format!("value eq \"{n}@y\"")).collect();
+        let path = format!("emails[{}]", terms.join(" or "));
+        json!([{ "op": "add", "path": "emails", "value": emails(100) }, { "op": "remove", "path": path }])
     };
     type Make<'m> = &'m dyn Fn(usize) -> Value;
-    let cases: [(&str, &str, &str, usize, Make<'_>); 9] = [
-        ("terms of a filter", "POST", "/Users/.search", 60, &|n| {
-            json!({ "filter": vec!["emails.value co \"q\""; n].join(" or ") })
-        }),
+    let cases: [(&str, &str, &str, usize, Make<'_>); 8] = [
+        (
+            "terms of a filter",
+            "POST",
+            "/Users/.search",
+            60,
+            &|n| json!({ "filter": vec!["emails.value co \"q\""; n].join(" or ") }),
+        ),
         ("values of an attribute", "PUT", &user, 120, &|n| json!({ "userName": "u0", "emails": emails(n) })),
         ("names of an object", "PUT", &user, 4_000, &|n| {
             let names = (0..n).map(|n| (format!("name{n}"), json!(n)));
@@ -162,15 +183,16 @@ fn no_request_costs_more_than_its_size() {
         ("operations on one attribute", "PATCH", &user, 250, &|n| {
             patch(&(0..n).map(|n| json!({ "op": "replace", "path": "title", "value": n.to_string() })).collect())
         }),
-        ("operations that add", "PATCH", &user, 120, &|n| {
-            patch(&emails(n).into_iter().map(|email| json!({ "op": "add", "path": "emails", "value": [email] })).collect())
-        }),
         ("terms of a path", "PATCH", &user, 60, &|n| patch(&brackets(n))),
         ("members that come", "PATCH", &group, 1_000, &|n| {
-            patch(&json!([{ "op": "replace", "path": "members", "value": [] }, { "op": "add", "path": "members", "value": ids(n) }]))
+            patch(
+                &json!([{ "op": "replace", "path": "members", "value": [] }, { "op": "add", "path": "members", "value": ids(n) }]),
+            )
         }),
         ("members that go", "PATCH", &group, 240, &|n| {
-            let gone = ids(n).into_iter().map(|id| json!({ "op": "remove", "path": format!("members[value eq {}]", id["value"]) }));
+            let gone = ids(n)
+                .into_iter()
+                .map(|id| json!({ "op": "remove", "path": format!("members[value eq {}]", id["value"]) }));
             patch(&gone.collect())
         }),
     ];

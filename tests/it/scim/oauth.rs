@@ -24,7 +24,8 @@ struct Setup {
 }
 
 fn set_up(agent: &TestAgent, further: &[&str]) -> Setup {
-    let report = agent.run(&[&["--format", "json", "directory", "oauth", "acme"], further].concat()).must_exit(0).json();
+    let report =
+        agent.run(&[&["--format", "json", "directory", "oauth", "acme"], further].concat()).must_exit(0).json();
     let text = |name: &str| report[name].as_str().map(str::to_owned);
     let setup = Setup {
         client_id: text("client_id").expect("an id"),

@@ -62,8 +62,10 @@ fn what_was_acknowledged_is_there_after_every_kill() {
         let done = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..CLIENTS {
-                scope.spawn(|| while change(&client, &staff, &acknowledged, &number).is_some() {
-                    done.fetch_add(1, Ordering::Relaxed);
+                scope.spawn(|| {
+                    while change(&client, &staff, &acknowledged, &number).is_some() {
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
                 });
             }
             until(|| done.load(Ordering::Relaxed) >= changes);

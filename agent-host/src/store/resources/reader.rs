@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     super::Store,
-    Bound, PATIENCE, COME_BACK, Statement, column,
+    Bound, COME_BACK, PATIENCE, Statement, column,
     rows::{self, padded, read_link, read_resource},
 };
 
@@ -123,7 +123,11 @@ async fn read(store: &Store, shape: Shape, values: &[&str]) -> Result<HashMap<St
         .map(|value| statement.bind(Bound::Text(value)))
         .collect();
     let column = column(field);
-    statement.push(&format!(" AND {column} IN ({})) {}", places.join(", "), rows::selection(kind, links, None, column)));
+    statement.push(&format!(
+        " AND {column} IN ({})) {}",
+        places.join(", "),
+        rows::selection(kind, links, None, column)
+    ));
     let rows: Vec<AnyRow> = statement.bound().fetch_all(&store.pool).await?;
     let mut found: HashMap<String, Resource> = HashMap::new();
     let mut of_id: HashMap<String, String> = HashMap::new();

@@ -72,11 +72,7 @@ impl Pages {
 }
 
 /// Shows the page.
-pub(super) async fn ask(
-    State(web): State<Arc<Web>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub(super) async fn ask(State(web): State<Arc<Web>>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
     match understood(&web, &name, query.as_deref()).await {
         Ok((name, client, asked)) => page(&web, &name, &client, &asked, None),
         Err(response) => response,
@@ -135,11 +131,9 @@ async fn understood(web: &Web, name: &str, query: Option<&str>) -> Result<(Strin
     match read(&client, &Fields::read(query.unwrap_or_default().as_bytes())) {
         Ok(asked) => Ok((name, client, asked)),
         Err(Refusal::Person(why)) => Err(refused(why)),
-        Err(Refusal::Client { redirect, state, error, description }) => Err(sent_back(
-            &redirect,
-            state.as_deref(),
-            &[("error", error), ("error_description", description)],
-        )),
+        Err(Refusal::Client { redirect, state, error, description }) => {
+            Err(sent_back(&redirect, state.as_deref(), &[("error", error), ("error_description", description)]))
+        }
     }
 }
 

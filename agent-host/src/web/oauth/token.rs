@@ -110,7 +110,9 @@ async fn exchanged(web: &Web, client: &OauthClient, fields: &Fields) -> anyhow::
             }
             None => return Err(Refusal::new("invalid_request", "grant_type is missing")),
         };
-        let Some(given) = given else { return Err(Refusal::new("invalid_request", "code or refresh_token is missing")) };
+        let Some(given) = given else {
+            return Err(Refusal::new("invalid_request", "code or refresh_token is missing"));
+        };
         Ok((grant_type == Some("refresh_token"), given, fields.get("redirect_uri")?, fields.get("code_verifier")?))
     };
     let tokens = match asked() {
