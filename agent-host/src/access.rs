@@ -2,7 +2,11 @@
 //!
 //! Tokens of the API and operators of the dashboard are both callers; how each proves who they are is told elsewhere.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 /// What somebody may do. Each may all that those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +84,17 @@ impl Caller {
             Scope::Connections(names) => names.iter().any(|name| name.eq_ignore_ascii_case(connection)),
         };
         self.role >= role && is_within
+    }
+}
+
+/// What stands for an address where attempts are counted: of an IPv6 address its network.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => IpAddr::V4(address),
+            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        },
     }
 }
 

@@ -77,9 +77,12 @@ impl Agent {
         let package = declared.and_then(|connection| connection.package.as_deref());
         let located = |error: Error| self.located(settings.id(), error);
         let with_key = key_file::read(&self.settings.directory, settings).map_err(located)?;
-        let connector =
-            connections::open(package, with_key.as_ref().unwrap_or(settings), store::Place::of(&self.settings))
-                .map_err(located)?;
+        let place = connections::Place {
+            directory: &self.settings.directory,
+            store: store::Place::of(&self.settings),
+            source_roots: self.settings.source_roots(),
+        };
+        let connector = connections::open(package, with_key.as_ref().unwrap_or(settings), place).map_err(located)?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
         Ok(Opened { settings, connector, capabilities, tables })

@@ -11,12 +11,14 @@ mod fulfill;
 mod interrupt;
 mod job;
 mod logs;
+mod operator;
 mod progress;
 mod protect;
 mod refresh_schema;
 mod reset_password;
 mod run;
 mod store;
+mod token;
 
 use std::{
     ffi::OsString,
@@ -163,6 +165,19 @@ Examples:
         #[command(subcommand)]
         command: directory::Directory,
     },
+    /// Make, list and remove operators: people who may use the dashboard
+    #[command(after_help = "\
+Examples:
+  agent-host operator create ada
+  agent-host operator create helpdesk --role operator --connection OktaExportFulfillment
+  agent-host operator password ada --generate
+  pass show agent/ada | agent-host operator create ada
+
+People can also sign in by OpenID Connect, with Okta itself: see `Web:OpenIdConnect` in the README.")]
+    Operator {
+        #[command(subcommand)]
+        command: operator::Operator,
+    },
     /// Protect settings, so that nobody reads them without the agent's certificate or key
     #[command(after_help = "\
 Examples:
@@ -181,6 +196,19 @@ Examples:
     Store {
         #[command(subcommand)]
         command: store::StoreCommand,
+    },
+    /// Make, list and revoke tokens of the web API
+    #[command(after_help = "\
+Examples:
+  agent-host token create monitoring
+  agent-host token create policy --role operator --connection OktaExportFulfillment --expires-days 90
+  agent-host token list
+  agent-host token revoke monitoring
+
+`agent-host run` serves the API at `/api/v1`; `/api/openapi.json` describes it.")]
+    Token {
+        #[command(subcommand)]
+        command: token::Token,
     },
     /// Print or write protected settings in the clear
     #[command(
@@ -270,6 +298,8 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Directory { command } => directory::run(&open(common).await?, common.format, &command).await,
+        Command::Operator { command } => operator::run(&open(common).await?, common.format, &command).await,
+        Command::Token { command } => token::run(&open(common).await?, common.format, &command).await,
         Command::Protect { command } => {
             protect::protect(common, &command)?;
             Ok(ExitCode::SUCCESS)

@@ -5,7 +5,6 @@
 //! rotates is closed a second later at most.
 
 mod options;
-mod secret;
 mod oauth;
 
 use std::{
@@ -18,13 +17,14 @@ use connector_api::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::{
+    credential::{Credentials, Minted},
     password_reset::random_text,
     settings::Settings,
     store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
 pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
 pub use options::DirectoryOptions;
-pub use secret::{Credentials, Minted};
+pub(crate) use options::MAX_PAGE_SIZE;
 
 /// How long the store is not asked again for a secret.
 const REMEMBERED_MS: i64 = 1_000;
@@ -120,7 +120,7 @@ impl Directories {
         let now_ms = self.now();
         let Some(known) = self.look_up(credentials.prefix(), now_ms).await? else { return Ok(None) };
         let is_open = known.secret.ends_ms.is_none_or(|ends_ms| now_ms < ends_ms);
-        if !is_open || !known.name.eq_ignore_ascii_case(name) || !credentials.match_secret(&known.secret) {
+        if !is_open || !known.name.eq_ignore_ascii_case(name) || !opens(credentials, &known.secret) {
             return Ok(None);
         }
         if known.secret.last_used_ms.is_none_or(|used_ms| now_ms - used_ms >= NOTED_EVERY_MS) {
@@ -205,7 +205,7 @@ pub async fn create(
         return Err(error.with_hint("choose another name, or `agent-host directory rotate` for a new secret").into());
     };
     let minted = Minted::new(basic)?;
-    store.add_secret(&minted.record(directory.id, now_ms), now_ms).await?;
+    store.add_secret(&record(&minted, directory.id, now_ms), now_ms).await?;
     Ok(minted)
 }
 
@@ -217,8 +217,25 @@ pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) 
     let directory = store.existing_directory(name).await?;
     let newest = store.secrets(directory.id).await?.into_iter().next();
     let minted = Minted::new(newest.is_some_and(|secret| secret.basic))?;
-    store.add_secret(&minted.record(directory.id, now_ms), former_end_ms).await?;
+    store.add_secret(&record(&minted, directory.id, now_ms), former_end_ms).await?;
     Ok(minted)
+}
+
+/// A secret opens by its own scheme alone.
+fn opens(credentials: &Credentials, secret: &SecretRecord) -> bool {
+    credentials.match_hash(&secret.hash) && credentials.is_basic() == secret.basic
+}
+
+fn record(minted: &Minted, directory: i64, now_ms: i64) -> SecretRecord {
+    SecretRecord {
+        prefix: minted.prefix.clone(),
+        directory,
+        hash: minted.hash(),
+        basic: minted.basic,
+        created_ms: now_ms,
+        ends_ms: None,
+        last_used_ms: None,
+    }
 }
 
 /// `Web:PublicUrl` without `/` at the end.
@@ -237,7 +254,10 @@ pub fn public_url(settings: &Settings) -> Result<Option<String>> {
 }
 
 /// A name is a part of an address.
-fn check_name(name: &str) -> Result<()> {
+///
+/// # Errors
+/// Of kind `Settings` where it cannot be one.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let begins_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins_well && name.len() <= MAX_NAME && name.bytes().all(is_fit) {

@@ -28,7 +28,10 @@ pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
 
-use crate::agent::Opened;
+use crate::{
+    agent::Opened,
+    store::{PublishedSet, PublishedTable, Store},
+};
 use csv_file::CsvFile;
 use publish::Staging;
 
@@ -113,6 +116,31 @@ pub async fn export(
     Ok(report)
 }
 
+/// Keeps in mind what was published, for whoever follows the counts over time. What cannot be noted is only warned of: the
+/// set is in place.
+pub async fn note_set(store: &Store, report: &ExportReport, now_ms: i64) {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let table = |table: &TableReport| {
+        let (records, rejected) = (number(table.records), number(table.rejected));
+        (table.name.clone(), PublishedTable { records, rejected, sha256: table.sha256.clone() })
+    };
+    let set = PublishedSet {
+        id: 0,
+        connection: report.connection.clone(),
+        finished_ms: now_ms,
+        duration_ms: number(report.duration_ms),
+        requests: number(report.requests.total),
+        throttled: number(report.throttled),
+        tables: report.tables.iter().map(table).collect(),
+    };
+    if let Err(error) = store.add_published_set(&set).await {
+        tracing::warn!(
+            connection.id = report.connection,
+            "the set is in place, but its history is not kept: {error:#}"
+        );
+    }
+}
+
 /// Reads all tables into files that are not finished yet.
 async fn read_tables(
     opened: &Opened<'_>,
@@ -189,7 +217,8 @@ fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport 
     let tables = tables.iter().filter_map(|table| {
         let entry = manifest.tables.get(&table.name)?;
         let (name, file) = (table.name.clone(), entry.file.clone());
-        Some(TableReport { name, file, records: entry.records, rejected: entry.rejected.count })
+        let sha256 = entry.sha256.clone();
+        Some(TableReport { name, file, records: entry.records, rejected: entry.rejected.count, sha256 })
     });
     ExportReport {
         connection: manifest.connection.clone(),

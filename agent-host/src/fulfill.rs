@@ -25,6 +25,7 @@ use std::{
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use connector_api::{Error, ErrorKind};
+use secrecy::zeroize::Zeroize;
 
 pub use intake::RejectedFile;
 pub use journal::Clock;
@@ -38,7 +39,7 @@ use crate::{
     agent::{Agent, Opened},
     disk::{self, Lock},
     export::{FileError, manifest_path},
-    orders::{Vocabulary, folder},
+    orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
@@ -107,7 +108,7 @@ pub async fn fulfill(
     let store = Store::open(store::Place::of(&agent.settings)).await?;
     results::settle(&store, &connection, (options.clock)()).await?;
 
-    let sources = find_sources(&options.orders, &home, options.clock)?;
+    let sources = find_sources(&options.orders, &home, (options.clock)())?;
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), true).await?;
     let Intake { mut index, rejected, copies } = intake;
@@ -189,11 +190,17 @@ fn password_resets(
     asks.then(open).transpose()
 }
 
-/// Foretells what [`fulfill`] would do with the orders now; leaves files and store as they are.
+/// Foretells what [`fulfill`] would do with the orders now, the first `most` of them; leaves files and store as they are.
 ///
 /// # Errors
 /// Those of the connector where they are about no single order; files that cannot be read at all.
-pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow::Result<PlanReport> {
+pub async fn plan(
+    agent: &Agent,
+    opened: &Opened<'_>,
+    orders: &Orders,
+    most: usize,
+    now_ms: i64,
+) -> anyhow::Result<PlanReport> {
     let id = opened.settings.id();
     let limits = SafetyLimits::read(opened.settings).map_err(|error| agent.located(id, error))?;
     let vocabulary = Vocabulary::new(&agent.mapping, id, &opened.capabilities)?;
@@ -204,7 +211,7 @@ pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow
             let path = folder::keep(passing.path(), "stdin.json", &mut io::stdin().lock());
             vec![Source { path: path.context("reading the orders from standard input")?, root: None }]
         }
-        orders => find_sources(orders, &orders_folder(agent, opened), || 0)?,
+        orders => find_sources(orders, &orders_folder(agent, opened), now_ms)?,
     };
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), false).await?;
@@ -212,8 +219,33 @@ pub async fn plan(agent: &Agent, opened: &Opened<'_>, orders: &Orders) -> anyhow
     index.settle();
     let over_limit = limits.exceeded(&index.losses(), &manifest_path(&agent.export_folder(), id.as_str()));
     let reader = OrderReader::new(&index, &vocabulary);
-    let orders = plan::preview_all(&reader, opened.connector.as_ref()).await?;
-    Ok(PlanReport { connection: id.as_str().to_owned(), orders, rejected, over_limit })
+    let orders = plan::preview(&reader, opened.connector.as_ref(), most).await?;
+    Ok(PlanReport { connection: id.as_str().to_owned(), orders, total: index.entries.len(), rejected, over_limit })
+}
+
+/// How many orders a file holds; in words, why it cannot be read as orders. Orders that cannot be understood stand alone
+/// and are counted too.
+///
+/// # Errors
+/// Of kind `Settings`, where the mapping cannot be obeyed.
+pub fn count_orders(agent: &Agent, opened: &Opened<'_>, path: &Path) -> anyhow::Result<Result<usize, String>> {
+    let vocabulary = Vocabulary::new(&agent.mapping, opened.settings.id(), &opened.capabilities)?;
+    let mut scanner = Scanner::new(std::fs::File::open(path)?);
+    let (mut text, mut count) = (Vec::new(), 0);
+    let mut next = || -> Result<bool, Unreadable> {
+        let Some(found) = scanner.next(&mut text)? else { return Ok(false) };
+        let read = vocabulary.read(&found, &text).map(drop);
+        text.zeroize();
+        read.map(|()| true)
+    };
+    loop {
+        match next() {
+            Ok(true) if count < index::MAX_ORDERS => count += 1,
+            Ok(true) => return Ok(Err(format!("there are more than {} orders", index::MAX_ORDERS))),
+            Ok(false) => return Ok(Ok(count)),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
 }
 
 /// The folder of a connection's orders.
@@ -229,10 +261,10 @@ fn lock(work_folder: &Path, connection: &str) -> anyhow::Result<Lock> {
     lock.ok_or_else(|| FileError::busy(message(), "wait until it is done, or end it: nothing is lost").into())
 }
 
-fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Vec<Source>> {
+fn find_sources(orders: &Orders, home: &Path, now_ms: i64) -> anyhow::Result<Vec<Source>> {
     match orders {
         Orders::Stdin => {
-            let name = format!("{}{STDIN}", stamp(clock()));
+            let name = format!("{}{STDIN}", stamp(now_ms));
             let path = folder::keep(home, &name, &mut io::stdin().lock());
             let path = path.and_then(|path| folder::instead_of(home, path, STDIN));
             let path = path.with_context(|| format!("keeping the orders in `{}`", home.display()))?;
@@ -240,7 +272,7 @@ fn find_sources(orders: &Orders, home: &Path, clock: Clock) -> anyhow::Result<Ve
         }
         Orders::Folder => sources(home).with_context(|| format!("cannot read the folder `{}`", home.display())),
         Orders::Ready => {
-            ready_sources(home, clock()).with_context(|| format!("cannot read the folder `{}`", home.display()))
+            ready_sources(home, now_ms).with_context(|| format!("cannot read the folder `{}`", home.display()))
         }
         Orders::Path(path) if path.exists() => {
             sources(path).with_context(|| format!("cannot read the orders in `{}`", path.display()))
@@ -370,6 +402,6 @@ fn results_path(agent: &Agent, opened: &Opened<'_>, clock: Clock) -> PathBuf {
 }
 
 /// The time as names of files hold it, to the millisecond.
-fn stamp(now_ms: i64) -> String {
+pub(crate) fn stamp(now_ms: i64) -> String {
     DateTime::<Utc>::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y%m%d%H%M%S%3f").to_string()
 }

@@ -283,6 +283,11 @@ impl PasswordResets {
     async fn finished(&self, course: &Course<'_>, outcome: PasswordOutcome) -> anyhow::Result<ResetReport> {
         let effect = effect_word(outcome.effect);
         self.note(course, effect, outcome.request_id.clone(), outcome.note.as_deref()).await?;
+        match outcome.effect {
+            PasswordEffect::Unlocked | PasswordEffect::NotLocked => {}
+            _ if course.mode == Mode::OwnLink.word() => self.overtake(course, MailKind::Link).await?,
+            _ => self.overtake(course, MailKind::Password).await?,
+        }
         Ok(ResetReport {
             connection: course.connection.clone(),
             user: course.account.login.clone(),
@@ -295,6 +300,20 @@ impl PasswordResets {
             note: outcome.note,
             password: None,
         })
+    }
+
+    /// Forgets what earlier resets of the account would still tell: passwords and links that are good no more.
+    async fn overtake(&self, course: &Course<'_>, kind: MailKind) -> anyhow::Result<()> {
+        let Some(about) = notice::about(kind, &course.connection, &course.account.login) else { return Ok(()) };
+        let overtaken = self.store.drop_overtaken_notices(&about, &course.id).await?;
+        if overtaken > 0 {
+            tracing::info!(
+                account.id = course.account.key,
+                count = overtaken,
+                "notices of earlier resets are not sent"
+            );
+        }
+        Ok(())
     }
 
     /// Lets the notices go, and says in the report whether the person has been told.

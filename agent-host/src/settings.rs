@@ -185,6 +185,11 @@ impl Settings {
         Section::new(&self.values, places)
     }
 
+    /// The folders that files of other systems may be read from (`SourcesRootPaths`); anywhere where none is named.
+    pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
+        (0..).map_while(|index| self.values.text(&format!("SourcesRootPaths:{index}"))).map(PathBuf::from).collect()
+    }
+
     /// The names of the sections directly below this one, as they were first spelt.
     pub(crate) fn names_below(&self, section: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -194,6 +199,11 @@ impl Settings {
             }
         }
         names
+    }
+
+    /// Whether a secret stands under this key, by its name, whatever is written there.
+    pub fn is_secret(&self, key: &str) -> bool {
+        secrets::names_secret(key)
     }
 
     /// Where a setting of a connection is written: `appsettings.agent.json:5:19` or `environment variable X`.

@@ -6,15 +6,22 @@
 
 mod approvals;
 mod audit;
+mod audit_pages;
+mod checks;
 mod directories;
 mod job_runs;
 mod notes;
 mod oauth;
+mod operators;
+mod order_runs;
 mod orders;
 mod password_resets;
 mod place;
+mod published_sets;
 mod resources;
+mod run_pages;
 mod runs;
+mod tokens;
 mod upkeep;
 
 use std::{path::Path, time::Duration};
@@ -29,26 +36,34 @@ use crate::disk::Lock;
 
 pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
+pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use oauth::{OauthClient, OauthGrant, OauthToken, OauthTokenKind};
+pub use operators::{OperatorRecord, SessionRecord};
+pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
+pub use published_sets::{PublishedSet, PublishedTable};
 pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
+pub use tokens::TokenRecord;
 
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
     (4, "directories", include_str!("../migrations/0004_directories.sql")),
+    (5, "web api", include_str!("../migrations/0005_api.sql")),
+    (6, "operators", include_str!("../migrations/0006_operators.sql")),
     (8, "OAuth", include_str!("../migrations/0008_oauth.sql")),
+    (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
 ];
 
 /// The agent's database.

@@ -4,11 +4,15 @@
 //! puts a proxy with a certificate before it. Requests are bounded in size and time; when the agent is asked to end, those
 //! under way are answered first.
 
+mod api;
 mod patience;
 mod password_page;
 mod scim;
 mod oauth;
 mod server;
+pub mod views;
+mod session;
+mod pages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,8 +29,14 @@ use tokio::sync::watch;
 use url::{Host, Url};
 
 use crate::{
-    agent::Agent, directories::Directories, jobs::Course, password_reset::PasswordResets, reload::Reload,
+    agent::Agent,
+    directories::Directories,
+    jobs::{Course, Jobs},
+    operators::Operators,
+    password_reset::PasswordResets,
+    reload::Reload,
     settings::Settings,
+    store::Store,
 };
 use patience::Patience;
 pub use server::{Served, Server};
@@ -41,11 +51,19 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
     consents: oauth::Pages,
+    templates: pages::Templates,
+    operators: Operators,
+    is_secure: bool,
     patience: Patience,
+    /// One plan is made at a time.
+    planning: tokio::sync::Mutex<()>,
+    /// One delivery of orders is put in place at a time.
+    delivering: tokio::sync::Mutex<()>,
     around: Around,
 }
 
@@ -59,9 +77,34 @@ pub struct Around {
 
 impl Web {
     /// What the pages of this agent need.
-    pub fn new(agent: Arc<Agent>, resets: Arc<PasswordResets>, directories: Directories, around: Around) -> Arc<Self> {
-        let (pages, consents) = (password_page::Pages::new(), oauth::Pages::new());
-        Arc::new(Self { agent, resets, directories, pages, consents, patience: Patience::default(), around })
+    ///
+    /// # Errors
+    /// Of kind `Settings`.
+    pub fn new(
+        agent: Arc<Agent>,
+        jobs: Jobs,
+        resets: Arc<PasswordResets>,
+        directories: Directories,
+        around: Around,
+    ) -> Result<Arc<Self>> {
+        let clock = directories.clone();
+        let operators = Operators::open(&agent.settings, clock.store().clone(), Arc::new(move || clock.now()))?;
+        let clock = directories.clone();
+        Ok(Arc::new(Self {
+            is_secure: is_secure(&agent.settings, directories.public_url()),
+            agent,
+            jobs,
+            resets,
+            directories,
+            pages: password_page::Pages::new(),
+            consents: oauth::Pages::new(),
+            templates: pages::Templates::new(move || clock.now()),
+            operators,
+            patience: Patience::default(),
+            planning: tokio::sync::Mutex::default(),
+            delivering: tokio::sync::Mutex::default(),
+            around,
+        }))
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
@@ -75,6 +118,28 @@ impl Web {
         // Closed is retired too.
         let _ = self.around.course.clone().wait_for(|course| *course >= Course::Retire).await;
     }
+
+    /// The store.
+    fn store(&self) -> &Store {
+        self.directories.store()
+    }
+
+    /// The time, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        self.directories.now()
+    }
+
+    /// Whether browsers reach us by https alone.
+    fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+}
+
+/// By the address that clients are told, else by those that are listened on.
+fn is_secure(settings: &Settings, public_url: Option<&str>) -> bool {
+    let listened = settings.section(&["Web"]).text("Urls").unwrap_or(DEFAULT_URL);
+    let addresses = public_url.unwrap_or(listened);
+    addresses.split(';').all(|address| address.trim().to_lowercase().starts_with("https://"))
 }
 
 /// The addresses of `Web:Urls`, separated by semicolons.
@@ -119,6 +184,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(password_page::routes())
         .merge(oauth::routes())
+        .merge(pages::routes())
+        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(in_time))
@@ -145,6 +212,7 @@ async fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
+        // A page that needs more says so itself.
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

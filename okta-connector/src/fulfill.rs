@@ -46,6 +46,17 @@ pub(crate) struct Known {
     turns: create::Turns,
 }
 
+impl Known {
+    /// Refuses what would change an account that nothing here may touch.
+    ///
+    /// # Errors
+    /// Kind `Rejected` for a protected account and for the one that this connection signs in as.
+    pub(crate) async fn check_account(&self, client: &Client, id: &str) -> Result<()> {
+        self.guards.check(client, Noun::User, id).await?;
+        self.guards.check_own(client, id).await
+    }
+}
+
 /// What an order asks for, as far as it can be told without a request.
 pub(crate) fn outlook(settings: &OktaSettings, order: &ProvisioningOrder) -> Outlook {
     let Some(noun) = Noun::of_table(&order.table) else {
@@ -167,9 +178,9 @@ impl<'a> Task<'a> {
 
     /// Refuses what must not be touched.
     async fn check_record(&self, id: &str) -> Result<()> {
-        self.known.guards.check(self.client, self.noun, id).await?;
-        if self.noun == Noun::User {
-            self.known.guards.check_own(self.client, id).await?;
+        match self.noun {
+            Noun::User => self.known.check_account(self.client, id).await?,
+            noun => self.known.guards.check(self.client, noun, id).await?,
         }
         let outlook = outlook(self.client.settings(), self.order);
         let own_app = self.client.settings().auth.app().map(|app| app.client_id());

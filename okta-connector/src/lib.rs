@@ -88,11 +88,11 @@ impl Connector for OktaConnector {
     }
 
     async fn find_account(&self, login: &str) -> Result<Account> {
-        password::find_account(&self.client, login).await
+        password::find_account(&self.client, &self.known, login).await
     }
 
     async fn reset_password(&self, reset: &PasswordReset) -> Result<PasswordOutcome> {
-        password::reset(&self.client, reset).await
+        password::reset(&self.client, &self.known, reset).await
     }
 
     fn outlook(&self, order: &ProvisioningOrder) -> Outlook {

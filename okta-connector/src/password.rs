@@ -21,6 +21,7 @@ use self::{
 use crate::{
     client::{Body, Client, Write, WriteFailure},
     error::Refusal,
+    fulfill::Known,
     lists::encoded,
     tables::bucket,
 };
@@ -32,20 +33,28 @@ const MAX_MAIL_ATTEMPTS: u32 = 2;
 ///
 /// # Errors
 /// Kind `NotFound` where there is none; kind `Rejected` where `login` is a part of logins.
-pub(crate) async fn find_account(client: &Client, login: &str) -> Result<Account> {
+pub(crate) async fn find_account(client: &Client, known: &Known, login: &str) -> Result<Account> {
     let user = account::find(client, login.trim()).await?;
-    let obstacle = rules::obstacle(&user);
+    let obstacle = match rules::obstacle(&user) {
+        Some(obstacle) => Some(obstacle),
+        None => match known.check_account(client, &user.id).await {
+            Err(error) if error.kind() == ErrorKind::Rejected => Some(error.to_string()),
+            checked => checked.map(|()| None)?,
+        },
+    };
     let mut account = user.into_account();
     account.obstacle = obstacle;
     Ok(account)
 }
 
-/// Carries out a reset.
+/// Carries out a reset. Whoever may ask for resets could take over an administrator by one: so protected accounts and the
+/// one this connection signs in as are refused, whatever is asked, an unlocking too.
 ///
 /// # Errors
-/// Kind `Rejected` where state, origin or Okta's password policy refuse it.
-pub(crate) async fn reset(client: &Client, reset: &PasswordReset) -> Result<PasswordOutcome> {
+/// Kind `Rejected` where state, origin, protection or Okta's password policy refuse it.
+pub(crate) async fn reset(client: &Client, known: &Known, reset: &PasswordReset) -> Result<PasswordOutcome> {
     let user = account::find(client, &reset.key).await?;
+    known.check_account(client, &user.id).await?;
     let mut outcome = match course(&user, &reset.action)? {
         Course::NothingToDo => PasswordOutcome::new(PasswordEffect::NotLocked),
         Course::Send => match &reset.action {

@@ -1,5 +1,6 @@
 //! The product tested as a whole, and the habits of its repository.
 
+mod api;
 mod certificates;
 mod check;
 mod demo;

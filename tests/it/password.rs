@@ -2,7 +2,9 @@
 
 pub(crate) mod daemon;
 mod first;
+mod killed;
 mod mail_server;
+mod modes;
 mod picture;
 
 use acceptance::{CONNECTION, Run, TestAgent, watch};
@@ -16,6 +18,7 @@ const WAYS: &str = r#"
   <PasswordResetSettings Identifier="Temporary" Mode="1" />
   <PasswordResetSettings Identifier="Written" Mode="1" DefaultPassword="Rather-Bad-Idea7" />
   <PasswordResetSettings Identifier="Link" Mode="2" StrengthCheck="'^..........*$','^.*[0-9].*$'" />
+  <PasswordResetSettings Identifier="LinkTold" Mode="2" NotificationCC="audit@corp.example" />
   <PasswordResetSettings Identifier="Off" Mode="0" />
   <PasswordResetSettings Identifier="Silent" Mode="1" AutoGenerate="true" DisableNotifications="true" />
   <PasswordResetSettings Identifier="Impossible" Mode="1" AutoGenerate="true" GeneratedLength="4"
@@ -53,6 +56,15 @@ pub(crate) fn configure(agent: &TestAgent, mail: impl Into<Value>, more: impl In
 fn reset(server: &MailServer, agent: &TestAgent, further: &[&str]) -> Run {
     let arguments = [&["-vv", "--format", "json", "reset-password", CONNECTION, ADA][..], further].concat();
     Run::of(server.command(agent, &arguments))
+}
+
+/// Carries a statement out in the agent's store, to let time pass there that a test does not wait for.
+pub(crate) fn in_store(agent: &TestAgent, statement: &str) {
+    let python = acceptance::python().expect("it runs the mail server");
+    let script = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
+    let mut command = std::process::Command::new(python);
+    command.args(["-c", script]).arg(agent.directory().join("Work").join("agent.db")).arg(statement);
+    assert!(command.status().expect("Python starts").success(), "{statement}");
 }
 
 /// Says what a test leaves out.
@@ -162,11 +174,7 @@ fn a_mail_server_that_is_down_delays_the_notice_and_nothing_else() {
 
     // The daemon finds it waiting, when its time has come; the first pause is a minute, which the store is told is over.
     configure(&agent, server.settings("StartTls"), json!({}));
-    let store = agent.directory().join("Work").join("agent.db");
-    let python = acceptance::python().expect("it runs the mail server");
-    let hurry =
-        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('UPDATE notices SET due_ms = 0'); c.commit()";
-    assert!(std::process::Command::new(python).args(["-c", hurry]).arg(store).status().unwrap().success());
+    in_store(&agent, "UPDATE notices SET due_ms = 0");
     let daemon = daemon::Daemon::start(server.command(&agent, &["run"]));
     daemon::until(|| server.mails().len() == 1);
     daemon.end();

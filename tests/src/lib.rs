@@ -4,12 +4,14 @@
 //! of an organisation, here a sandbox on loopback. The program is run as a process of its own, with an environment of
 //! its own, and judged by what it leaves: exit code, stdout, stderr, files.
 
+mod chance;
 pub mod orders;
 mod secrets;
 mod program;
 
+pub use chance::Chance;
 pub use program::{Run, program, python};
-pub use secrets::{assert_folder_unseen, watch};
+pub use secrets::{assert_folder_unseen, watch, watch_mail};
 
 use std::{
     cell::RefCell,
@@ -230,6 +232,7 @@ impl TestAgent {
 impl Drop for TestAgent {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            secrets::watch_mails_below(self.folder.path());
             assert_folder_unseen(self.folder.path(), &self.written.borrow());
         }
     }

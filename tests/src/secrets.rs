@@ -15,12 +15,55 @@ use std::{
 /// Shorter ones stand in any text.
 const MIN_BYTES: usize = 6;
 
+/// What stands before a password in mails, in each language.
+const PASSWORD_LABELS: [&str; 2] = ["Password:", "Mot de passe :"];
+/// What stands before the token of a link.
+const LINK: &str = "?activationCode=";
+
 static WATCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// From now on nothing may show this; of a key in PEM, none of its lines.
 pub fn watch(secret: &str) {
     let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_BYTES && !line.starts_with("-----"));
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
+}
+
+/// From now on nothing may show the password or the link that this text of a mail tells.
+pub fn watch_mail(text: &str) {
+    for line in text.lines() {
+        let told = PASSWORD_LABELS.iter().find_map(|label| line.strip_prefix(label));
+        told.map(|told| told.trim_start_matches([' ', ':']).trim()).into_iter().for_each(watch);
+        // Of a link, its signature: the rest is no secret.
+        line.split_once(LINK).and_then(|(_, token)| token.rsplit('.').next()).into_iter().for_each(watch);
+    }
+}
+
+/// The same for every mail in a pickup folder.
+pub(crate) fn watch_mails_below(folder: &Path) {
+    for path in files_below(folder).into_iter().filter(|path| path.extension().is_some_and(|it| it == "eml")) {
+        watch_mail(&plain(&fs::read(path).unwrap_or_default()));
+    }
+}
+
+/// A mail's text without its transfer encoding, quoted-printable (RFC 2045).
+fn plain(mail: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(mail.len());
+    let mut rest = mail;
+    while let Some((first, others)) = rest.split_first() {
+        let hex = std::str::from_utf8(others.get(..2).unwrap_or_default()).ok();
+        rest = match (first, hex) {
+            (b'=', Some("\r\n")) => &others[2..],
+            (b'=', Some(hex)) if u8::from_str_radix(hex, 16).is_ok() => {
+                bytes.extend(u8::from_str_radix(hex, 16));
+                &others[2..]
+            }
+            _ => {
+                bytes.push(*first);
+                others
+            }
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Fails where the bytes show a secret.
@@ -68,6 +111,9 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_secret_is_found_in_texts_and_files() {
+    watch_mail(&plain(b"Mot de passe : 00to=\r\nld=21\r\nhttps://x/?activationCode=a.b.00signature\r\n"));
+    assert_eq!(found(b"a 00told! b"), Some("00told!".to_owned()));
+    assert_eq!(found(b"a 00signature b"), Some("00signature".to_owned()));
     watch("00watched");
     watch("x");
     assert_eq!(found(b"a 00watched b"), Some("00watched".to_owned()));

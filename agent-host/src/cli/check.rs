@@ -2,35 +2,18 @@
 
 use std::process::ExitCode;
 
-use connector_api::ProblemList;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::{agent::Agent, redaction::redact};
+use crate::{
+    agent::Agent,
+    check::{CheckReport, check},
+};
 
-use super::{Format, failure::Failure, print};
+use super::{Format, failure, print};
 
 #[derive(Debug, Serialize)]
 struct Report {
-    connections: Vec<ConnectionReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct ConnectionReport {
-    connection: String,
-    ok: bool,
-    #[serde(serialize_with = "by_name")]
-    tables: Vec<(String, bool)>,
-    problems: Vec<Problem>,
-    warnings: Vec<Problem>,
-    notes: Vec<String>,
-    #[serde(skip)]
-    exit_code: u8,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem {
-    message: String,
-    hint: String,
+    connections: Vec<CheckReport>,
 }
 
 /// Rights are missing, though the credentials were accepted.
@@ -70,57 +53,13 @@ pub(super) async fn run(agent: &Agent, format: Format, names: &[String]) -> anyh
         }
         Ok(())
     })?;
-    Ok(ExitCode::from(report.connections.iter().map(|connection| connection.exit_code).max().unwrap_or(0)))
+    Ok(ExitCode::from(report.connections.iter().map(exit_code).max().unwrap_or(0)))
 }
 
-async fn check(agent: &Agent, name: &str) -> ConnectionReport {
-    let outcome = async {
-        let opened = agent.connection(name)?;
-        let tables = crate::export::choose_tables(&opened, &[])?;
-        anyhow::Ok(opened.connector.test_connection(&tables).await?)
-    };
-    match outcome.await {
-        Ok(found) => {
-            let ok = found.problems.is_empty();
-            let said = |list: Vec<connector_api::Problem>| {
-                let said = |text: &str| redact(text).into_owned();
-                list.into_iter().map(|one| Problem { message: said(&one.message), hint: said(&one.hint) }).collect()
-            };
-            ConnectionReport {
-                connection: name.to_owned(),
-                ok,
-                tables: found.tables,
-                problems: said(found.problems),
-                warnings: said(found.warnings),
-                notes: found.notes,
-                exit_code: if ok { 0 } else { RIGHTS_MISSING },
-            }
-        }
-        Err(error) => {
-            let failure = Failure::of(&error);
-            ConnectionReport {
-                connection: name.to_owned(),
-                ok: false,
-                tables: Vec::new(),
-                problems: problems(&error, &failure),
-                warnings: Vec::new(),
-                notes: Vec::new(),
-                exit_code: failure.code(),
-            }
-        }
+fn exit_code(report: &CheckReport) -> u8 {
+    match report.failed {
+        Some(kind) => failure::exit_code(kind),
+        None if report.ok => 0,
+        None => RIGHTS_MISSING,
     }
-}
-
-/// Each problem alone, where the error stands for several.
-fn problems(error: &anyhow::Error, failure: &Failure) -> Vec<Problem> {
-    let problem =
-        |message: &str, hint: &str| Problem { message: redact(message).into_owned(), hint: redact(hint).into_owned() };
-    match error.chain().find_map(|cause| cause.downcast_ref::<ProblemList>()) {
-        Some(list) => list.each().map(|(message, hint)| problem(&message, hint)).collect(),
-        None => vec![problem(failure.message(), failure.hint())],
-    }
-}
-
-fn by_name<S: Serializer>(tables: &[(String, bool)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(tables.iter().map(|(name, readable)| (name, readable)))
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     agent::Agent,
-    directories::{self, DirectoryOptions, Minted, WantedClient},
+    credential::Minted,
+    directories::{self, DirectoryOptions, WantedClient},
     store::{self, DirectoryEvent, SecretRecord, Store},
     web,
 };

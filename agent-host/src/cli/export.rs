@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use crate::{
     agent::{Agent, Opened},
-    export::{ExportOptions, choose_tables, export, grouped},
+    export::{ExportOptions, choose_tables, export, grouped, note_set},
+    store::{self, Store},
 };
 
-use super::{Format, print, progress::Display};
+use super::{Format, now_ms, print, progress::Display};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -66,6 +67,13 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options) -> any
     let outcome = export(&opened, &wanted, |progress| display.show(progress)).await;
     drop(display);
     let report = outcome?;
+    // A set elsewhere is its maker's own.
+    if options.output.is_none() {
+        match Store::open_in_haste(store::Place::of(&agent.settings)).await {
+            Ok(store) => note_set(&store, &report, now_ms()).await,
+            Err(error) => tracing::warn!("the set is in place, but its history is not kept: {error:#}"),
+        }
+    }
     print(format, &report, |out| write!(out, "{report}"))?;
     Ok(ExitCode::SUCCESS)
 }

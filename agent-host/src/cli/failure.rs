@@ -2,12 +2,11 @@
 
 use std::{error::Error as StdError, fmt, io::Write, process::ExitCode};
 
-use connector_api::{Error, ErrorKind, ProblemList};
+use connector_api::ProblemList;
 use serde::Serialize;
 
 use crate::{
-    export::{FileError, Refused},
-    fulfill::{OverLimit, Stopped},
+    complaint::{Complaint, one_line},
     redaction::redact,
 };
 
@@ -67,34 +66,15 @@ impl Failure {
 
     fn of_cause(error: &anyhow::Error) -> Self {
         let lines = Vec::new();
-        let message = one_line(&format!("{error:#}"));
         for cause in error.chain() {
-            if let Some(cause) = cause.downcast_ref::<Error>() {
-                let (kind, exit_code) = of_kind(cause.kind());
-                return Self { kind, message, hint: cause.hint().map(one_line), lines, exit_code };
-            }
-            if let Some(cause) = cause.downcast_ref::<Refused>() {
-                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
-            }
-            if let Some(cause) = cause.downcast_ref::<OverLimit>() {
-                return Self { kind: "refused", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 7 };
-            }
-            if let Some(cause) = cause.downcast_ref::<Stopped>() {
-                let hint = Some(cause.hint().to_owned());
-                return Self { kind: "interrupted", message, hint, lines, exit_code: 1 };
-            }
-            if let Some(cause) = cause.downcast_ref::<Interrupted>() {
-                let hint = Some(cause.hint().to_owned());
-                return Self { kind: "interrupted", message, hint, lines, exit_code: 1 };
-            }
-            if let Some(cause) = cause.downcast_ref::<FileError>() {
-                return Self { kind: "failed", message, hint: Some(cause.hint().to_owned()), lines, exit_code: 1 };
-            }
-            if let Some(cause) = cause.downcast_ref::<Usage>() {
-                return Self { kind: "usage", message, hint: Some(cause.hint.to_owned()), lines, exit_code: 2 };
+            let own = cause.downcast_ref::<Interrupted>().map(|cause| ("interrupted", cause.hint().to_owned(), 1));
+            let own = own.or_else(|| cause.downcast_ref::<Usage>().map(|cause| ("usage", cause.hint.to_owned(), 2)));
+            if let Some((kind, hint, exit_code)) = own {
+                return Self { kind, message: one_line(&format!("{error:#}")), hint: Some(hint), lines, exit_code };
             }
         }
-        Self { kind: "failed", message, hint: None, lines, exit_code: 1 }
+        let Complaint { kind, message, hint } = Complaint::of(error);
+        Self { kind, message, hint, lines, exit_code: exit_code(kind) }
     }
 
     /// The failure for arguments that cannot be understood, from what was said about them.
@@ -106,19 +86,6 @@ impl Failure {
 
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_code)
-    }
-
-    /// The number of the exit code; the greater of two says which failure of a command stands for it.
-    pub(super) fn code(&self) -> u8 {
-        self.exit_code
-    }
-
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    pub(super) fn hint(&self) -> &str {
-        self.hint.as_deref().unwrap_or_default()
     }
 
     /// One line on stderr, and with `--format json` an object on stdout.
@@ -144,26 +111,21 @@ impl Failure {
     }
 }
 
-fn of_kind(kind: ErrorKind) -> (&'static str, u8) {
+/// The exit code for a kind of failure.
+pub(super) fn exit_code(kind: &str) -> u8 {
     match kind {
-        ErrorKind::Settings => ("settings", 3),
-        ErrorKind::Credentials => ("credentials", 4),
-        ErrorKind::NotFound => ("not_found", 5),
-        ErrorKind::Rejected => ("rejected", 5),
-        ErrorKind::Unavailable => ("unavailable", 5),
-        ErrorKind::Protocol => ("protocol", 5),
-        ErrorKind::Unsupported => ("unsupported", 3),
-        _ => ("failed", 1),
+        "settings" | "unsupported" => 3,
+        "credentials" => 4,
+        "not_found" | "rejected" | "unavailable" | "protocol" => 5,
+        "refused" => 7,
+        _ => 1,
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use connector_api::{Error, ErrorKind};
 
     use super::*;
 
@@ -173,7 +135,7 @@ mod tests {
         let failure = Failure::of(&Err::<(), _>(error).context("exporting").unwrap_err());
         assert_eq!((failure.kind, failure.exit_code), ("credentials", 4));
         assert_eq!(failure.message, "exporting: the token is refused");
-        assert_eq!(failure.hint(), "make another");
+        assert_eq!(failure.hint.as_deref(), Some("make another"));
         assert_eq!(Failure::of(&anyhow::anyhow!("something else")).exit_code, 1);
     }
 }

@@ -3,7 +3,7 @@
 //! Values come on stdin or are asked for without echo, for what stands in a command line is in the shell's history
 //! and in the list of processes. The format is described in `settings/protection/sealed.rs`.
 
-mod input;
+pub(super) mod input;
 mod material;
 
 use std::path::{Path, PathBuf};

@@ -44,7 +44,7 @@ impl Generation {
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
         let course = watch::Sender::new(Course::GoOn);
         let around = Around { reload: house.reload.clone(), course: course.subscribe() };
-        let web = Web::new(agent.clone(), resets.clone(), directories.clone(), around);
+        let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, worker) = (house.runs.clone(), house.name_worker());
         Ok(Self { agent, jobs, runs, worker, clock, resets, directories, web, course })
     }

@@ -13,11 +13,9 @@ use connector_api::{Error, ErrorKind};
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::{
-    Directories,
-    secret::{Minted, halves, hash},
-};
+use super::Directories;
 use crate::{
+    credential::{Minted, halves, hash},
     password_reset::random_text,
     store::{AuditRecord, OauthClient, OauthGrant, OauthToken, OauthTokenKind, Store},
 };

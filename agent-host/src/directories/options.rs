@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use connector_api::Result;
 use scim_server::{Directory, UnknownMember};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::settings::Settings;
 
 /// The most resources an answer may hold.
-const MAX_PAGE_SIZE: usize = 1_000;
+pub(crate) const MAX_PAGE_SIZE: usize = 1_000;
 
 /// Switches and limits, as far as they are said; what is not is on, and `page_size` 100.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct DirectoryOptions {
     /// Whether users may be created.
@@ -41,6 +42,7 @@ pub struct DirectoryOptions {
     pub soft_delete: Option<bool>,
     /// How many resources an answer holds where the client does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000)]
     pub page_size: Option<usize>,
 }
 

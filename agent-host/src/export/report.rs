@@ -42,6 +42,8 @@ pub struct TableReport {
     pub records: u64,
     /// Records that are not in the file, because their key is empty or repeated.
     pub rejected: u64,
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// The report as people read it.

@@ -15,6 +15,7 @@ use connector_api::Connector;
 use secrecy::zeroize::Zeroize;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::index::{Index, IndexedFile, MAX_ORDERS, Mark, hex};
 use crate::orders::{Scanner, Unreadable, Vocabulary, folder};
@@ -23,9 +24,10 @@ use crate::orders::{Scanner, Unreadable, Vocabulary, folder};
 const STILL_WRITTEN: Duration = Duration::from_millis(500);
 
 /// A file that could not be read as orders.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RejectedFile {
     /// Where it is now.
+    #[schema(value_type = String)]
     pub file: PathBuf,
     /// What is wrong with it, and where.
     pub reason: String,

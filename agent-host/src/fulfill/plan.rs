@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt};
 use connector_api::{ChangeType, Connector, Error, ForeseenEffect};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     intake::RejectedFile,
@@ -17,12 +18,14 @@ use super::{
 const AT_ONCE: usize = 12;
 
 /// What a run would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PlanReport {
     /// The connection's identifier.
     pub connection: String,
     /// In the order of the files.
     pub orders: Vec<PlannedOrder>,
+    /// How many orders there are; more than those above where only the first were looked into.
+    pub total: usize,
     /// Files that cannot be read.
     pub rejected: Vec<RejectedFile>,
     /// The safety limits that the orders are over, in words.
@@ -30,7 +33,7 @@ pub struct PlanReport {
 }
 
 /// What an order would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PlannedOrder {
     /// Its name.
     pub id: String,
@@ -45,7 +48,7 @@ pub struct PlannedOrder {
 }
 
 /// One difference that an order would make. Secrets are never shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PlannedChange {
     /// The column, or the table of links and the other record.
     pub attribute: String,
@@ -55,16 +58,17 @@ pub struct PlannedChange {
     pub new: Option<String>,
 }
 
-/// Looks into all orders.
+/// Looks into the first `most` orders.
 ///
 /// # Errors
 /// Those of the connector that are about no single order.
-pub(super) async fn preview_all(
+pub(super) async fn preview(
     reader: &OrderReader<'_>,
     connector: &dyn Connector,
+    most: usize,
 ) -> Result<Vec<PlannedOrder>, Error> {
-    let count = u32::try_from(reader.index.entries.len()).expect("bounded by MAX_ORDERS");
-    let previews = stream::iter(0..count).map(|at| preview(reader, connector, at));
+    let count = u32::try_from(reader.index.entries.len().min(most)).expect("bounded by MAX_ORDERS");
+    let previews = stream::iter(0..count).map(|at| preview_one(reader, connector, at));
     let mut planned: Vec<(PlannedOrder, Role)> = previews.buffered(AT_ONCE).try_collect().await?;
     let adopted: HashSet<u64> = planned
         .iter()
@@ -88,7 +92,11 @@ enum Role {
     Deletes(u64),
 }
 
-async fn preview(reader: &OrderReader<'_>, connector: &dyn Connector, at: u32) -> Result<(PlannedOrder, Role), Error> {
+async fn preview_one(
+    reader: &OrderReader<'_>,
+    connector: &dyn Connector,
+    at: u32,
+) -> Result<(PlannedOrder, Role), Error> {
     let TakenUp { head, task, mut notes, first_password } = reader.take_up(at)?;
     let mut planned =
         PlannedOrder { id: head.id, change: head.change, effect: "none".to_owned(), changes: Vec::new(), reason: None };

@@ -28,6 +28,8 @@ use crate::{
 const LOOK_EVERY_MS: i64 = 2_000;
 /// Between two looks at the least.
 const SWARM_MS: i64 = 500;
+/// For a file that came by HTTP a run was queued; only one that is still there after so long has lost it.
+const OF_HTTP_FOR_MS: i64 = 60_000;
 /// A file that a failed run has left where it was is tried again after so long.
 const AGAIN_AFTER_MS: i64 = 300_000;
 
@@ -105,7 +107,7 @@ impl OrdersWatch {
         let mut seen = HashMap::new();
         for (folder, job) in &self.folders {
             let (mut is_wanted, mut is_left) = (false, false);
-            for (file, size, changed) in files(folder) {
+            for (file, size, changed) in files(folder).into_iter().filter(|file| !has_its_run(file, now_ms)) {
                 let before = self.asked_for.get(&file).filter(|(old, then, _)| (*old, *then) == (size, changed));
                 match before {
                     Some(&(.., at)) => {
@@ -134,6 +136,13 @@ impl OrdersWatch {
 
 fn silent(error: &notify::Error) {
     tracing::warn!("new orders are found by looking for them, because the system does not tell: {error}");
+}
+
+/// Whether somebody else has queued a run for the file just now.
+fn has_its_run((file, _, changed): &(PathBuf, u64, SystemTime), now_ms: i64) -> bool {
+    let changed = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let age_ms = now_ms - i64::try_from(changed.as_millis()).unwrap_or(i64::MAX);
+    file.to_string_lossy().ends_with(folder::BY_HTTP) && age_ms < OF_HTTP_FOR_MS
 }
 
 /// The order files of a folder, with size and time of change. One that goes while it is looked at is not there.

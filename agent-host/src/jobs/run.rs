@@ -99,7 +99,7 @@ impl Steps<'_> {
                     self.progress.borrow_mut().insert(place, text);
                 };
                 let stop = Stop::default();
-                let work = Box::pin(step::carry_out(self.agent, step, self.clock, &stop, progress));
+                let work = Box::pin(step::carry_out(self.agent, self.store, step, self.clock, &stop, progress));
                 let outcome = self.unless_unwanted(&stop, work).await;
                 self.progress.borrow_mut().remove(&place);
                 outcome

@@ -12,7 +12,7 @@ use crate::{
     fulfill::{self, FulfillOptions, Orders, OverLimit, Stop, Stopped},
     redaction::redact,
     schema_xml,
-    store::RunState,
+    store::{RunState, Store},
 };
 
 /// What came of a step.
@@ -29,6 +29,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// heeds `stop` finishes what is under way. `progress` is told now and then how far it is.
 pub(super) async fn carry_out(
     agent: &Agent,
+    store: &Store,
     step: &Step,
     clock: Clock,
     stop: &Stop,
@@ -37,7 +38,7 @@ pub(super) async fn carry_out(
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
-            Kind::Export => export(agent, &step.connection, &progress).await,
+            Kind::Export => export(agent, store, &step.connection, clock, &progress).await,
             Kind::Fulfill => fulfill(agent, &step.connection, clock, stop, &progress).await,
             Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
         };
@@ -63,7 +64,13 @@ pub(super) async fn carry_out(
     ended
 }
 
-async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> anyhow::Result<Ended> {
+async fn export(
+    agent: &Agent,
+    store: &Store,
+    connection: &str,
+    clock: Clock,
+    progress: impl Fn(String),
+) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
     let options = ExportOptions { output: std::path::absolute(agent.export_folder())?, ..ExportOptions::default() };
     let watch = |so_far: &export::Progress<'_>| {
@@ -71,6 +78,7 @@ async fn export(agent: &Agent, connection: &str, progress: impl Fn(String)) -> a
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
     let report = export::export(&opened, &options, watch).await?;
+    export::note_set(store, &report, clock()).await;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();
     let mut message = format!("exported {}", tables.collect::<Vec<_>>().join(", "));

@@ -17,6 +17,8 @@ use crate::disk;
 pub(crate) const COMPLETED: &str = "Completed";
 /// Where unreadable files go.
 pub(crate) const REJECTED: &str = "Rejected";
+/// How the names of files end that came by HTTP.
+pub(crate) const BY_HTTP: &str = "_http.json";
 /// Folders whose files are no orders to carry out: ours, and two of the vendor's.
 const PASSED_OVER: [&str; 4] = [COMPLETED, REJECTED, "Downloaded", "PasswordResetSettings"];
 /// A file to which nothing has come for so long is nobody's any more.

@@ -124,6 +124,7 @@ impl PasswordResets {
             }
         };
         self.note(&course, effect_word(outcome.effect), outcome.request_id, outcome.note.as_deref()).await?;
+        self.overtake(&course, MailKind::Password).await?;
         let notice = Notice {
             kind: MailKind::Copy,
             language: self.settings.language(account.language.as_deref()),

@@ -6,8 +6,8 @@ use connector_api::{Error, ErrorKind};
 
 use super::{PasswordResets, delivery::ms, random_text};
 
-/// How long an account stays taken when its process dies.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long an account stays taken when its process dies: less than whoever comes next waits.
+const LEASE: Duration = Duration::from_secs(20);
 /// Between two looks whether the account is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Looks until the account is given up: half a minute.

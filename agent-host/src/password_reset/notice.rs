@@ -63,6 +63,11 @@ impl Notice {
         serde_json::from_slice(&bytes).ok()
     }
 
+    /// What it tells of which account, so that a later one can overtake it; none for a copy, which stays true.
+    pub(crate) fn about(&self) -> Option<String> {
+        about(self.kind, &self.connection, &self.login)
+    }
+
     /// A notice with this password or link in it.
     pub(crate) fn with_secret(mut self, secret: &SecretString) -> Self {
         self.secret = String::with_capacity(secret.expose_secret().len());
@@ -119,6 +124,16 @@ impl Notice {
         };
         mailer.send(&Mail { id, kind: self.kind, language: self.language, to: &to, words }).await
     }
+}
+
+/// What notices of this kind tell of the account.
+pub(crate) fn about(kind: MailKind, connection: &str, login: &str) -> Option<String> {
+    let what = match kind {
+        MailKind::Password => "password",
+        MailKind::Link => "link",
+        MailKind::Copy => return None,
+    };
+    Some(format!("{what} {} {}", connection.to_lowercase(), login.to_lowercase()))
 }
 
 impl Drop for Notice {

@@ -82,7 +82,10 @@ impl PasswordResets {
             valid_until_ms,
         }
         .with_secret(secret);
-        self.keep_copies(&course.id, way, &notice).await?;
+        if kind == MailKind::Password {
+            // Behind a link nothing has happened yet; copies go when the password is chosen.
+            self.keep_copies(&course.id, way, &notice).await?;
+        }
         if recipient.is_none() {
             return Ok(None);
         }
@@ -101,7 +104,9 @@ impl PasswordResets {
     /// Keeps one notice, held; its name.
     pub(super) async fn keep(&self, subject: &str, notice: &Notice) -> anyhow::Result<String> {
         let id = random_text(16)?;
-        self.store.hold_notice(&id, subject, &notice.sealed(&id, &self.key)?, self.now()).await?;
+        let about = notice.about();
+        let sealed = notice.sealed(&id, &self.key)?;
+        self.store.hold_notice(&id, subject, about.as_deref(), &sealed, self.now()).await?;
         Ok(id)
     }
 }

@@ -51,6 +51,20 @@ impl<'a> Section<'a> {
         names
     }
 
+    /// The keys directly inside a section within, with their values, spelled as they were first met. Not for secrets.
+    pub(crate) fn pairs(&self, within: &str) -> Vec<(&'a str, &'a str)> {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        for place in &self.places {
+            for (name, _) in self.values.below(&format!("{place}:{within}")) {
+                let text = self.values.text(&format!("{place}:{within}:{name}"));
+                if let Some(text) = text.filter(|_| !pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))) {
+                    pairs.push((name, text));
+                }
+            }
+        }
+        pairs
+    }
+
     /// # Errors
     /// Where the value is neither true nor false.
     pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool> {

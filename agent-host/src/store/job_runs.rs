@@ -54,8 +54,13 @@ impl RunState {
         matches!(self, Self::Success | Self::Warning)
     }
 
-    fn named(name: &str) -> Self {
-        Self::ALL.into_iter().find(|state| state.name() == name).unwrap_or(Self::Error)
+    /// The state of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    pub(super) fn named(name: &str) -> Self {
+        Self::of(name).unwrap_or(Self::Error)
     }
 }
 
@@ -129,7 +134,7 @@ pub enum Lease {
     Lost,
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, name, cause, due_ms, repairs, state, queued_ms, began_ms, ended_ms, attempts, cancel_ms, message";
 
 impl Store {
@@ -365,7 +370,7 @@ impl Store {
     }
 }
 
-fn job_run(row: &AnyRow) -> anyhow::Result<JobRun> {
+pub(super) fn job_run(row: &AnyRow) -> anyhow::Result<JobRun> {
     Ok(JobRun {
         id: row.try_get(0)?,
         name: row.try_get(1)?,

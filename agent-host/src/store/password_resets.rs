@@ -67,14 +67,33 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a notice about `subject`, not to be sent yet.
+    /// Keeps a notice of what `subject` does, not to be sent yet. `about` is what it tells of which account, where a later
+    /// one makes it untrue.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn hold_notice(&self, id: &str, subject: &str, sealed: &str, now_ms: i64) -> anyhow::Result<()> {
-        let statement = "INSERT INTO notices (id, subject, sealed, confirmed, created_ms, due_ms, attempts) VALUES ($1, $2, $3, 0, $4, NULL, 0)";
-        sqlx::query(statement).bind(id).bind(subject).bind(sealed).bind(now_ms).execute(&self.pool).await?;
+    pub async fn hold_notice(
+        &self,
+        id: &str,
+        subject: &str,
+        about: Option<&str>,
+        sealed: &str,
+        now_ms: i64,
+    ) -> anyhow::Result<()> {
+        let statement = "INSERT INTO notices (id, subject, about, sealed, confirmed, created_ms, due_ms, attempts) \
+             VALUES ($1, $2, $3, $4, 0, $5, NULL, 0)";
+        let query = sqlx::query(statement).bind(id).bind(subject).bind(about).bind(sealed);
+        query.bind(now_ms).execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// Forgets the notices of others than `subject` that wait to be sent and tell what is true no more; how many there were.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn drop_overtaken_notices(&self, about: &str, subject: &str) -> anyhow::Result<u64> {
+        let statement = "DELETE FROM notices WHERE about = $1 AND subject <> $2 AND due_ms IS NOT NULL";
+        Ok(sqlx::query(statement).bind(about).bind(subject).execute(&self.pool).await?.rows_affected())
     }
 
     /// The notices about `subject` that are held, the oldest first.
@@ -275,8 +294,8 @@ mod tests {
     #[tokio::test]
     async fn a_notice_is_sent_by_one_and_only_when_it_is_true() {
         for (_folder, store) in stores().await {
-            store.hold_notice("1", "reset one", "sealed", 0).await.unwrap();
-            store.hold_notice("2", "reset two", "sealed", 0).await.unwrap();
+            store.hold_notice("1", "reset one", None, "sealed", 0).await.unwrap();
+            store.hold_notice("2", "reset two", None, "sealed", 0).await.unwrap();
             assert!(store.take_due_notice(10, 20).await.unwrap().is_none(), "held notices are not sent");
             store.release_notices("reset one", 10).await.unwrap();
             store.drop_held_notices("reset two").await.unwrap();
@@ -286,6 +305,31 @@ mod tests {
             assert_eq!(store.take_due_notice(70, 99).await.unwrap().unwrap().attempts, 2);
             store.drop_notice("1").await.unwrap();
             assert_eq!(store.count_waiting_notices().await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_waits_is_overtaken_by_a_later_one_and_a_copy_is_not() {
+        for (_folder, store) in stores().await {
+            for (id, subject, about) in [
+                ("1", "reset one", Some("password okta ada")),
+                ("2", "reset one", None),
+                ("3", "reset two", Some("password okta ada")),
+                ("4", "reset three", Some("password okta bob")),
+                ("5", "held", Some("password okta ada")),
+            ] {
+                store.hold_notice(id, subject, about, "sealed", 0).await.unwrap();
+            }
+            for subject in ["reset one", "reset two", "reset three"] {
+                store.release_notices(subject, 10).await.unwrap();
+            }
+            assert_eq!(store.drop_overtaken_notices("password okta ada", "reset two").await.unwrap(), 1);
+            let mut left = Vec::new();
+            while let Some(taken) = store.take_due_notice(10, 99).await.unwrap() {
+                left.push(taken.id);
+            }
+            assert_eq!(left, ["2", "3", "4"]);
+            assert_eq!(store.held_notices("held").await.unwrap().len(), 1, "whoever holds it is still at work");
         }
     }
 

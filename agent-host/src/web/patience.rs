@@ -5,9 +5,11 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
 };
+
+use crate::access::network_of;
 
 /// Wrong links that one address may try in a window.
 pub(super) const MAX_WRONG: u32 = 20;
@@ -31,7 +33,7 @@ impl Patience {
     /// The same, after how many there were in the window, this one among them.
     pub(super) fn count(&self, address: IpAddr, now_ms: i64) -> (u32, Option<i64>) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = network(address);
+        let address = network_of(address);
         if !wrong.contains_key(&address) && wrong.len() >= MAX_ADDRESSES {
             wrong.retain(|_, (since, _)| now_ms - *since < WINDOW_MS);
             if wrong.len() >= MAX_ADDRESSES {
@@ -48,18 +50,10 @@ impl Patience {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => IpAddr::V4(address),
-            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]

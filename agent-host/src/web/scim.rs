@@ -17,11 +17,7 @@ use futures::{FutureExt, StreamExt};
 use scim_server::{Error, MAX_BODY_BYTES};
 
 use super::{LONGEST_REQUEST, Web};
-use crate::{
-    directories::{Admitted, Credentials},
-    password_reset::random_text,
-    store::AuditRecord,
-};
+use crate::{credential::Credentials, directories::Admitted, password_reset::random_text, store::AuditRecord};
 
 /// How much of a body that is too long is taken in before the client is cut off …
 const MAX_DROPPED_BYTES: usize = 64 << 20;

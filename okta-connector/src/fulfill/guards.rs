@@ -1,6 +1,6 @@
-//! What no order may touch: the accounts and groups that a setting protects, and the account we sign in as.
+//! What no order and no password reset may touch: the accounts and groups that a setting protects, and the account we sign in as.
 //!
-//! Each is read once an open connector, by the first order that it could concern.
+//! Each is read once an open connector, by the first order or reset that it could concern.
 
 use std::collections::HashSet;
 
@@ -71,7 +71,7 @@ impl Guards {
             return Ok(());
         }
         Err(refused(
-            format!("the account `{id}` is the one this connection signs in as: no order touches it"),
+            format!("the account `{id}` is the one this connection signs in as: nothing changes it from here"),
             "change it in Okta's admin console, or give the connection another administrator's token first",
         ))
     }

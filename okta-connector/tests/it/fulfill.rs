@@ -118,7 +118,7 @@ impl World {
     }
 
     /// Method, path below the API and query of each request so far, but for the schemas.
-    fn sent(&self) -> Vec<String> {
+    pub(crate) fn sent(&self) -> Vec<String> {
         let journal = self.sandbox.journal();
         let sent = journal.iter().filter(|exchange| !exchange.path.contains("/meta/")).map(|exchange| {
             let query = if exchange.query.is_empty() { String::new() } else { format!("?{}", exchange.query) };
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// The writes that Okta carried out.
-    fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         let journal = self.sandbox.journal();
         journal.iter().filter(|exchange| exchange.method != "GET" && exchange.status < 300).count()
     }
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// The account whose API token the connection has; forgets what was sent before.
-    async fn own_account(&self) -> String {
+    pub(crate) async fn own_account(&self) -> String {
         let me: Value =
             serde_json::from_str(&crate::call(&self.sandbox, "GET", "/api/v1/users/me").await).expect("JSON");
         self.sandbox.clear_journal();

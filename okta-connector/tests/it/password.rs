@@ -122,6 +122,32 @@ async fn the_state_of_the_account_decides_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn no_reset_reaches_a_protected_account_or_the_one_we_sign_in_as() {
+    let actions = || {
+        [set(GOOD, false), PasswordAction::Temporary, PasswordAction::MailedLink, PasswordAction::Unlock].into_iter()
+    };
+    let (world, _) = world(Status::Active).await;
+    let own = world.own_account().await;
+    let filter = format!("profile.login eq \"{ADA}\"");
+    let connector = world.connector(&[("ProtectedUserFilter", &filter)]);
+    for (login, why) in [(ADA, "ProtectedUserFilter"), (own.as_str(), "signs in as")] {
+        let account = connector.find_account(login).await.unwrap();
+        assert!(account.obstacle.as_ref().is_some_and(|obstacle| obstacle.contains(why)), "{account:?}");
+        for action in actions() {
+            let mut wanted = PasswordReset::new(&account.key, action);
+            wanted.revoke_sessions = true;
+            let error = connector.reset_password(&wanted).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+            assert!(error.to_string().contains(why) && error.hint().is_some(), "{error}");
+        }
+    }
+    assert_eq!(world.writes(), 0, "{:?}", world.sent());
+    let other = world.sandbox.with_org(|org| add(org, "bob@example.com", Status::Active));
+    assert_eq!(connector.find_account(&other).await.unwrap().obstacle, None);
+    connector.reset_password(&PasswordReset::new(other, set(GOOD, false))).await.unwrap();
+}
+
+#[tokio::test]
 async fn policy_refusals_are_oktas_words_without_the_password() {
     let (world, connector) = world(Status::Active).await;
     let error = reset(&connector, set("weak7", false)).await.unwrap_err();

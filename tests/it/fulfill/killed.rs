@@ -9,7 +9,7 @@ use std::{
 };
 
 use acceptance::{
-    CONNECTION, TestAgent,
+    CONNECTION, Chance, TestAgent,
     orders::{APP_ID, GROUP_ID, added_user, list, order, results},
 };
 use okta_sandbox::{Fault, FaultAction, Seed};
@@ -19,19 +19,6 @@ const SEED: u64 = 20_260_101;
 const ORDERS: usize = 200;
 const KILLS: u32 = 50;
 const TARGETS: usize = 12;
-
-/// Numbers that look like chance and are the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        // Steele and others, SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).expect("it is below `end`")
-    }
-}
 
 /// What an organisation holds, as far as the orders change it.
 #[derive(Debug, Default)]
@@ -226,7 +213,7 @@ fn orders_have_their_effect_once_however_often_the_process_is_killed() {
     let agent = TestAgent::seeded(Seed::exact(160, 6, 4, 5));
     agent.org(|org| (0..TARGETS).for_each(|number| drop(org.add_group(&format!("Target {number}")))));
     let mut expected = State::of(&agent);
-    let mut chance = Chance(SEED);
+    let mut chance = Chance::of(SEED);
     let orders = orders(&agent, &mut chance, &mut expected);
     // Fewer at a time, so that there is something left to kill.
     agent.set("MaxConcurrency", json!(2));

@@ -48,7 +48,7 @@ impl Daemon {
         assert!(status.success());
     }
 
-    fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
+    pub(crate) fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         let mut stream = TcpStream::connect(&self.address).expect("the daemon listens");
         let length = body.len();
         let form = if method == "POST" { "content-type: application/x-www-form-urlencoded\r\n" } else { "" };
@@ -72,10 +72,10 @@ impl Drop for Daemon {
     }
 }
 
-struct Page {
-    status: u16,
+pub(crate) struct Page {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Page {
@@ -84,7 +84,7 @@ impl Page {
         rest.split_once(after).expect("it ends").0.to_owned()
     }
 
-    fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         let line = self.head.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie is set");
         line.trim_start_matches("set-cookie: ").split(';').next().expect("a split yields a part").to_owned()
     }
@@ -125,7 +125,7 @@ fn two_way() -> TestAgent {
     agent
 }
 
-fn form(page: &Page, password: &str, again: &str) -> String {
+pub(crate) fn form(page: &Page, password: &str, again: &str) -> String {
     let code = page.between("name=\"code\" value=\"", "\"");
     format!("code={code}&password={password}&again={again}")
 }

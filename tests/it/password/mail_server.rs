@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use acceptance::{TestAgent, python, watch};
+use acceptance::{TestAgent, python, watch, watch_mail};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -69,14 +69,22 @@ impl MailServer {
         self.folder.path().join("ca.pem")
     }
 
-    /// The mails it has got, the oldest first.
+    /// From now on it keeps mails without saying so, or says so again.
+    pub(super) fn hold(&self, holds: bool) {
+        let path = self.folder.path().join("hold");
+        if holds { fs::write(path, "").expect("it can be written") } else { drop(fs::remove_file(path)) }
+    }
+
+    /// The mails it has got, the oldest first. What is secret in them nobody else may show from then on.
     pub(super) fn mails(&self) -> Vec<Value> {
         let entries = fs::read_dir(self.folder.path()).expect("the folder is there");
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be read").path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
         let read = |path| serde_json::from_str(&fs::read_to_string(path).expect("a mail")).expect("a mail is JSON");
-        paths.into_iter().map(read).collect()
+        let mails: Vec<Value> = paths.into_iter().map(read).collect();
+        mails.iter().filter_map(|mail| mail["text"].as_str()).for_each(watch_mail);
+        mails
     }
 
     /// The program with these arguments, trusting this server.

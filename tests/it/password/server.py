@@ -35,6 +35,9 @@ class Keep:
         making = folder / f".{self.count}"
         making.write_text(json.dumps(kept))
         making.rename(folder / f"{self.count:04}.json")
+        # The mail is kept, and whoever sent it does not hear of it.
+        while (folder / "hold").exists():
+            await asyncio.sleep(0.01)
         return "250 kept"
 
 

@@ -184,8 +184,10 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/settings/certificate/new.rs", "encrypts a new certificate's file with its password"),
         ("agent-host/src/cli/protect", "prints what `unprotect` is asked for; compares a password with its repetition"),
         ("agent-host/src/redaction.rs", "knows secrets so that no line shows them"),
-        ("agent-host/src/directories/secret.rs", "hashes the secrets of directories"),
+        ("agent-host/src/credential.rs", "hashes the secrets of directories and of the API"),
         ("agent-host/src/cli/directory.rs", "prints a directory's secret, once"),
+        ("agent-host/src/cli/token.rs", "prints a token, once"),
+        ("agent-host/src/web/views/shown_once.rs", "writes a secret into the answer to whoever asked for it"),
         ("agent-host/src/cli/reset_password.rs", "prints a password where `--show` asks for it"),
         (
             "agent-host/src/mail/transport.rs",

@@ -1,5 +1,5 @@
 //! What tests need of Python, in an environment of its own below the target folder: `moto`, the server that AWS Secrets
-//! Manager is tested against, `aiosmtpd`, the mail server, and `cryptography`, which writes certificates and keys that others than us write.
+//! Manager is tested against, `aiosmtpd`, the mail server, `schemathesis`, which tries the API, and `cryptography`, which writes certificates and keys that others than us write.
 //!
 //! Installed once for a list of packages; where there is no Python, those tests say that they are left out.
 
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Moto as a server needs `flask` and `flask-cors`; its own list for servers is three times as large.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "cryptography",
     "moto==5.2.5",
     "flask",
@@ -20,6 +20,8 @@ const PACKAGES: [&str; 8] = [
     "scim2-cli",
     "scim2-tester",
     "scim-sanity",
+    // Tries the API against its description.
+    "schemathesis==4.32.*",
 ];
 
 /// Whether this machine can have it.

@@ -42,9 +42,9 @@ pub(super) fn password(prompt: &str) -> io::Result<SecretString> {
 }
 
 /// A new password: on a terminal asked for twice.
-pub(super) fn new_password() -> anyhow::Result<SecretString> {
+pub(in crate::cli) fn new_password(prompt: &str) -> anyhow::Result<SecretString> {
     let cannot = "the password cannot be read";
-    let first = password("The password for the new file: ").context(cannot)?;
+    let first = password(prompt).context(cannot)?;
     if stdin().is_terminal() {
         let again = Zeroizing::new(ask("The same again: ").context(cannot)?);
         if *again != *secrecy::ExposeSecret::expose_secret(&first) {

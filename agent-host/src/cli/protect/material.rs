@@ -51,7 +51,7 @@ struct Report<'a> {
 impl NewCertificate {
     pub(super) fn make(&self, common: &Common) -> anyhow::Result<()> {
         let path = free(common, &self.output)?;
-        let password = input::new_password()?;
+        let password = input::new_password("The password for the new file: ")?;
         if password.expose_secret().is_empty() {
             super::super::logs::start(common, None);
             tracing::warn!("no password is given: whoever can read the file can open everything that it protects");

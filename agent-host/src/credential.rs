@@ -1,4 +1,6 @@
-//! What opens a directory: a bearer token `<public half>.<secret half>`, or the halves as key and secret of Basic.
+//! What opens a directory or the API: a bearer token `<public half>.<secret half>`, or the halves as key and secret of Basic.
+//!
+//! The public half finds it; of the secret half, 256 bits of chance, the SHA-256 alone is kept, and compared in constant time.
 
 use std::fmt::Write;
 
@@ -9,7 +11,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-use crate::{password_reset::random_text, store::SecretRecord};
+use crate::password_reset::random_text;
 
 /// Bytes of chance in the public half …
 const PREFIX_BYTES: usize = 9;
@@ -36,7 +38,11 @@ pub struct Credentials {
 }
 
 impl Minted {
-    pub(super) fn new(basic: bool) -> anyhow::Result<Self> {
+    /// A secret of chance.
+    ///
+    /// # Errors
+    /// Where the operating system has no randomness.
+    pub fn new(basic: bool) -> anyhow::Result<Self> {
         Ok(Self { prefix: random_text(PREFIX_BYTES)?, secret: random_text(SECRET_BYTES)?.into(), basic })
     }
 
@@ -45,16 +51,9 @@ impl Minted {
         format!("{}.{}", self.prefix, self.secret.expose_secret()).into()
     }
 
-    pub(super) fn record(&self, directory: i64, now_ms: i64) -> SecretRecord {
-        SecretRecord {
-            prefix: self.prefix.clone(),
-            directory,
-            hash: hash(&self.secret),
-            basic: self.basic,
-            created_ms: now_ms,
-            ends_ms: None,
-            last_used_ms: None,
-        }
+    /// What is kept of it: the SHA-256 of the secret half, in hexadecimal digits.
+    pub fn hash(&self) -> String {
+        hash(&self.secret)
     }
 }
 
@@ -80,21 +79,25 @@ impl Credentials {
         &self.prefix
     }
 
-    /// Whether they are this secret; takes as long either way.
-    pub(super) fn match_secret(&self, secret: &SecretRecord) -> bool {
-        let is_equal = verify_slices_are_equal(hash(&self.secret).as_bytes(), secret.hash.as_bytes()).is_ok();
-        is_equal && self.basic == secret.basic
+    /// Whether they came as Basic.
+    pub fn is_basic(&self) -> bool {
+        self.basic
+    }
+
+    /// Whether this is what is kept of their secret half; takes as long either way.
+    pub fn match_hash(&self, kept: &str) -> bool {
+        verify_slices_are_equal(hash(&self.secret).as_bytes(), kept.as_bytes()).is_ok()
     }
 }
 
 /// The public and the secret half of a token.
-pub(super) fn halves(token: &str) -> Option<(String, SecretString)> {
+pub(crate) fn halves(token: &str) -> Option<(String, SecretString)> {
     let (prefix, secret) = token.split_once('.')?;
     Some((prefix.to_owned(), secret.to_owned().into()))
 }
 
 /// What the store has of a secret.
-pub(super) fn hash(secret: &SecretString) -> String {
+pub(crate) fn hash(secret: &SecretString) -> String {
     let digest = digest(&SHA256, secret.expose_secret().as_bytes());
     digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a text cannot fail.
@@ -108,18 +111,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_opens_by_its_own_scheme_alone() {
+    fn a_secret_is_known_by_its_hash_in_either_scheme() {
         for basic in [false, true] {
             let minted = Minted::new(basic).unwrap();
-            let record = minted.record(1, 0);
-            assert!(!record.hash.contains(minted.secret.expose_secret()));
+            let kept = minted.hash();
+            assert!(!kept.contains(minted.secret.expose_secret()));
             let pair = format!("{}:{}", minted.prefix, minted.secret.expose_secret());
             let headers =
                 [format!("bearer {}", minted.token().expose_secret()), format!("Basic {}", STANDARD.encode(pair))];
-            let opens = headers.map(|header| Credentials::read(&header).unwrap().match_secret(&record));
-            assert_eq!(opens, [!basic, basic]);
+            let read = headers.map(|header| Credentials::read(&header).unwrap());
+            assert!(read.iter().all(|credentials| credentials.match_hash(&kept)));
+            assert_eq!(read.map(|credentials| credentials.is_basic()), [false, true]);
             let forged = Credentials::read(&format!("Bearer {}.{}", minted.prefix, "x".repeat(43))).unwrap();
-            assert!(!forged.match_secret(&record));
+            assert!(!forged.match_hash(&kept));
         }
     }
 

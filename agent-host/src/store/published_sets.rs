@@ -1,0 +1,112 @@
+//! The sets of files that exports put in place: when, and how many records. The newest are kept, so that counts can be
+//! followed over time.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row;
+
+use super::Store;
+
+/// Sets that are kept of each connection.
+const KEPT: i64 = 1_000;
+
+/// A set of files that an export put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedSet {
+    /// Its number.
+    pub id: i64,
+    /// The connection.
+    pub connection: String,
+    /// When it was put in place.
+    pub finished_ms: i64,
+    /// How long the export took.
+    pub duration_ms: i64,
+    /// Requests that it took.
+    pub requests: i64,
+    /// Answers that said "too many requests".
+    pub throttled: i64,
+    /// The tables that it read, by name.
+    pub tables: BTreeMap<String, PublishedTable>,
+}
+
+/// A table of such a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedTable {
+    /// Records in its file.
+    pub records: i64,
+    /// Records that are not in its file.
+    pub rejected: i64,
+    /// SHA-256 of its file.
+    pub sha256: String,
+}
+
+impl Store {
+    /// Notes a set; its `id` is given here. Sets beyond the thousand newest of the connection are forgotten.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn add_published_set(&self, set: &PublishedSet) -> anyhow::Result<i64> {
+        let connection = set.connection.to_lowercase();
+        let mut transaction = self.pool.begin().await?;
+        let statement = "INSERT INTO published_sets (id, connection, finished_ms, duration_ms, requests, throttled) \
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM published_sets RETURNING id";
+        let query = sqlx::query_as(statement).bind(&connection).bind(set.finished_ms).bind(set.duration_ms);
+        let (id,): (i64,) = query.bind(set.requests).bind(set.throttled).fetch_one(&mut *transaction).await?;
+        for (name, table) in &set.tables {
+            let statement = "INSERT INTO published_tables (published_set, name, records, rejected, sha256) \
+                 VALUES ($1, $2, $3, $4, $5)";
+            let query = sqlx::query(statement).bind(id).bind(name).bind(table.records).bind(table.rejected);
+            query.bind(&table.sha256).execute(&mut *transaction).await?;
+        }
+        let old =
+            "COALESCE((SELECT id FROM published_sets WHERE connection = $1 ORDER BY id DESC LIMIT 1 OFFSET $2), 0)";
+        for statement in [
+            format!(
+                "DELETE FROM published_tables WHERE published_set IN \
+                 (SELECT id FROM published_sets WHERE connection = $1 AND id <= {old})"
+            ),
+            format!("DELETE FROM published_sets WHERE connection = $1 AND id <= {old}"),
+        ] {
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(&connection).bind(KEPT);
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// The newest sets of the connection that came before this one (`i64::MAX` for all), the newest first.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn published_sets(&self, connection: &str, before: i64, most: i64) -> anyhow::Result<Vec<PublishedSet>> {
+        let wanted = "SELECT id FROM published_sets WHERE connection = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+        let statement = format!(
+            "SELECT s.id, s.finished_ms, s.duration_ms, s.requests, s.throttled, t.name, t.records, t.rejected, t.sha256 \
+             FROM published_sets AS s LEFT JOIN published_tables AS t ON t.published_set = s.id \
+             WHERE s.id IN ({wanted}) ORDER BY s.id DESC, t.name"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(connection.to_lowercase()).bind(before).bind(most);
+        let mut sets: Vec<PublishedSet> = Vec::new();
+        for row in query.fetch_all(&self.pool).await? {
+            let id: i64 = row.try_get(0)?;
+            if sets.last().is_none_or(|last| last.id != id) {
+                sets.push(PublishedSet {
+                    id,
+                    connection: connection.to_owned(),
+                    finished_ms: row.try_get(1)?,
+                    duration_ms: row.try_get(2)?,
+                    requests: row.try_get(3)?,
+                    throttled: row.try_get(4)?,
+                    tables: BTreeMap::new(),
+                });
+            }
+            let name: Option<String> = row.try_get(5)?;
+            if let (Some(set), Some(name)) = (sets.last_mut(), name) {
+                let table =
+                    PublishedTable { records: row.try_get(6)?, rejected: row.try_get(7)?, sha256: row.try_get(8)? };
+                set.tables.insert(name, table);
+            }
+        }
+        Ok(sets)
+    }
+}

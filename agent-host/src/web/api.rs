@@ -1,0 +1,158 @@
+//! `/api/v1`: what the views show and do, as JSON for programs that come with a token.
+//!
+//! Routes and their description come from one macro. Every one asks for a token, the description too. A refusal is always
+//! `{"error":{"kind","message","hint"}}`. Wrong tokens of one address are slowed down and audited, the first and the last
+//! that is let through; right ones never wait.
+
+mod answer;
+mod connections;
+mod directories;
+mod input;
+mod orders;
+mod people;
+mod runs;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::answer::{ErrorBody, Refusals};
+use super::{Web, patience::MAX_WRONG, views::Refusal};
+use crate::{
+    access::{Caller, Scope},
+    credential::Credentials,
+    tokens,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Agent", description = "What the agent shows and does, for programs."),
+    components(schemas(ErrorBody)),
+    modifiers(&Bearer),
+    security(("token" = []))
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Serialize, ToSchema)]
+struct Me {
+    /// As the audit names them.
+    name: String,
+    /// `viewer`, `operator` or `administrator`.
+    role: &'static str,
+    /// The connections it holds for; none where it holds for all.
+    connections: Option<Vec<String>>,
+}
+
+/// Everything below `/api`.
+pub(super) fn routes(web: &Arc<Web>) -> Router<Arc<Web>> {
+    let (router, v1) = OpenApiRouter::new().routes(routes!(me)).merge(all()).split_for_parts();
+    let description = Arc::new(Description::openapi().nest("/api/v1", v1));
+    let describe = move || async move { Json((*description).clone()) };
+    Router::new()
+        .nest("/v1", router)
+        .route("/openapi.json", get(describe))
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(middleware::map_response(answer::in_our_words))
+        .layer(middleware::from_fn_with_state(web.clone(), authenticate))
+}
+
+fn all() -> OpenApiRouter<Arc<Web>> {
+    connections::routes()
+        .merge(runs::routes())
+        .merge(orders::routes())
+        .merge(people::routes())
+        .merge(directories::routes())
+}
+
+/// Who I am, and what I may do
+#[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me), Refusals))]
+async fn me(Extension(caller): Extension<Caller>) -> Json<Me> {
+    let connections = match caller.scope {
+        Scope::All => None,
+        Scope::Connections(names) => Some(names),
+    };
+    Json(Me { name: caller.name, role: caller.role.name(), connections })
+}
+
+async fn authenticate(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match admit(&web, peer, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(response) => response,
+    }
+}
+
+async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Response> {
+    let unauthorized = |message: &str| {
+        let hint = "send `Authorization: Bearer …` with a token that `agent-host token create` made";
+        Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint).into_response()
+    };
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(header) = header else { return Err(unauthorized("the request carries no token")) };
+    let credentials = Credentials::read(header);
+    if let Some(credentials) = &credentials {
+        let admitted = tokens::admit(web.store(), credentials, web.now_ms()).await;
+        if let Some(caller) = admitted.map_err(|error| Refusal::from(error).into_response())? {
+            return Ok(caller);
+        }
+    }
+    let (count, wait) = web.patience.count(peer.ip(), web.now_ms());
+    if count == 1 || count == MAX_WRONG + 1 {
+        let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
+        knocked(web, peer, prefix, wait.is_some()).await;
+    }
+    match wait {
+        None => Err(unauthorized("the token is none that is in force")),
+        Some(seconds) => {
+            let message = "too many wrong tokens came from this address";
+            let hint = "set the right one and wait a minute";
+            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "throttled", message, hint);
+            let mut response = refusal.into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            Err(response)
+        }
+    }
+}
+
+/// Writes down a wrong token; what was tried only as far as it may be a public half.
+async fn knocked(web: &Web, peer: SocketAddr, prefix: &str, is_slowed: bool) {
+    let fit = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
+    let prefix: String = prefix.chars().filter(fit).take(12).collect();
+    tracing::warn!(peer = %peer.ip(), prefix, is_slowed, "a wrong token");
+    let outcome = if is_slowed { "slowed" } else { "refused" };
+    let actor = peer.ip().to_string();
+    let noted = tokens::audit(web.store(), "api_sign_in", &actor, &prefix, "api", outcome, web.now_ms()).await;
+    if let Err(error) = noted {
+        tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
+    }
+}

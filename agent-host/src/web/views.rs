@@ -1,0 +1,167 @@
+//! What the API and the dashboard both show and do: plain structures, each with the function that makes it.
+//!
+//! Every function is given the caller and asks whether they may. Nothing secret is in any structure, but for what is shown
+//! once to whoever asked for it. A refusal is told with the status that an answer by HTTP has.
+
+pub mod audit;
+pub mod connections;
+pub mod deliveries;
+pub mod directories;
+pub mod exports;
+pub mod orders;
+pub mod passwords;
+pub mod runs;
+pub mod shown_once;
+
+use axum::http::StatusCode;
+use connector_api::{ConnectionSettings, ErrorKind};
+
+use super::Web;
+use crate::{
+    access::{Caller, Role, Scope},
+    complaint::Complaint,
+    password_reset::random_text,
+    store::AuditRecord,
+};
+
+/// How many entries of a list are given where nothing is said, …
+pub const USUAL_PAGE: u32 = 50;
+/// … and at most.
+pub const LARGEST_PAGE: u32 = 500;
+
+/// What a view answers.
+pub type Result<T> = std::result::Result<T, Refusal>;
+
+/// Why something is not shown or not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// As HTTP tells it.
+    pub status: StatusCode,
+    /// As people read it.
+    pub complaint: Complaint,
+}
+
+impl Refusal {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self { status, complaint: Complaint { kind, message: message.into(), hint: Some(hint.into()) } }
+    }
+
+    pub(super) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message, hint)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message, hint)
+    }
+
+    pub(super) fn unfit(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit", message, hint)
+    }
+}
+
+impl From<anyhow::Error> for Refusal {
+    /// What is the managed system's fault is told from what is ours; the latter is logged.
+    fn from(error: anyhow::Error) -> Self {
+        let complaint = Complaint::of(&error);
+        let status = match complaint.kind {
+            "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
+            "not_found" => StatusCode::NOT_FOUND,
+            "settings" | "unsupported" | "refused" => StatusCode::CONFLICT,
+            "credentials" | "protocol" => StatusCode::BAD_GATEWAY,
+            "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => {
+                tracing::error!("a request failed: {}", complaint.message);
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self { status, complaint }
+    }
+}
+
+impl From<connector_api::Error> for Refusal {
+    fn from(error: connector_api::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
+/// The settings of a connection in which the caller may do what asks for this role.
+fn connection<'a>(web: &'a Web, caller: &Caller, role: Role, name: &str) -> Result<&'a ConnectionSettings> {
+    if !caller.may_in(Role::Viewer, name) {
+        // Told the same whether there is the connection or not.
+        let message = format!("you may not look at the connection `{}`", shown(name));
+        return Err(Refusal::forbidden(message, "ask an administrator for a token or an operator that holds for it"));
+    }
+    let settings = web.agent.settings.connection(name).map_err(|error| match error.kind() {
+        ErrorKind::Settings => Refusal::not_found(error.to_string(), error.hint().unwrap_or_default()),
+        _ => error.into(),
+    })?;
+    if caller.may_in(role, name) { Ok(settings) } else { Err(lacks(caller, role)) }
+}
+
+/// Whether the caller may do what asks for this role and belongs to no connection.
+fn everywhere(caller: &Caller, role: Role) -> Result<()> {
+    if caller.may(role) {
+        return Ok(());
+    }
+    if caller.role < role {
+        return Err(lacks(caller, role));
+    }
+    let hint = "ask an administrator for a token or an operator without such a limit";
+    Err(Refusal::forbidden("you may only look at some connections, and this belongs to none", hint))
+}
+
+fn lacks(caller: &Caller, role: Role) -> Refusal {
+    let hint = format!("ask an administrator for the role `{role}`");
+    Refusal::forbidden(format!("this asks for the role `{role}`, and you are `{}`", caller.role), hint)
+}
+
+/// The connections that the caller may look at, in the order of the settings.
+fn visible<'a>(web: &'a Web, caller: &'a Caller) -> impl Iterator<Item = &'a ConnectionSettings> {
+    web.agent.settings.connections.iter().filter(|it| caller.may_in(Role::Viewer, it.id().as_str()))
+}
+
+/// The connections that the caller is limited to; none where they are not.
+fn limited_to(caller: &Caller) -> Option<&[String]> {
+    match &caller.scope {
+        Scope::All => None,
+        Scope::Connections(names) => Some(names),
+    }
+}
+
+/// So many of a page as are asked for, and may be.
+fn page(limit: Option<u32>) -> i64 {
+    i64::from(limit.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE))
+}
+
+/// A name that somebody sent, as far as it is repeated.
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect::<String>().escape_debug().to_string()
+}
+
+/// Writes down what the caller did.
+async fn note(web: &Web, caller: &Caller, action: &str, connection: &str, what: &str, outcome: &str) -> Result<()> {
+    let record = AuditRecord {
+        id: random_text(16)?,
+        at_ms: web.now_ms(),
+        action_id: String::new(),
+        action: action.to_owned(),
+        actor: caller.name.clone(),
+        connection: connection.to_owned(),
+        account: what.to_owned(),
+        login: String::new(),
+        mode: "web".to_owned(),
+        outcome: outcome.to_owned(),
+        request_id: None,
+        note: None,
+    };
+    Ok(web.store().add_to_audit(&record).await?)
+}

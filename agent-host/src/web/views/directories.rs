@@ -1,0 +1,347 @@
+//! Directories: addresses that SCIM clients provision into, who may come in, and what they sent.
+
+use scim_server::{From as Begin, Kind, Links, Order, Query, ResourceStore};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{Refusal, Result, everywhere, note, page, shown, shown_once::ShownOnce};
+use crate::{
+    access::{Caller, Role},
+    credential::Minted,
+    directories::{self, DirectoryOptions},
+    store::{DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
+    web::{Web, addresses},
+};
+
+/// Links that a resource is shown with; where there are more, none.
+const MOST_LINKS: usize = 100;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// All directories.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DirectoryList {
+    /// By name.
+    pub directories: Vec<DirectoryView>,
+}
+
+/// A directory.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DirectoryView {
+    /// Its name.
+    pub directory: String,
+    /// Where clients find it.
+    pub endpoint: String,
+    /// Users in it.
+    pub users: i64,
+    /// Groups in it.
+    pub groups: i64,
+    /// The number of its last event.
+    pub last_event: i64,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it last changed.
+    pub changed_ms: Option<i64>,
+    /// When a client last came with one of its secrets, to the minute.
+    pub last_used_ms: Option<i64>,
+    /// The switches it was made with, as far as they are said; the settings go before them.
+    pub features: DirectoryOptions,
+    /// What opens it, the newest first.
+    pub secrets: Vec<DirectorySecretView>,
+}
+
+/// What opens a directory, as far as it is told.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DirectorySecretView {
+    /// Its public half.
+    pub prefix: String,
+    /// `bearer` or `basic`.
+    pub kind: &'static str,
+    /// When it was made.
+    pub created_ms: i64,
+    /// When it ends; none where it does not.
+    pub ends_ms: Option<i64>,
+    /// When it was last used, to the minute.
+    pub last_used_ms: Option<i64>,
+}
+
+/// A new secret, told this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewSecretView {
+    /// The directory.
+    pub directory: String,
+    /// Where clients find it.
+    pub endpoint: String,
+    /// The bearer token, where it is one.
+    pub token: Option<ShownOnce>,
+    /// The key of Basic, where it is that.
+    pub key: Option<String>,
+    /// The secret of Basic.
+    pub secret: Option<ShownOnce>,
+}
+
+/// Events of a directory in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventPage {
+    /// The directory.
+    pub directory: String,
+    /// What changed.
+    pub events: Vec<EventView>,
+    /// What to ask for next.
+    pub after: i64,
+}
+
+/// A change of a resource.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventView {
+    /// Its place in the directory's log, from 1.
+    pub number: i64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Which secret asked for it, by its public half.
+    pub actor: String,
+    /// `created`, `updated` or `deleted`.
+    pub action: String,
+    /// `User` or `Group`.
+    pub kind: &'static str,
+    /// Its id.
+    pub resource: String,
+    /// The attributes before, where they changed.
+    pub before: Option<Value>,
+    /// The attributes now, where they changed.
+    pub after: Option<Value>,
+    /// Ids of members that came.
+    pub added: Vec<String>,
+    /// Ids of members that went.
+    pub removed: Vec<String>,
+}
+
+/// A page of users or groups as they were received.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResourcePage {
+    /// The directory.
+    pub directory: String,
+    /// In the order in which they came.
+    pub resources: Vec<ResourceView>,
+    /// How many there are.
+    pub total: u64,
+    /// Where the next page begins; none on the last.
+    pub next: Option<u64>,
+}
+
+/// A user or a group.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResourceView {
+    /// Its id.
+    pub id: String,
+    /// When it was received, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it last changed.
+    pub modified_ms: i64,
+    /// What the client wrote, without passwords.
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
+    /// Members of a group, groups of a user; none where there are more than a hundred.
+    pub links: Option<Vec<LinkView>>,
+}
+
+/// A member of a group, or a group of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub display: Option<String>,
+}
+
+/// All directories.
+///
+/// # Errors
+/// Where the caller may not.
+pub async fn directories(web: &Web, caller: &Caller) -> Result<DirectoryList> {
+    everywhere(caller, Role::Viewer)?;
+    let mut listed = Vec::new();
+    for found in web.store().directories().await? {
+        listed.push(view(web, found).await?);
+    }
+    Ok(DirectoryList { directories: listed })
+}
+
+/// One directory.
+///
+/// # Errors
+/// Where there is none, or the caller may not.
+pub async fn one(web: &Web, caller: &Caller, name: &str) -> Result<DirectoryView> {
+    let found = find(web, caller, Role::Viewer, name).await?;
+    view(web, found).await
+}
+
+/// Makes a directory and its first secret.
+///
+/// # Errors
+/// Where the caller may not; a name that cannot be one or is taken.
+pub async fn create(
+    web: &Web,
+    caller: &Caller,
+    name: &str,
+    options: &DirectoryOptions,
+    basic: bool,
+) -> Result<NewSecretView> {
+    everywhere(caller, Role::Administrator)?;
+    directories::check_name(name)
+        .map_err(|error| Refusal::unfit(error.to_string(), error.hint().unwrap_or_default()))?;
+    if let Some(known) = web.store().directory(name).await? {
+        let message = format!("there is a directory `{}` already", known.name);
+        return Err(Refusal::conflict(message, "choose another name, or rotate its secret"));
+    }
+    let made = directories::create(web.store(), name, options, basic, web.now_ms()).await?;
+    note(web, caller, "create_directory", name, &made.prefix, "done").await?;
+    Ok(secret(name.to_owned(), endpoint(web, name)?, made))
+}
+
+/// Gives a directory a new secret; the one before stays good for so many days.
+///
+/// # Errors
+/// Where there is none, or the caller may not.
+pub async fn rotate(web: &Web, caller: &Caller, name: &str, former_days: u16) -> Result<NewSecretView> {
+    let found = find(web, caller, Role::Administrator, name).await?;
+    let now_ms = web.now_ms();
+    let made = directories::rotate(web.store(), &found.name, now_ms, now_ms + i64::from(former_days) * DAY_MS).await?;
+    note(web, caller, "rotate_directory", &found.name, &made.prefix, "done").await?;
+    let endpoint = endpoint(web, &found.name)?;
+    Ok(secret(found.name, endpoint, made))
+}
+
+/// Removes a directory with everything in it.
+///
+/// # Errors
+/// Where there is none, or the caller may not.
+pub async fn remove(web: &Web, caller: &Caller, name: &str) -> Result<()> {
+    let found = find(web, caller, Role::Administrator, name).await?;
+    web.store().remove_directory(found.id).await?;
+    note(web, caller, "remove_directory", &found.name, "", "done").await
+}
+
+/// The events behind this number.
+///
+/// # Errors
+/// Where there is no such directory, or the caller may not.
+pub async fn events(web: &Web, caller: &Caller, name: &str, after: i64, limit: Option<u32>) -> Result<EventPage> {
+    let found = find(web, caller, Role::Viewer, name).await?;
+    let most = u32::try_from(page(limit)).unwrap_or(1);
+    let events = web.store().directory_events(found.id, after, most).await?;
+    let after = events.last().map_or(after, |event| event.number);
+    Ok(EventPage { directory: found.name, events: events.into_iter().map(Into::into).collect(), after })
+}
+
+/// Users or groups as they were received, behind this place.
+///
+/// # Errors
+/// Where there is no such directory, or the caller may not.
+pub async fn resources(
+    web: &Web,
+    caller: &Caller,
+    name: &str,
+    kind: Kind,
+    cursor: Option<u64>,
+    limit: Option<u32>,
+) -> Result<ResourcePage> {
+    let found = find(web, caller, Role::Viewer, name).await?;
+    let limit = usize::try_from(page(limit)).unwrap_or(1);
+    let query = Query {
+        lookup: None,
+        order: Order::Taken,
+        from: Begin::After(cursor.unwrap_or(0)),
+        limit,
+        links: Links::UpTo(MOST_LINKS),
+        count: true,
+    };
+    let read = Resources::to_read(web.store().clone(), found.id).page(kind, &query).await;
+    let read = read.map_err(|error| anyhow::anyhow!("reading the directory `{}`: {error:?}", found.name))?;
+    let is_last = read.resources.len() < limit;
+    let next = read.resources.last().filter(|_| !is_last).map(|last| last.sequence);
+    let total = read.total.unwrap_or(0);
+    Ok(ResourcePage {
+        directory: found.name,
+        resources: read.resources.into_iter().map(Into::into).collect(),
+        total,
+        next,
+    })
+}
+
+async fn find(web: &Web, caller: &Caller, role: Role, name: &str) -> Result<DirectoryRecord> {
+    everywhere(caller, role)?;
+    let found = web.store().directory(name).await?;
+    found.ok_or_else(|| {
+        Refusal::not_found(format!("no directory `{}`", shown(name)), "list those there are, or make it")
+    })
+}
+
+async fn view(web: &Web, found: DirectoryRecord) -> Result<DirectoryView> {
+    let counts = web.store().directory_counts(found.id).await?;
+    let secrets = web.store().secrets(found.id).await?;
+    Ok(DirectoryView {
+        endpoint: endpoint(web, &found.name)?,
+        directory: found.name,
+        users: counts.users,
+        groups: counts.groups,
+        last_event: counts.last_event,
+        created_ms: found.created_ms,
+        changed_ms: found.changed_ms,
+        last_used_ms: secrets.iter().filter_map(|secret| secret.last_used_ms).max(),
+        features: serde_json::from_str(&found.options).map_err(anyhow::Error::from)?,
+        secrets: secrets.into_iter().map(Into::into).collect(),
+    })
+}
+
+fn secret(directory: String, endpoint: String, made: Minted) -> NewSecretView {
+    let hidden = |secret: SecretString| Some(ShownOnce(secret));
+    match made.basic {
+        false => NewSecretView { directory, endpoint, token: hidden(made.token()), key: None, secret: None },
+        true => NewSecretView { directory, endpoint, token: None, key: Some(made.prefix), secret: hidden(made.secret) },
+    }
+}
+
+/// Where clients find the directory: at the public address, else at the first that is listened on.
+fn endpoint(web: &Web, name: &str) -> Result<String> {
+    let url = match web.directories.public_url() {
+        Some(url) => url.to_owned(),
+        None => {
+            format!("http://{}", addresses(&web.agent.settings)?.first().map_or_else(String::new, ToString::to_string))
+        }
+    };
+    Ok(format!("{url}/scim/v2/{name}"))
+}
+
+impl From<SecretRecord> for DirectorySecretView {
+    fn from(secret: SecretRecord) -> Self {
+        Self {
+            prefix: secret.prefix,
+            kind: if secret.basic { "basic" } else { "bearer" },
+            created_ms: secret.created_ms,
+            ends_ms: secret.ends_ms,
+            last_used_ms: secret.last_used_ms,
+        }
+    }
+}
+
+impl From<DirectoryEvent> for EventView {
+    fn from(event: DirectoryEvent) -> Self {
+        let DirectoryEvent { number, at_ms, actor, action, kind, resource, before, after, added, removed } = event;
+        Self { number, at_ms, actor, action, kind, resource, before, after, added, removed }
+    }
+}
+
+impl From<scim_server::Resource> for ResourceView {
+    fn from(resource: scim_server::Resource) -> Self {
+        let link = |link: scim_server::Link| LinkView { id: link.id, display: link.display };
+        Self {
+            id: resource.id,
+            created_ms: resource.created_ms,
+            modified_ms: resource.modified_ms,
+            attributes: resource.attributes,
+            links: resource.links.map(|links| links.into_iter().map(link).collect()),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// What pages do beyond links and forms: copy a text, follow a run. Everything works without it.
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    const said = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+      button.textContent = "Selected";
+    }
+    setTimeout(() => (button.textContent = said), 2000);
+  });
+}
+
+const log = document.querySelector("[data-follow]");
+if (log) {
+  const events = new EventSource(log.dataset.follow);
+  const message = document.getElementById("message");
+  let isFirst = true;
+  events.addEventListener("log", (event) => {
+    const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 24;
+    if (isFirst) log.textContent = "";
+    isFirst = false;
+    log.append(event.data + "\n");
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  });
+  events.addEventListener("message", (event) => {
+    if (message && event.data) message.textContent = event.data;
+  });
+  // The page as it is now has the outcome, the steps and what may be done next.
+  events.addEventListener("over", () => {
+    events.close();
+    location.reload();
+  });
+}
