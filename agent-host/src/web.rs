@@ -8,11 +8,11 @@ mod api;
 mod patience;
 mod password_page;
 mod scim;
-mod oauth;
 mod server;
 pub mod views;
 mod session;
 mod pages;
+mod oauth;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -4,6 +4,8 @@ mod client;
 mod input;
 mod oauth;
 mod races;
+mod readme;
+mod replicas;
 mod suites;
 
 use acceptance::{TestAgent, watch};

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
 };
 
 use acceptance::TestAgent;
@@ -27,15 +28,20 @@ pub(super) struct Reply {
 
 impl Client {
     pub(super) fn start(agent: &TestAgent, token: &str) -> Self {
-        Self { daemon: Daemon::start(agent.command(&["run"])), token: token.to_owned() }
+        Self::of(agent.command(&["run"]), token)
+    }
+
+    /// The daemon that the command starts.
+    pub(super) fn of(command: Command, token: &str) -> Self {
+        Self { daemon: Daemon::start(command), token: token.to_owned() }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.daemon.address
     }
 
     pub(super) fn base_url(&self) -> String {
-        format!("{}/scim/v2/acme", self.service())
-    }
-
-    pub(super) fn service(&self) -> String {
-        format!("http://{}", self.daemon.address)
+        format!("http://{}/scim/v2/acme", self.daemon.address)
     }
 
     pub(super) fn get(&self, path: &str) -> Reply {

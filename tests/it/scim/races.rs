@@ -119,7 +119,7 @@ fn check(client: &Client, acknowledged: &BTreeMap<String, (u64, u64)>, group: Op
 }
 
 /// What so many threads get that begin together.
-fn at_once(count: usize, act: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
+pub(super) fn at_once(count: usize, act: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
     let barrier = std::sync::Barrier::new(count);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count)

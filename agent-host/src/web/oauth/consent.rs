@@ -5,15 +5,19 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, Path, RawQuery, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use minijinja::{AutoEscape, Environment, Value};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{super::Web, fields::Fields, fields::Twice};
-use crate::store::OauthClient;
+use super::{
+    super::{Web, session},
+    fields::Fields,
+    fields::Twice,
+};
+use crate::{access::Role, store::OauthClient};
 
 const TEXTS: [(&str, &str); 3] = [
     ("layout.html", include_str!("../../../templates/password/layout.html")),
@@ -72,10 +76,19 @@ impl Pages {
 }
 
 /// Shows the page.
-pub(super) async fn ask(State(web): State<Arc<Web>>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
-    match understood(&web, &name, query.as_deref()).await {
-        Ok((name, client, asked)) => page(&web, &name, &client, &asked, None),
-        Err(response) => response,
+pub(super) async fn ask(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let (name, client, asked) = match understood(&web, &name, query.as_deref()).await {
+        Ok(understood) => understood,
+        Err(response) => return response,
+    };
+    match administrator(&web, &headers).await {
+        Ok(administrator) => page(&web, &name, &client, &asked, administrator, None),
+        Err(error) => failed(&error),
     }
 }
 
@@ -85,6 +98,7 @@ pub(super) async fn decide(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let (name, client, asked) = match understood(&web, &name, query.as_deref()).await {
@@ -97,19 +111,36 @@ pub(super) async fn decide(
             web.directories.deny(&client, &peer.ip().to_string()).await?;
             return Ok(sent_back(&asked.redirect, asked.state.as_deref(), &[("error", "access_denied")]));
         }
-        let approver = match consent(&web, &client, peer, &fields).await? {
-            Consent::By(approver) => approver,
-            Consent::WrongCode => return Ok(page(&web, &name, &client, &asked, Some(("code", 0)))),
-            Consent::Slowed(seconds) => return Ok(page(&web, &name, &client, &asked, Some(("slowed", seconds)))),
+        let problem = match consent(&web, &client, peer, &headers, &fields).await? {
+            Consent::By(approver) => {
+                let challenge = asked.challenge.as_deref();
+                let code = web.directories.grant(&client, &approver, &asked.redirect, challenge).await?;
+                return Ok(sent_back_with_code(&asked, &code));
+            }
+            Consent::WrongCode => ("code", 0),
+            Consent::Slowed(seconds) => ("slowed", seconds),
         };
-        let code = web.directories.grant(&client, &approver, &asked.redirect, asked.challenge.as_deref()).await?;
-        anyhow::Ok(sent_back_with_code(&asked, &code))
+        let administrator = administrator(&web, &headers).await?;
+        anyhow::Ok(page(&web, &name, &client, &asked, administrator, Some(problem)))
     };
     decided.await.unwrap_or_else(|error| failed(&error))
 }
 
-/// Whether whoever sent the form may consent, and who they are: whoever has the code that the administrator was given.
-async fn consent(web: &Web, client: &OauthClient, peer: SocketAddr, fields: &Fields) -> anyhow::Result<Consent> {
+/// Whether whoever sent the form may consent, and who they are: an administrator of the dashboard who is signed in and
+/// was shown the form, or whoever has the code that `agent-host directory oauth` printed.
+async fn consent(
+    web: &Web,
+    client: &OauthClient,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    fields: &Fields,
+) -> anyhow::Result<Consent> {
+    if let Some((name, code)) = administrator(web, headers).await?
+        && session::is_from_us(headers)
+        && session::is_equal(fields.get("code").ok().flatten().unwrap_or_default(), &code)
+    {
+        return Ok(Consent::By(name));
+    }
     let code = fields.get("approval").ok().flatten().map(str::trim).unwrap_or_default();
     if !code.is_empty() && web.directories.use_consent_code(client, &SecretString::from(code)).await? {
         return Ok(Consent::By(format!("approval code, from {}", peer.ip())));
@@ -117,6 +148,13 @@ async fn consent(web: &Web, client: &OauthClient, peer: SocketAddr, fields: &Fie
     tracing::warn!(peer = %peer.ip(), directory = client.directory, "a wrong approval code");
     let wait = web.patience.count_wrong(peer.ip(), web.directories.now());
     Ok(wait.map_or(Consent::WrongCode, Consent::Slowed))
+}
+
+/// The administrator who is signed in, and what the forms carry that are shown to them.
+async fn administrator(web: &Web, headers: &HeaderMap) -> anyhow::Result<Option<(String, String)>> {
+    let Some(held) = session::cookie(headers, &session::name(web, session::SESSION)) else { return Ok(None) };
+    let session = web.operators.session(held).await?.filter(|session| session.caller.may(Role::Administrator));
+    Ok(session.map(|session| (session.name, session::code_for(held))))
 }
 
 /// The directory's name, its client and what is asked; else what is answered.
@@ -181,7 +219,15 @@ fn read(client: &OauthClient, fields: &Fields) -> Result<Asked, Refusal> {
     Ok(Asked { redirect: redirect.clone(), state, challenge })
 }
 
-fn page(web: &Web, name: &str, client: &OauthClient, asked: &Asked, problem: Option<(&str, i64)>) -> Response {
+fn page(
+    web: &Web,
+    name: &str,
+    client: &OauthClient,
+    asked: &Asked,
+    administrator: Option<(String, String)>,
+    problem: Option<(&str, i64)>,
+) -> Response {
+    let (who, code) = administrator.unwrap_or_default();
     let url = Url::parse(&asked.redirect).ok();
     let origin = url.as_ref().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
@@ -193,6 +239,8 @@ fn page(web: &Web, name: &str, client: &OauthClient, asked: &Asked, problem: Opt
         ("service_user", Value::from(client.service_user.as_str())),
         ("redirect", Value::from(asked.redirect.as_str())),
         ("rights", Value::from(rights.to_vec())),
+        ("who", Value::from(who)),
+        ("code", Value::from(code)),
         ("problem", Value::from(problem)),
         ("wait", Value::from(wait)),
     ]);
