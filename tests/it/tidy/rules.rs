@@ -187,6 +187,7 @@ pub(super) const OPENED_SECRETS: Rule = Rule {
         ("agent-host/src/credential.rs", "hashes the secrets of directories and of the API"),
         ("agent-host/src/cli/directory.rs", "prints a directory's secret, once"),
         ("agent-host/src/cli/token.rs", "prints a token, once"),
+        ("agent-host/src/web/oauth/", "gives codes and tokens to the client that may have them"),
         ("agent-host/src/web/views/shown_once.rs", "writes a secret into the answer to whoever asked for it"),
         ("agent-host/src/cli/reset_password.rs", "prints a password where `--show` asks for it"),
         (

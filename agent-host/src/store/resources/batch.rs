@@ -17,7 +17,7 @@ use super::{
     BLOCK, column,
     events::{self, NewEvent},
     present::{self, Ahead, Present},
-    rows::{attributes, kind_number, links_of_one, padded, read_link},
+    rows::{attributes, kind_number, links_of_one, list, padded, read_link},
     writer::{Job, Wish},
 };
 
@@ -423,9 +423,4 @@ fn id(salt: &str, sequence: i64) -> String {
 fn label(attributes: &Map<String, Value>) -> Option<&str> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str);
     text("displayName").or_else(|| text("userName"))
-}
-
-/// `$3, $4`: so many places from there on.
-pub(super) fn list(count: usize, from: usize) -> String {
-    (from..from + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }

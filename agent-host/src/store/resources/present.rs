@@ -8,8 +8,7 @@ use scim_server::{Kind, Link};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
-    batch::list,
-    rows::{kind_number, links_of_found, padded, read_link},
+    rows::{kind_number, links_of_found, list, padded, read_link},
     writer::{Job, Wish},
 };
 

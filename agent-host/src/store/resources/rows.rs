@@ -87,3 +87,8 @@ pub(super) fn padded(values: impl ExactSizeIterator<Item = String>) -> Vec<Strin
     }
     values
 }
+
+/// `$3, $4`: so many places from there on.
+pub(super) fn list(count: usize, from: usize) -> String {
+    (from..from + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}

@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use minijinja::{AutoEscape, Environment, Value};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
@@ -261,7 +261,6 @@ fn page(
 }
 
 fn sent_back_with_code(asked: &Asked, code: &SecretString) -> Response {
-    use secrecy::ExposeSecret;
     sent_back(&asked.redirect, asked.state.as_deref(), &[("code", code.expose_secret())])
 }
 
