@@ -39,8 +39,8 @@ pub const MAX_PATCH_TERMS: usize = 5_000;
 const TERM_OF_MEMBERS: usize = 100;
 
 /// The most values that the operations of one PATCH may go over, one operation after the other; adding a thousand to an
-/// attribute one by one goes over half as many.
-pub const MAX_PATCHED_VALUES: usize = 1_000_000;
+/// attribute one by one goes over half a million.
+pub const MAX_PATCHED_VALUES: usize = 600_000;
 
 /// The operations of a PATCH.
 #[derive(Debug)]

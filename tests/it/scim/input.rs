@@ -68,10 +68,10 @@ fn hostile_requests_are_refused_in_words_and_leave_nothing_behind() {
         "emails[]",
         "()",
         "nosuch%20eq%201",
-        "%ff%fe%20eq%201",
     ] {
         must_refuse(&client.get(&format!("/Users?filter={filter}")), 400, Some("invalidFilter"));
     }
+    must_refuse(&client.get("/Users?filter=%ff%fe%20eq%201"), 400, Some("invalidSyntax"));
     must_refuse(&client.get("/Users?sortBy=password"), 400, Some("invalidValue"));
     for (paging, items) in
         [("startIndex=-5&count=-1", 0), ("startIndex=0&count=5", 1), ("count=-9223372036854775808", 0)]
@@ -92,7 +92,7 @@ fn hostile_requests_are_refused_in_words_and_leave_nothing_behind() {
     let emails: Vec<Value> = (0..1_000).map(|n| json!({ "value": format!("{n}@x") })).collect();
     let again = json!({ "op": "add", "path": "emails", "value": [{ "value": "999@x" }] });
     let all = json!({ "op": "add", "path": "emails", "value": emails });
-    let over_and_over: Vec<Value> = [all].into_iter().chain(vec![again; 1_500]).collect();
+    let over_and_over: Vec<Value> = [all].into_iter().chain(vec![again; 700]).collect();
     must_refuse(&client.patch(&at, &patch(&json!(over_and_over))), 400, Some("tooMany"));
 
     assert_eq!(client.get(&at).must(200), before, "nothing is half applied");
