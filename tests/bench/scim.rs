@@ -100,7 +100,7 @@ async fn singles(
     let ids = ids.borrow();
     ensure!(ids.len() == USERS, "{} of {USERS} users are listed", ids.len());
     let meter = Meter::start(daemon)?;
-    let found = load(connections, usize::MAX, LONG, |number| get(format!("/Users/{}", ids[scattered(number)]))).await?;
+    let found = load(connections, usize::MAX, LONG, |number| get(user_at(&ids[scattered(number)]))).await?;
     meter.rate(report, "GET by id", &found, 8_000.0)?;
     let meter = Meter::start(daemon)?;
     let found = load(connections, usize::MAX, LONG, |number| {
@@ -112,7 +112,7 @@ async fn singles(
     let changed = load(connections, usize::MAX, LONG, |number| {
         // All of them off, then all on.
         let body = json!({ "schemas": [PATCH], "Operations": [{ "op": "replace", "value": { "active": number / USERS % 2 == 1 } }] });
-        Ask { method: "PATCH", path: format!("{DIRECTORY}/Users/{}", ids[scattered(number)]), body: Some(body.to_string()), status: 200 }
+        Ask { method: "PATCH", path: format!("{DIRECTORY}{}", user_at(&ids[scattered(number)])), body: Some(body.to_string()), status: 200 }
     })
     .await?;
     meter.rate(report, "PATCH active", &changed, 2_000.0)?;
@@ -179,6 +179,10 @@ fn get(path: String) -> Ask {
 
 fn post(path: &str, body: &str) -> Ask {
     Ask { method: "POST", path: format!("{DIRECTORY}{path}"), body: Some(body.to_owned()), status: 201 }
+}
+
+fn user_at(id: &str) -> String {
+    format!("/Users/{id}")
 }
 
 /// All users in an order that no cache likes, again and again.

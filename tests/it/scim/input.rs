@@ -31,7 +31,8 @@ fn hostile_requests_are_refused_in_words_and_leave_nothing_behind() {
     let agent = TestAgent::new();
     let client = Client::start(&agent, &create(&agent, &[]));
     let ada = client.post("/Users", &okta_user("ada@example.com", "00u1")).must(201);
-    let at = format!("/Users/{}", ada["id"].as_str().expect("an id"));
+    let ada = ada["id"].as_str().expect("an id");
+    let at = format!("/Users/{ada}");
     let before = client.get(&at).must(200);
     let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(60_000), close.repeat(60_000));
     for (body, kind) in [
@@ -154,7 +155,8 @@ fn no_request_costs_more_than_its_size() {
         })
         .collect();
     let group = client.post("/Groups", &json!({ "displayName": "Staff" })).must(201);
-    let user = format!("/Users/{}", users[0]);
+    let user = &users[0];
+    let user = format!("/Users/{user}");
     let group = format!("/Groups/{}", group["id"].as_str().expect("an id"));
     let ids = |count: usize| (0..count).map(|n| json!({ "value": format!("m{n}") })).collect::<Vec<_>>();
     let emails = |count: usize| {

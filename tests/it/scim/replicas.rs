@@ -105,8 +105,9 @@ fn replicas_lose_no_member_and_create_nobody_twice() {
     let turn = AtomicUsize::new(0);
     for n in 0..40 {
         let (here, there) = (turn.fetch_add(1, Ordering::Relaxed), turn.load(Ordering::Relaxed));
-        let id = of(here).post("/Users", &okta_user(&format!("u{n}"), "00u")).must(201);
-        let at = format!("/Users/{}", id["id"].as_str().expect("an id"));
+        let user = of(here).post("/Users", &okta_user(&format!("u{n}"), "00u")).must(201);
+        let id = user["id"].as_str().expect("an id");
+        let at = format!("/Users/{id}");
         assert_eq!(of(there).get(&at).must(200)["userName"], format!("u{n}"));
         of(there).delete(&at).must(204);
         of(here).get(&at).must(404);
