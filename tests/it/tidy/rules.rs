@@ -70,7 +70,8 @@ pub(super) const MACHINE_PATHS: Rule = Rule {
     ],
     except: &[
         ("agent-host/scim/", "every user of SCIM has an address that looks like one"),
-        ("tests/it/scim.rs", "every user of SCIM has an address that looks like one"),
+        ("tests/it/scim", "every user of SCIM has an address that looks like one"),
+        ("tests/bench/scim.rs", "every user of SCIM has an address that looks like one"),
     ],
     ..EVERYWHERE
 };
