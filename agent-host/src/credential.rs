@@ -63,8 +63,8 @@ impl Credentials {
         let (scheme, rest) = header.split_once(' ')?;
         let rest = rest.trim();
         if scheme.eq_ignore_ascii_case("Bearer") {
-            let (prefix, secret) = rest.split_once('.')?;
-            return Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), basic: false });
+            let (prefix, secret) = halves(rest)?;
+            return Some(Self { prefix, secret, basic: false });
         }
         if !scheme.eq_ignore_ascii_case("Basic") {
             return None;
@@ -90,7 +90,14 @@ impl Credentials {
     }
 }
 
-fn hash(secret: &SecretString) -> String {
+/// The public and the secret half of a token.
+pub(crate) fn halves(token: &str) -> Option<(String, SecretString)> {
+    let (prefix, secret) = token.split_once('.')?;
+    Some((prefix.to_owned(), secret.to_owned().into()))
+}
+
+/// What the store has of a secret.
+pub(crate) fn hash(secret: &SecretString) -> String {
     let digest = digest(&SHA256, secret.expose_secret().as_bytes());
     digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a text cannot fail.

@@ -5,6 +5,7 @@
 //! rotates is closed a second later at most.
 
 mod options;
+mod oauth;
 
 use std::{
     collections::HashMap,
@@ -19,8 +20,9 @@ use crate::{
     credential::{Credentials, Minted},
     password_reset::random_text,
     settings::Settings,
-    store::{DirectoryRecord, ResourceWriter, Resources, SecretRecord, Store},
+    store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
+pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
 pub use options::DirectoryOptions;
 pub(crate) use options::MAX_PAGE_SIZE;
 
@@ -45,7 +47,8 @@ type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
 #[derive(Clone)]
 pub struct Directories {
     store: Store,
-    writer: ResourceWriter,
+    /// Those that read and change resources.
+    queues: (ResourceReader, ResourceWriter),
     now: Now,
     public_url: Option<String>,
     keep_events_ms: i64,
@@ -84,7 +87,7 @@ impl Directories {
         let days = settings.section(&["Directories"]).number("KeepEventsDays", KEEP_EVENTS_DAYS, 1..=3_650)?;
         let options = options::in_settings(settings)?;
         Ok(Self {
-            writer: store.resource_writer(now.clone()),
+            queues: (store.resource_reader(), store.resource_writer(now.clone())),
             store,
             now,
             public_url: public_url(settings)?,
@@ -129,7 +132,7 @@ impl Directories {
 
     /// The resources of the directory, for whoever was admitted.
     pub fn resources(&self, admitted: &Admitted) -> Resources {
-        Resources::new(self.store.clone(), self.writer.clone(), admitted.directory, admitted.prefix.as_str())
+        Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.prefix.as_str())
     }
 
     /// Forgets old events now and then; never ends.

@@ -16,6 +16,7 @@ mod job_runs;
 mod leases;
 mod notes;
 mod notifications;
+mod oauth;
 mod operators;
 mod order_runs;
 mod orders;
@@ -48,6 +49,7 @@ pub use job_runs::{JobRun, Lease, RunState, StepRun, WantedRun};
 pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use notifications::{EndedRun, FailingJob, WaitingNotification};
+pub use oauth::{OauthClient, OauthGrant, OauthToken, OauthTokenKind};
 pub use operators::{OperatorRecord, SessionRecord};
 pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
@@ -55,14 +57,14 @@ pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
 pub use published_sets::{PublishedSet, PublishedTable};
-pub use resources::{DirectoryEvent, ResourceWriter, Resources};
+pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 pub use tokens::TokenRecord;
 
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -70,6 +72,7 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
     (5, "web api", include_str!("../migrations/0005_api.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sql")),
     (7, "agents", include_str!("../migrations/0007_agents.sql")),
+    (8, "OAuth", include_str!("../migrations/0008_oauth.sql")),
     (9, "notifications", include_str!("../migrations/0009_notifications.sql")),
     (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
     (11, "imports", include_str!("../migrations/0011_imports.sql")),

@@ -13,6 +13,7 @@ mod server;
 pub mod views;
 mod session;
 mod pages;
+mod oauth;
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +57,7 @@ pub struct Web {
     resets: Arc<PasswordResets>,
     directories: Directories,
     pages: password_page::Pages,
+    consents: oauth::Pages,
     templates: pages::Templates,
     operators: Operators,
     is_secure: bool,
@@ -104,6 +106,7 @@ impl Web {
             resets,
             directories,
             pages: password_page::Pages::new(),
+            consents: oauth::Pages::new(),
             templates: pages::Templates::new(move || clock.now()),
             operators,
             followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
@@ -155,6 +158,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .merge(monitoring::routes())
         .merge(password_page::routes())
+        .merge(oauth::routes())
         .merge(pages::routes())
         .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })

@@ -1,4 +1,4 @@
-//! The bench: what exports and orders cost, measured on release programs against a sandbox in a process of its own.
+//! The bench: what exports, orders and SCIM requests cost, measured on release programs against a sandbox in a process of its own.
 //!
 //! Each case compares within one run: with curl on the same pages, with the time a chain of cursors cannot be faster
 //! than, with what the rate limits allow. It prints one table and the figures that are promised, and fails when one is
@@ -19,6 +19,8 @@ mod orders;
 mod protected;
 mod runs;
 mod api;
+mod load;
+mod scim;
 
 use std::{
     io::{self, Write},
@@ -36,7 +38,7 @@ use report::Report;
 #[command(name = "bench")]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Daemon, Case::Api])]
+    #[arg(value_enum, default_values_t = [Case::Small, Case::Large, Case::Limits, Case::Orders, Case::OrdersLimits, Case::Protected, Case::Runs, Case::Daemon, Case::Api, Case::Scim])]
     cases: Vec<Case>,
 }
 
@@ -64,6 +66,8 @@ enum Case {
     Api,
     /// Three agents on one PostgreSQL, killed and stopped at random for two minutes
     Agents,
+    /// A SCIM directory asked by 16 connections: 10,000 users, then 100,000
+    Scim,
     /// All of them
     All,
 }
@@ -106,6 +110,7 @@ impl Case {
             Self::Daemon => daemon::measure(report),
             Self::Api => api::measure(report),
             Self::Agents => agents::measure(report),
+            Self::Scim => scim::measure(report),
             Self::All => {
                 let cases = [
                     Self::Small,
@@ -119,6 +124,7 @@ impl Case {
                     Self::Daemon,
                     Self::Api,
                     Self::Agents,
+                    Self::Scim,
                 ];
                 let mut cases = cases.into_iter();
                 cases.try_for_each(|case| case.measure(report))

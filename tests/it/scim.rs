@@ -1,7 +1,11 @@
 //! The SCIM inbox as Okta meets it: a daemon, an address, a token; and what the next export holds.
 
 mod client;
+mod input;
+mod oauth;
 mod races;
+mod readme;
+mod replicas;
 mod suites;
 
 use acceptance::{TestAgent, watch};
@@ -154,5 +158,33 @@ fn switches_of_creation_and_of_the_settings_are_obeyed() {
     let client = Client::start(&agent, &token);
     client.post("/Users", &okta_user("ada@example.com", "00u1")).must(403);
     client.post("/Groups", &json!({ "displayName": "Staff" })).must(403);
+    client.end();
+}
+
+#[test]
+fn the_sample_exports_what_was_pushed() {
+    let agent = TestAgent::new();
+    for file in ["appsettings.json", "appsettings.agent.json", "Conf/Inbox.xml"] {
+        let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config-samples/scim").join(file);
+        agent.write(file, &std::fs::read_to_string(sample).expect("the sample is there"));
+    }
+    let client = Client::start(&agent, &create(&agent, &[]));
+    let mut ada = okta_user("ada@example.com", "00u1");
+    ada["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] = json!({ "department": "R&D" });
+    let ada = client.post("/Users", &ada).must(201)["id"].as_str().expect("an id").to_owned();
+    let staff = client.post("/Groups", &json!({ "displayName": "Staff", "members": [{ "value": ada }] })).must(201);
+    let staff = staff["id"].as_str().expect("an id");
+    agent.run(&["export", "OktaInbox"]).must_exit(0);
+    let files = agent.published();
+    let file = |table: &str| {
+        let file = files.get(&format!("OktaInbox_{table}.csv")).unwrap_or_else(|| panic!("{table} in {files:?}"));
+        String::from_utf8(file.clone()).expect("it is UTF-8")
+    };
+    let columns = "id,userName,externalId,active,managed,name.givenName,name.familyName,emails.value,\
+                   urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
+    let row = format!("{ada},ada@example.com,00u1,true,true,Ada,L,ada@example.com,R&D");
+    assert_eq!(file("users"), format!("{columns}\n{row}\n"));
+    assert_eq!(file("groups"), format!("id,displayName\n{staff},Staff\n"));
+    assert_eq!(file("groupsusers"), format!("groupId,userId\n{staff},{ada}\n"));
     client.end();
 }

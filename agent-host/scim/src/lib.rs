@@ -34,7 +34,7 @@ pub use error::{ERROR_SCHEMA, Error, ErrorKind, Result, SCIM_JSON};
 pub use json::{MAX_BODY_BYTES, MAX_DEPTH};
 pub use letters::fold;
 pub use parser::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS, filter as parse_filter, path as parse_path};
-pub use patch::{MAX_PATCH_OPERATIONS, MAX_PATCH_TERMS};
+pub use patch::{MAX_PATCH_OPERATIONS, MAX_PATCH_TERMS, MAX_PATCHED_VALUES};
 pub use resource::{Kind, Link, Resource};
 pub use routes::answer;
 pub use schema::{

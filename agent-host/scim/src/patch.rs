@@ -38,6 +38,10 @@ pub const MAX_PATCH_TERMS: usize = 5_000;
 
 const TERM_OF_MEMBERS: usize = 100;
 
+/// The most values that the operations of one PATCH may go over, one operation after the other; adding a thousand to an
+/// attribute one by one goes over half a million.
+pub const MAX_PATCHED_VALUES: usize = 600_000;
+
 /// The operations of a PATCH.
 #[derive(Debug)]
 pub(crate) struct Patch {
@@ -110,6 +114,7 @@ impl Patch {
             members: MemberEdit::default(),
             password: None,
             terms: 0,
+            values: 0,
         };
         for (index, operation) in self.operations.iter().enumerate() {
             work.apply(operation).map_err(|error| error.within(&format!("operation {}", index + 1)))?;
@@ -162,6 +167,8 @@ struct Work<'r> {
     password: Option<SecretString>,
     /// How many terms have been asked so far.
     terms: usize,
+    /// How many values have been gone over so far.
+    values: usize,
 }
 
 impl Work<'_> {
@@ -255,6 +262,16 @@ impl Work<'_> {
             })?),
             _ => target.leaf().filter(|_| target.sub.is_some()),
         };
+        let object = match &target.urn {
+            None => Some(&self.attributes),
+            Some(urn) => field(&self.attributes, urn).and_then(Value::as_object),
+        };
+        let present = object.and_then(|object| object.get(&target.name)).and_then(Value::as_array);
+        self.values += present.map_or(0, Vec::len);
+        if self.values > MAX_PATCHED_VALUES {
+            let detail = format!("the operations of a PATCH go over at most {MAX_PATCHED_VALUES} values; send several");
+            return Err(Error::of(ErrorKind::TooMany, detail));
+        }
         let written = path.to_string();
         let part = path.sub.as_deref().or(target.sub.as_ref().map(|sub| sub.name.as_str()));
         let edit = Edit {

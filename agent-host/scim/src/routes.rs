@@ -3,10 +3,12 @@
 //! The host has authenticated the request and taken off what stands in front of `/Users` in its path. A trailing slash
 //! makes no difference. Source: RFC 7644 §3.2 and §4.
 
-use bytes::Bytes;
+use std::pin::{Pin, pin};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use secrecy::zeroize::Zeroize;
 use serde_json::Value;
 
@@ -22,6 +24,9 @@ use crate::{
     resource::Kind,
     store::ResourceStore,
 };
+
+/// How much of a body that is too long is read before the client is cut off.
+const MAX_DROPPED_BYTES: usize = 64 * 1024 * 1024;
 
 /// What an address is about.
 #[derive(Debug)]
@@ -175,19 +180,32 @@ where
     if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(too_long());
     }
-    let collected = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return too_long();
-        }
-        Error::of(ErrorKind::InvalidSyntax, "the body did not arrive as a whole; send it again")
-    })?;
-    let bytes = collected.to_bytes();
-    let tree = json::read(&bytes);
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
+    let arrived = collect(pin!(body), &mut bytes).await;
+    let tree = arrived.and_then(|()| json::read(&bytes));
     // It may have held a password.
-    if let Ok(mut bytes) = bytes.try_into_mut() {
-        bytes.as_mut().zeroize();
-    }
+    bytes.as_mut().zeroize();
     tree
+}
+
+/// Keeps what arrives. What is too long is read on all the same and dropped, since a client that is cut off while it
+/// sends does not see the answer; up to a limit.
+async fn collect<B>(mut body: Pin<&mut B>, bytes: &mut BytesMut) -> Result<()>
+where
+    B: Body,
+{
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let cut = |_| Error::of(ErrorKind::InvalidSyntax, "the body did not arrive as a whole; send it again");
+        let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
+        length += data.remaining();
+        if length <= MAX_BODY_BYTES {
+            bytes.put(data);
+        } else if length > MAX_DROPPED_BYTES {
+            break;
+        }
+    }
+    if length > MAX_BODY_BYTES { Err(too_long()) } else { Ok(()) }
 }
 
 fn too_long() -> Error {

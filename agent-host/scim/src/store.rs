@@ -41,7 +41,7 @@ pub trait ResourceStore: Send + Sync {
 }
 
 /// Which links an answer shall carry; where they are left out, [`Resource::links`] is None.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Links {
     /// Left out.
     None,
@@ -78,7 +78,7 @@ pub struct Lookup {
 }
 
 /// A field that a store finds by an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The resource's own id.
     Id,

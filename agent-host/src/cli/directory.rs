@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     agent::Agent,
     credential::Minted,
-    directories::{self, DirectoryOptions},
+    directories::{self, DirectoryOptions, WantedClient},
     store::{self, DirectoryEvent, SecretRecord, Store},
     web,
 };
@@ -34,6 +34,8 @@ pub(super) enum Directory {
         #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(0..=90))]
         former_days: u16,
     },
+    /// Let a client get its tokens by OAuth 2.0; prints its id and secret, and a code by which somebody consents, once
+    Oauth(Oauth),
     /// Remove a directory with everything in it
     Remove {
         /// The directory
@@ -76,6 +78,27 @@ pub(super) struct Create {
     page_size: Option<u16>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Oauth {
+    /// The directory
+    name: String,
+    /// Where the client may be sent back to, letter by letter; may be given several times
+    #[arg(long, value_name = "URI")]
+    redirect: Vec<String>,
+    /// Whom the client acts as; people read it when they consent
+    #[arg(long, value_name = "NAME")]
+    service_user: Option<String>,
+    /// The client keeps no secret, and must use PKCE
+    #[arg(long)]
+    public: bool,
+    /// Give the client another secret, and take back what it got by the one before
+    #[arg(long, conflicts_with = "public")]
+    new_secret: bool,
+    /// Forget the client, and take back everything it got
+    #[arg(long, conflicts_with_all = ["redirect", "service_user", "public", "new_secret"])]
+    off: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Feature {
     Create,
@@ -108,6 +131,20 @@ struct SecretReport<'a> {
     key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+}
+
+/// What is printed of a client of OAuth.
+#[derive(Serialize)]
+struct OauthReport<'a> {
+    directory: &'a str,
+    authorize: String,
+    token: String,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    service_user: &'a str,
+    redirects: &'a [String],
+    approval_code: &'a str,
 }
 
 #[derive(Serialize)]
@@ -165,8 +202,13 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> a
             let now_ms = now_ms();
             let former_end_ms = now_ms + i64::from(*former_days) * DAY_MS;
             let made = directories::rotate(&store, name, now_ms, former_end_ms).await?;
+            let revoked = store.revoke_oauth_grants(found.id).await?;
+            if revoked > 0 {
+                tracing::warn!(revoked, "what was got by OAuth is taken back: the client must be authorized anew");
+            }
             show_secret(format, &found.name, endpoint(agent, &found.name)?, &made)?;
         }
+        Directory::Oauth(wanted) => set_up_oauth(agent, format, &store, wanted).await?,
         Directory::Remove { name } => {
             let found = store.existing_directory(name).await?;
             let counts = store.directory_counts(found.id).await?;
@@ -229,6 +271,45 @@ fn show_secret(format: Format, name: &str, endpoint: String, made: &Minted) -> a
     })
 }
 
+async fn set_up_oauth(agent: &Agent, format: Format, store: &Store, wanted: &Oauth) -> anyhow::Result<()> {
+    let found = store.existing_directory(&wanted.name).await?;
+    if wanted.off {
+        let was_there = store.remove_oauth_client(found.id).await?;
+        let report = serde_json::json!({ "directory": found.name, "removed": was_there });
+        let said = if was_there { "The client is forgotten." } else { "There was no client." };
+        return print(format, &report, |out| writeln!(out, "{said}"));
+    }
+    let client = WantedClient {
+        redirects: wanted.redirect.clone(),
+        service_user: wanted.service_user.clone(),
+        public: wanted.public,
+        new_secret: wanted.new_secret,
+    };
+    let made = directories::set_up_client(store, &wanted.name, &client, now_ms()).await?;
+    let base = format!("{}/oauth/{}", service(agent)?, found.name);
+    let report = OauthReport {
+        directory: &found.name,
+        authorize: format!("{base}/authorize"),
+        token: format!("{base}/token"),
+        client_id: &made.client_id,
+        client_secret: made.client_secret.as_ref().map(ExposeSecret::expose_secret),
+        service_user: &made.service_user,
+        redirects: &made.redirects,
+        approval_code: made.approval_code.expose_secret(),
+    };
+    print(format, &report, |out| {
+        writeln!(out, "Authorize endpoint:  {}", report.authorize)?;
+        writeln!(out, "Token endpoint:      {}", report.token)?;
+        writeln!(out, "Client id:           {}", report.client_id)?;
+        if let Some(secret) = report.client_secret {
+            writeln!(out, "Client secret:       {secret}")?;
+        }
+        writeln!(out, "Acts as:             {}", report.service_user)?;
+        writeln!(out, "Approval code:       {} (once, within an hour)", report.approval_code)?;
+        writeln!(out, "Secret and code are shown this once. Next: authenticate in the client, and enter the code here.")
+    })
+}
+
 async fn list(agent: &Agent, format: Format, store: &Store) -> anyhow::Result<()> {
     let mut listed = Vec::new();
     for found in store.directories().await? {
@@ -276,14 +357,16 @@ fn day(at_ms: i64) -> String {
         .map_or_else(String::new, |at| at.format("%Y-%m-%d %H:%M UTC").to_string())
 }
 
-/// Where clients find the directory: at the public address, else at the first that is listened on.
+/// Where clients find the directory.
 fn endpoint(agent: &Agent, name: &str) -> anyhow::Result<String> {
-    let url = match directories::public_url(&agent.settings)? {
-        Some(url) => url,
-        None => {
-            let addresses = web::addresses(&agent.settings)?;
-            addresses.first().map_or_else(String::new, ToString::to_string)
-        }
-    };
-    Ok(format!("{url}/scim/v2/{name}"))
+    Ok(format!("{}/scim/v2/{name}", service(agent)?))
+}
+
+/// Where clients find the agent: at the public address, else at the first that is listened on.
+fn service(agent: &Agent) -> anyhow::Result<String> {
+    if let Some(url) = directories::public_url(&agent.settings)? {
+        return Ok(url);
+    }
+    let addresses = web::addresses(&agent.settings)?;
+    Ok(addresses.first().map_or_else(String::new, ToString::to_string))
 }

@@ -16,7 +16,7 @@ async fn inbox() -> (TempDir, Inbox, Resources, Vec<Resource>) {
     let store = Store::open(&path).await.unwrap();
     let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
     let writer = store.resource_writer(Arc::new(|| 1_700_000_000_000));
-    let resources = Resources::new(store, writer, made.id, "prefix");
+    let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let mut users = Vec::new();
     for attributes in [

@@ -53,6 +53,9 @@ pub struct DirectoryCounts {
 
 const SECRET: &str =
     "SELECT prefix, directory, hash, basic, created_ms, ends_ms, last_used_ms FROM directory_secrets WHERE";
+/// Access tokens of OAuth open a directory as secrets do.
+const ACCESS_TOKEN: &str = "SELECT prefix, directory, hash, CAST(0 AS BIGINT), created_ms, ends_ms, used_ms FROM oauth_tokens \
+     WHERE kind = 1 AND";
 
 impl Store {
     /// Makes a directory; none where there is one of this name, whatever the case. `salt` is of chance.
@@ -133,6 +136,9 @@ impl Store {
     pub async fn remove_directory(&self, directory: i64) -> anyhow::Result<()> {
         let mut transaction = self.pool.begin().await?;
         for statement in [
+            "DELETE FROM oauth_tokens WHERE directory = $1",
+            "DELETE FROM oauth_grants WHERE directory = $1",
+            "DELETE FROM oauth_clients WHERE directory = $1",
             "DELETE FROM directory_secrets WHERE directory = $1",
             "DELETE FROM directory_events WHERE directory = $1",
             "DELETE FROM members WHERE directory = $1",
@@ -165,12 +171,12 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// The secret with this public half.
+    /// The secret or access token with this public half.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn secret(&self, prefix: &str) -> anyhow::Result<Option<SecretRecord>> {
-        let statement = sqlx::AssertSqlSafe(format!("{SECRET} prefix = $1"));
+        let statement = sqlx::AssertSqlSafe(format!("{SECRET} prefix = $1 UNION ALL {ACCESS_TOKEN} prefix = $1"));
         let row = sqlx::query(statement).bind(prefix).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(secret).transpose()?)
     }
@@ -185,13 +191,17 @@ impl Store {
         Ok(rows.iter().map(secret).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Notes that a secret was used.
+    /// Notes that a secret or an access token was used.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn note_use(&self, prefix: &str, now_ms: i64) -> anyhow::Result<()> {
-        let statement = "UPDATE directory_secrets SET last_used_ms = $2 WHERE prefix = $1";
-        sqlx::query(statement).bind(prefix).bind(now_ms).execute(&self.pool).await?;
+        for statement in [
+            "UPDATE directory_secrets SET last_used_ms = $2 WHERE prefix = $1",
+            "UPDATE oauth_tokens SET used_ms = $2 WHERE prefix = $1 AND kind = 1",
+        ] {
+            sqlx::query(statement).bind(prefix).bind(now_ms).execute(&self.pool).await?;
+        }
         Ok(())
     }
 }

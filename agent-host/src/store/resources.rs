@@ -1,14 +1,17 @@
 //! The users and groups of one directory, as `scim_server` asks for them.
 //!
-//! Each read is one statement: the resources that were found, and their links. Changes go to the [`ResourceWriter`].
-//! A page far behind is found by counting whole blocks of sequences first, so that it costs what the first page does.
+//! Each read is one statement: the resources that were found, and their links; single ones go to the [`ResourceReader`],
+//! changes to the [`ResourceWriter`]. A page far behind is found by counting whole blocks of sequences first, so that it
+//! costs what the first page does.
 
 mod events;
 mod rows;
+mod reader;
+mod present;
 mod batch;
 mod writer;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use scim_server::{
@@ -18,18 +21,24 @@ use sqlx::{Any, AssertSqlSafe, any::AnyArguments, any::AnyRow};
 
 use super::Store;
 pub use events::DirectoryEvent;
+pub use reader::ResourceReader;
+use reader::Shape;
 use rows::{kind_number, padded, read_link, read_resource};
 pub use writer::ResourceWriter;
 use writer::Wish;
 
 /// So many sequences make a block.
 const BLOCK: i64 = 1_000;
+/// How long a read or a change waits for a place in its queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// When to come back who found none, in seconds.
+const COME_BACK: u32 = 5;
 
 /// One directory, and who asks.
 pub struct Resources {
     store: Store,
-    /// None where nothing may be changed.
-    writer: Option<ResourceWriter>,
+    /// None for somebody who changes nothing and asks for lists alone.
+    queues: Option<(ResourceReader, ResourceWriter)>,
     directory: i64,
     actor: String,
 }
@@ -47,54 +56,71 @@ enum Bound {
 
 impl Resources {
     /// The resources of the directory with this id. `actor` names who asks: the prefix of a secret.
-    pub fn new(store: Store, writer: ResourceWriter, directory: i64, actor: impl Into<String>) -> Self {
-        Self { store, writer: Some(writer), directory, actor: actor.into() }
+    pub fn new(
+        store: Store,
+        queues: (ResourceReader, ResourceWriter),
+        directory: i64,
+        actor: impl Into<String>,
+    ) -> Self {
+        Self { store, queues: Some(queues), directory, actor: actor.into() }
     }
 
     /// The same, for somebody who changes nothing.
     pub fn to_read(store: Store, directory: i64) -> Self {
-        Self { store, writer: None, directory, actor: String::new() }
+        Self { store, queues: None, directory, actor: String::new() }
+    }
+
+    /// The only resource that the look-up can find; None where it can find several, or the links may be many.
+    fn single(
+        &self,
+        kind: Kind,
+        lookup: Option<&Lookup>,
+        links: Links,
+    ) -> Option<impl Future<Output = Result<Option<Resource>, StoreError>>> {
+        let (reader, _) = self.queues.as_ref()?;
+        let lookup = lookup.filter(|lookup| matches!(lookup.field, Field::Id | Field::UserName))?;
+        let [value] = lookup.values.as_slice() else { return None };
+        let are_few = links == Links::None || (kind == Kind::User && links == Links::All);
+        let shape = Shape { directory: self.directory, kind, field: lookup.field, links };
+        are_few.then(|| reader.read(shape, value.clone()))
     }
 
     async fn change(&self, wish: Wish, links: Links) -> Result<Option<Resource>, StoreError> {
-        match &self.writer {
-            Some(writer) => writer.change(self.directory, &self.actor, wish, links).await,
+        match &self.queues {
+            Some((_, writer)) => writer.change(self.directory, &self.actor, wish, links).await,
             None => Err(StoreError::Failed("the directory was opened to be read".into())),
         }
     }
 
-    /// How many resources each block has, in order.
-    async fn blocks(&self, kind: Kind) -> Result<Vec<(i64, i64)>, sqlx::Error> {
-        let statement =
-            "SELECT block, resources FROM resource_blocks WHERE directory = $1 AND kind = $2 ORDER BY block";
-        sqlx::query_as(statement).bind(self.directory).bind(kind_number(kind)).fetch_all(&self.store.pool).await
+    /// In which block the resource behind so many others is, and how many are in those before it; how many there are.
+    async fn place(&self, kind: Kind, skip: i64) -> Result<(Option<(i64, i64)>, i64), sqlx::Error> {
+        let statement = "SELECT MIN(CASE WHEN upto > $3 THEN block END), \
+             CAST(MIN(CASE WHEN upto > $3 THEN upto - resources END) AS BIGINT), CAST(COALESCE(MAX(upto), 0) AS BIGINT) \
+             FROM (SELECT block, resources, SUM(resources) OVER (ORDER BY block) AS upto FROM resource_blocks \
+             WHERE directory = $1 AND kind = $2) AS sums";
+        let query = sqlx::query_as(statement).bind(self.directory).bind(kind_number(kind)).bind(skip);
+        let (block, before, total): (Option<i64>, Option<i64>, i64) = query.fetch_one(&self.store.pool).await?;
+        Ok((block.zip(before), total))
     }
 
     /// Every resource in the order of creation.
     async fn listed(&self, kind: Kind, query: &Query) -> Result<Page, sqlx::Error> {
-        let needs_blocks = query.count || matches!(query.from, From::Offset(1..));
-        let blocks = if needs_blocks { self.blocks(kind).await? } else { Vec::new() };
-        let total = query.count.then(|| blocks.iter().map(|(_, count)| count.cast_unsigned()).sum());
-        let (first, skip) = match query.from {
-            From::After(sequence) => (saturated(sequence).saturating_add(1), 0),
-            From::Offset(offset) => {
-                let mut skip = saturated(offset);
-                let block = blocks.iter().find(|(_, count)| {
-                    let is_here = skip < *count;
-                    skip -= if is_here { 0 } else { *count };
-                    is_here
-                });
-                match block {
-                    Some((block, _)) => (block * BLOCK, skip),
-                    None if offset == 0 => (0, 0),
-                    None => return Ok(Page { resources: Vec::new(), total }),
-                }
-            }
+        let offset = match query.from {
+            From::Offset(offset) => saturated(offset),
+            From::After(_) => 0,
+        };
+        let needs_place = query.count || offset > 0;
+        let (place, all) = if needs_place { self.place(kind, offset).await? } else { (Some((0, 0)), 0) };
+        let total = query.count.then_some(all.cast_unsigned());
+        let (first, skip) = match (query.from, place) {
+            (From::After(sequence), _) => (saturated(sequence).saturating_add(1), 0),
+            (From::Offset(_), Some((block, before))) => (block * BLOCK, offset - before),
+            (From::Offset(_), None) => return Ok(Page { resources: Vec::new(), total }),
         };
         if query.limit == 0 {
             return Ok(Page { resources: Vec::new(), total });
         }
-        let mut statement = self.found(kind);
+        let mut statement = Statement::found(self.directory, kind, None);
         let first = statement.bind(Bound::Number(first));
         statement.push(&format!(" AND sequence >= {first}"));
         self.finish(statement, kind, query, skip).await.map(|resources| Page { resources, total })
@@ -105,7 +131,7 @@ impl Resources {
         if query.limit == 0 && !query.count {
             return Ok(Page::default());
         }
-        let mut statement = self.found(kind);
+        let mut statement = Statement::found(self.directory, kind, query.lookup.as_ref().map(|lookup| lookup.field));
         if let Some(lookup) = &query.lookup {
             statement.push_lookup(kind, lookup);
         }
@@ -128,23 +154,14 @@ impl Resources {
     }
 
     async fn count(&self, kind: Kind, lookup: Option<&Lookup>) -> Result<u64, sqlx::Error> {
-        let mut statement = Statement::new("SELECT COUNT(*) FROM resources WHERE directory = $1 AND kind = $2");
+        let within = within(lookup.map(|lookup| lookup.field));
+        let mut statement = Statement::new(&format!("SELECT COUNT(*) FROM resources WHERE {within}"));
         statement.values = vec![Bound::Number(self.directory), Bound::Number(kind_number(kind))];
         if let Some(lookup) = lookup {
             statement.push_lookup(kind, lookup);
         }
         let (count,): (i64,) = statement.bound_as().fetch_one(&self.store.pool).await?;
         Ok(count.cast_unsigned())
-    }
-
-    /// The beginning of a read: `$1` is the directory, `$2` the kind.
-    fn found(&self, kind: Kind) -> Statement {
-        let mut statement = Statement::new(
-            "WITH found AS (SELECT id, sequence, version, created_ms, modified_ms, attributes, user_name, external_id, \
-             display_name FROM resources WHERE directory = $1 AND kind = $2",
-        );
-        statement.values = vec![Bound::Number(self.directory), Bound::Number(kind_number(kind))];
-        statement
     }
 
     /// Adds order, limit and links, and reads.
@@ -213,12 +230,23 @@ impl Resources {
 impl ResourceStore for Resources {
     async fn get(&self, kind: Kind, id: &str, links: Links) -> Result<Option<Resource>, StoreError> {
         let lookup = Some(Lookup { field: Field::Id, values: vec![id.to_owned()] });
+        if let Some(single) = self.single(kind, lookup.as_ref(), links) {
+            return single.await;
+        }
         let query = Query { lookup, order: Order::Taken, from: From::Offset(0), limit: 1, links, count: false };
         let page = self.looked_up(kind, &query).await.map_err(failed)?;
         Ok(page.resources.into_iter().next())
     }
 
     async fn page(&self, kind: Kind, query: &Query) -> Result<Page, StoreError> {
+        if query.from == From::Offset(0)
+            && query.limit > 0
+            && let Some(single) = self.single(kind, query.lookup.as_ref(), query.links)
+        {
+            let resources = Vec::from_iter(single.await?);
+            let total = query.count.then_some(resources.len() as u64);
+            return Ok(Page { resources, total });
+        }
         let page = match (&query.lookup, query.order) {
             (None, Order::Taken) => self.listed(kind, query).await,
             _ => self.looked_up(kind, query).await,
@@ -244,6 +272,17 @@ impl ResourceStore for Resources {
 impl Statement {
     fn new(text: &str) -> Self {
         Self { text: text.to_owned(), values: Vec::new() }
+    }
+
+    /// The beginning of a read: `$1` is the directory, `$2` the kind.
+    fn found(directory: i64, kind: Kind, field: Option<Field>) -> Self {
+        let mut statement = Self::new(&format!(
+            "WITH found AS (SELECT id, sequence, version, created_ms, modified_ms, attributes, user_name, external_id, \
+             display_name FROM resources WHERE {}",
+            within(field)
+        ));
+        statement.values = vec![Bound::Number(directory), Bound::Number(kind_number(kind))];
+        statement
     }
 
     fn push(&mut self, text: &str) {
@@ -287,6 +326,15 @@ impl Statement {
             Bound::Number(number) => query.bind(*number),
             Bound::Text(text) => query.bind(text.as_str()),
         })
+    }
+}
+
+/// Within the directory `$1`, of the kind `$2`. Whoever looks for ids keeps SQLite from reading the whole directory
+/// instead, which without statistics it takes for few rows: what is added to is not looked up by an index.
+fn within(field: Option<Field>) -> &'static str {
+    match field {
+        Some(Field::Id | Field::Link) => "directory + 0 = $1 AND kind + 0 = $2",
+        _ => "directory = $1 AND kind = $2",
     }
 }
 

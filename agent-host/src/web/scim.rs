@@ -3,7 +3,7 @@
 //! Whoever comes with the wrong credentials is told the same whether there is the directory or not. Wrong attempts of one
 //! address are slowed down and audited, the first and the last that is let through; right ones never wait.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,11 +13,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use futures::FutureExt;
-use scim_server::Error;
+use futures::{FutureExt, StreamExt};
+use scim_server::{Error, MAX_BODY_BYTES};
 
 use super::{LONGEST_REQUEST, Web};
 use crate::{credential::Credentials, directories::Admitted, password_reset::random_text, store::AuditRecord};
+
+/// How much of a body that is too long is taken in before the client is cut off …
+const MAX_DROPPED_BYTES: usize = 64 << 20;
+/// … and for how long.
+const LONGEST_DROP: Duration = Duration::from_secs(20);
 
 const BASE: &str = "/scim/v2/";
 /// Offers both schemes; a client takes the one it was set up with.
@@ -58,6 +63,7 @@ async fn answer(web: &Web, peer: SocketAddr, mut request: Request) -> Response {
     };
     let base_url = format!("{}{BASE}{}", service_url(web, request.headers()), admitted.name);
     *request.uri_mut() = uri;
+    drop_what_is_too_long(&mut request).await;
     let directory = admitted.options.serve_at(&base_url);
     let resources = web.directories.resources(&admitted);
     let response = scim_server::answer(&resources, &directory, request).await;
@@ -65,6 +71,25 @@ async fn answer(web: &Web, peer: SocketAddr, mut request: Request) -> Response {
         tracing::debug!(directory = admitted.name, status = error.status().as_u16(), "{}", error.detail());
     }
     response.map(Body::new)
+}
+
+/// Takes in what will be refused for its length: a client that is cut off while it sends does not see the answer.
+async fn drop_what_is_too_long(request: &mut Request) {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_none_or(|length: usize| length <= MAX_BODY_BYTES) {
+        return;
+    }
+    let mut body = std::mem::take(request.body_mut()).into_data_stream();
+    let arrive = async {
+        let mut length = 0;
+        while let Some(Ok(bytes)) = body.next().await
+            && length <= MAX_DROPPED_BYTES
+        {
+            length += bytes.len();
+        }
+    };
+    // Whoever is slower is cut off.
+    let _ = tokio::time::timeout(LONGEST_DROP, arrive).await;
 }
 
 async fn admit(web: &Web, peer: SocketAddr, name: &str, headers: &HeaderMap) -> Result<Admitted, Error> {

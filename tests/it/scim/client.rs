@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
 };
 
 use acceptance::TestAgent;
@@ -10,6 +11,8 @@ use serde_json::Value;
 
 use crate::password::daemon::Daemon;
 pub(super) use crate::password::daemon::until;
+
+const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
 
 /// A daemon, and whoever has the token of its directory `acme`.
 pub(super) struct Client {
@@ -19,12 +22,22 @@ pub(super) struct Client {
 
 pub(super) struct Reply {
     pub(super) status: u16,
+    pub(super) head: String,
     pub(super) body: Value,
 }
 
 impl Client {
     pub(super) fn start(agent: &TestAgent, token: &str) -> Self {
-        Self { daemon: Daemon::start(agent.command(&["run"])), token: token.to_owned() }
+        Self::of(agent.command(&["run"]), token)
+    }
+
+    /// The daemon that the command starts.
+    pub(super) fn of(command: Command, token: &str) -> Self {
+        Self { daemon: Daemon::start(command), token: token.to_owned() }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.daemon.address
     }
 
     pub(super) fn base_url(&self) -> String {
@@ -52,36 +65,54 @@ impl Client {
     }
 
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
-        self.ask(method, &format!("/scim/v2/acme{path}"), &format!("Bearer {}", self.token), body)
-    }
-
-    pub(super) fn ask(&self, method: &str, target: &str, authorization: &str, body: Option<&Value>) -> Reply {
-        self.try_ask(method, target, authorization, body).expect("the daemon answers")
+        self.try_send(method, path, body).expect("the daemon answers")
     }
 
     /// None where the daemon does not answer.
-    pub(super) fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
-        self.try_ask("POST", &format!("/scim/v2/acme{path}"), &format!("Bearer {}", self.token), Some(body))
+    pub(super) fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.try_ask(method, &format!("/scim/v2/acme{path}"), &self.bearer(), SCIM_JSON, body.as_bytes())
     }
 
-    fn try_ask(&self, method: &str, target: &str, authorization: &str, body: Option<&Value>) -> Option<Reply> {
-        let mut stream = TcpStream::connect(&self.daemon.address).ok()?;
+    pub(super) fn ask(&self, method: &str, target: &str, authorization: &str, body: Option<&Value>) -> Reply {
         let body = body.map(Value::to_string).unwrap_or_default();
+        self.try_ask(method, target, authorization, SCIM_JSON, body.as_bytes()).expect("the daemon answers")
+    }
+
+    /// A form or whatever else.
+    pub(super) fn ask_with(&self, method: &str, target: &str, authorization: &str, kind: &str, body: &str) -> Reply {
+        self.try_ask(method, target, authorization, kind, body.as_bytes()).expect("the daemon answers")
+    }
+
+    /// Sends whatever bytes as whatever they call themselves, with the right token.
+    pub(super) fn raw(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Reply {
+        let target = format!("/scim/v2/acme{path}");
+        self.try_ask(method, &target, &self.bearer(), kind, body).expect("the daemon answers")
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    fn try_ask(&self, method: &str, target: &str, authorization: &str, kind: &str, body: &[u8]) -> Option<Reply> {
+        let mut stream = TcpStream::connect(&self.daemon.address).ok()?;
         let authorization =
             if authorization.is_empty() { String::new() } else { format!("authorization: {authorization}\r\n") };
+        let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
         let head = format!(
             "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nuser-agent: Okta SCIM Client 1.0.0\r\n\
-             {authorization}content-type: application/scim+json; charset=utf-8\r\ncontent-length: {}\r\n\r\n",
+             {authorization}{kind}content-length: {}\r\n\r\n",
             self.daemon.address,
             body.len()
         );
-        stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+        stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
-        Some(Reply { status, body })
+        // Pages are no JSON.
+        let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
+        Some(Reply { status, head: head.to_owned(), body })
     }
 
     /// Ends the daemon as an operating system does.
@@ -101,5 +132,11 @@ impl Reply {
     pub(super) fn must(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
+    }
+
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }

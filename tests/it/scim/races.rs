@@ -1,10 +1,10 @@
 //! Many clients at once, and a daemon that dies: nothing acknowledged is lost, nothing is there twice.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
 };
@@ -15,6 +15,9 @@ use serde_json::json;
 use super::{client::Client, client::until, create, okta_user, patch};
 
 const CLIENTS: usize = 8;
+/// How often the daemon dies, after a number of changes that comes of the seed.
+const KILLS: usize = 4;
+const SEED: u64 = 7;
 
 #[test]
 fn parallel_pushes_into_one_group_lose_nobody_and_one_of_racing_creations_wins() {
@@ -42,47 +45,81 @@ fn parallel_pushes_into_one_group_lose_nobody_and_one_of_racing_creations_wins()
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_a_kill() {
+fn what_was_acknowledged_is_there_after_every_kill() {
     let agent = TestAgent::new();
     let token = create(&agent, &[]);
-    let client = Client::start(&agent, &token);
-    let acknowledged = Mutex::new(Vec::new());
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                loop {
-                    let name = format!("u{}@example.com", next.fetch_add(1, Ordering::Relaxed));
-                    let Some(reply) = client.try_post("/Users", &okta_user(&name, "00u")) else { return };
-                    assert_eq!(reply.status, 201, "{}", reply.body);
-                    let id = reply.body["id"].as_str().expect("an id").to_owned();
-                    acknowledged.lock().expect("no thread died").push(id);
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        until(|| done.load(Ordering::Relaxed) >= 100);
-        client.kill();
-    });
-    drop(client);
-    let client = Client::start(&agent, &token);
-    let acknowledged = acknowledged.into_inner().expect("no thread died");
-    let mut found = BTreeSet::new();
-    loop {
-        let page = client.get(&format!("/Users?startIndex={}&count=500", found.len() + 1)).must(200);
-        let users = page["Resources"].as_array().expect("a list");
-        found.extend(users.iter().filter_map(|user| user["id"].as_str().map(str::to_owned)));
-        if users.is_empty() {
-            break;
-        }
+    // Users by the last name that was acknowledged, and the one that was sent behind it.
+    let acknowledged: Mutex<BTreeMap<String, (u64, u64)>> = Mutex::default();
+    let group = Mutex::new(None);
+    let number = AtomicU64::new(1);
+    let mut moment = SEED;
+    for _ in 0..KILLS {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let changes = 20 + moment % 180;
+        let client = Client::start(&agent, &token);
+        check(&client, &acknowledged.lock().expect("no thread died"), group.lock().expect("no thread died").as_deref());
+        let staff = group.lock().expect("no thread died").get_or_insert_with(|| new_group(&client)).clone();
+        let done = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    while change(&client, &staff, &acknowledged, &number).is_some() {
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            until(|| done.load(Ordering::Relaxed) >= changes);
+            client.kill();
+        });
     }
-    let lost: Vec<&String> = acknowledged.iter().filter(|id| !found.contains(*id)).collect();
-    assert!(lost.is_empty(), "of {} these are lost: {lost:?}", acknowledged.len());
+    let client = Client::start(&agent, &token);
+    check(&client, &acknowledged.lock().expect("no thread died"), group.lock().expect("no thread died").as_deref());
     client.end();
 }
 
+fn new_group(client: &Client) -> String {
+    let group = client.post("/Groups", &json!({ "displayName": "Staff" })).must(201);
+    group["id"].as_str().expect("an id").to_owned()
+}
+
+/// A user is created, made a member and renamed; None once the daemon is dead.
+fn change(
+    client: &Client,
+    group: &str,
+    acknowledged: &Mutex<BTreeMap<String, (u64, u64)>>,
+    number: &AtomicU64,
+) -> Option<()> {
+    let name = number.fetch_add(2, Ordering::Relaxed);
+    let mut user = okta_user(&format!("u{name}@example.com"), "00u");
+    user["displayName"] = name.to_string().into();
+    let reply = client.try_send("POST", "/Users", Some(&user))?;
+    let id = reply.must(201)["id"].as_str().expect("an id").to_owned();
+    let member = patch(&json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]));
+    client.try_send("PATCH", &format!("/Groups/{group}"), Some(&member))?.must(200);
+    let note = |last, sent| acknowledged.lock().expect("no thread died").insert(id.clone(), (last, sent));
+    note(name, name + 1);
+    let renamed = patch(&json!([{ "op": "replace", "path": "displayName", "value": (name + 1).to_string() }]));
+    client.try_send("PATCH", &format!("/Users/{id}"), Some(&renamed))?.must(200);
+    note(name + 1, name + 1);
+    Some(())
+}
+
+/// Everybody is there, a member, and called as was acknowledged or as was sent last.
+fn check(client: &Client, acknowledged: &BTreeMap<String, (u64, u64)>, group: Option<&str>) {
+    let Some(group) = group else { return };
+    let group = client.get(&format!("/Groups/{group}")).must(200);
+    let members = group["members"].as_array().map_or(&[][..], Vec::as_slice);
+    let members: BTreeSet<&str> = members.iter().filter_map(|member| member["value"].as_str()).collect();
+    for (id, (last, sent)) in acknowledged {
+        let user = client.get(&format!("/Users/{id}")).must(200);
+        let name: u64 = user["displayName"].as_str().and_then(|name| name.parse().ok()).expect("a number");
+        assert!((*last..=*sent).contains(&name), "`{id}` is called {name}, acknowledged was {last}");
+        assert!(members.contains(id.as_str()), "`{id}` is no member any more");
+    }
+}
+
 /// What so many threads get that begin together.
-fn at_once(count: usize, act: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
+pub(super) fn at_once(count: usize, act: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
     let barrier = std::sync::Barrier::new(count);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count)

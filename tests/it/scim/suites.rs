@@ -13,31 +13,39 @@ const SCIM2_TESTER_CHECKS: usize = 135;
 
 #[test]
 fn scim2_tester_passes_every_check() {
-    let Some(program) = installed("scim2") else { return };
     let agent = TestAgent::new();
     let token = create(&agent, &[]);
     let client = Client::start(&agent, &token);
-    let mut command = Command::new(program);
-    command.env("SCIM_CLI_HEADERS", format!("Authorization: Bearer {token}"));
-    command.args(["--url", &client.base_url(), "test"]);
-    let run = Run::of(command).must_exit(0);
-    let passed = run.stdout.lines().filter(|line| line.starts_with("SUCCESS ")).count();
-    assert!(passed >= SCIM2_TESTER_CHECKS, "only {passed} checks:\n{}", run.stdout);
+    run_tester(&client.base_url(), &token);
     client.end();
 }
 
 #[test]
 fn scim_sanity_finds_nothing() {
-    let Some(program) = installed("scim-sanity") else { return };
     let agent = TestAgent::new();
     let token = create(&agent, &[]);
     let client = Client::start(&agent, &token);
+    run_sanity(&client.base_url(), &token);
+    client.end();
+}
+
+pub(super) fn run_tester(base_url: &str, token: &str) {
+    let Some(program) = installed("scim2") else { return };
     let mut command = Command::new(program);
-    command.args(["probe", &client.base_url(), "--token", &token, "--i-accept-side-effects"]);
+    command.env("SCIM_CLI_HEADERS", format!("Authorization: Bearer {token}"));
+    command.args(["--url", base_url, "test"]);
+    let run = Run::of(command).must_exit(0);
+    let passed = run.stdout.lines().filter(|line| line.starts_with("SUCCESS ")).count();
+    assert!(passed >= SCIM2_TESTER_CHECKS, "only {passed} checks:\n{}", run.stdout);
+}
+
+pub(super) fn run_sanity(base_url: &str, token: &str) {
+    let Some(program) = installed("scim-sanity") else { return };
+    let mut command = Command::new(program);
+    command.args(["probe", base_url, "--token", token, "--i-accept-side-effects"]);
     let run = Run::of(command).must_exit(0);
     assert!(!run.stdout.contains("[FAIL]") && !run.stdout.contains("[WARN]"), "{}", run.stdout);
     assert!(run.stdout.matches("[PASS]").count() >= 28, "{}", run.stdout);
-    client.end();
 }
 
 /// The program beside Python, as `cargo xtask test` installs it.

@@ -17,6 +17,9 @@ use crate::{
     values::{check_count, check_undeclared, checked, element, is_primary},
 };
 
+/// So many new elements are compared with each that is there.
+const FEW: usize = 2;
+
 /// An operation whose path is resolved.
 #[derive(Debug)]
 pub(super) struct Edit<'p> {
@@ -175,10 +178,17 @@ impl Edit<'_> {
 
     /// The elements and the new ones; one that is there already takes what the new one brings.
     fn joined(&self, mut elements: Vec<Value>, wanted: Vec<Value>) -> Result<Value> {
-        let mut places: HashMap<String, usize> = elements.iter().map(identity).zip(0..).collect();
+        // One or two are looked for; for more it is worth while to make a table.
+        let are_few = wanted.len() <= FEW;
+        let mut places: HashMap<String, usize> =
+            if are_few { HashMap::new() } else { elements.iter().map(identity).zip(0..).collect() };
         let mut touched = Vec::new();
         for element in wanted {
-            let place = *places.entry(identity(&element)).or_insert(elements.len());
+            let end = elements.len();
+            let place = match are_few {
+                true => elements.iter().position(|present| is_same(present, &element)).unwrap_or(end),
+                false => *places.entry(identity(&element)).or_insert(end),
+            };
             match (elements.get_mut(place), element) {
                 (Some(Value::Object(present)), Value::Object(element)) => merge(present, element),
                 (Some(_), _) => {}
@@ -241,6 +251,17 @@ impl Edit<'_> {
                 Ok(Some(value).filter(|value| !is_unset(value)))
             }
         }
+    }
+}
+
+/// Whether both have the same [`identity`].
+fn is_same(left: &Value, right: &Value) -> bool {
+    match (left.get("value"), right.get("value")) {
+        (Some(one), Some(other)) => {
+            one == other && left.get("type").unwrap_or(&Value::Null) == right.get("type").unwrap_or(&Value::Null)
+        }
+        (None, None) => left == right,
+        _ => false,
     }
 }
 

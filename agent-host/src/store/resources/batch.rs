@@ -10,13 +10,14 @@ use scim_server::{
     Change, Deletion, Draft, Field, Keys, Kind, Link, Links, MemberChange, Resource, StoreError, UnknownMember,
 };
 use serde_json::{Map, Value};
-use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{
     super::places,
     BLOCK, column,
     events::{self, NewEvent},
-    rows::{attributes, kind_number, links_of_one, padded, read_link},
+    present::{self, Ahead, Present},
+    rows::{attributes, kind_number, links_of_one, list, padded, read_link},
     writer::{Job, Wish},
 };
 
@@ -28,6 +29,7 @@ pub(super) struct Batch<'c> {
     connection: &'c mut AnyConnection,
     now_ms: i64,
     directories: BTreeMap<i64, Counters>,
+    ahead: Ahead,
     /// How many resources came and went, by directory, kind and block.
     blocks: BTreeMap<(i64, i64, i64), i64>,
     events: Vec<NewEvent>,
@@ -42,17 +44,6 @@ struct Counters {
     sequence: i64,
     event: i64,
     salt: String,
-}
-
-/// A resource as it is before a change.
-struct Present {
-    sequence: i64,
-    version: i64,
-    created_ms: i64,
-    modified_ms: i64,
-    attributes: String,
-    user_name: Option<String>,
-    display_name: Option<String>,
 }
 
 /// What an event tells of the resource.
@@ -86,7 +77,8 @@ impl<'c> Batch<'c> {
                 directories.insert(id, Counters { sequence, event, salt });
             }
         }
-        Ok(Self { connection, now_ms, directories, blocks: BTreeMap::new(), events: Vec::new() })
+        let ahead = Ahead::read(&mut *connection, jobs).await?;
+        Ok(Self { connection, now_ms, directories, ahead, blocks: BTreeMap::new(), events: Vec::new() })
     }
 
     pub(super) async fn make(&mut self, job: &Job) -> Result<Option<Resource>, Failure> {
@@ -144,6 +136,9 @@ impl<'c> Batch<'c> {
         self.directories.get_mut(&job.directory).expect("it was looked for").sequence = sequence;
         *self.blocks.entry((job.directory, kind_number(kind), sequence / BLOCK)).or_default() += 1;
         let added = self.add_members(job.directory, &id, &draft.members).await?;
+        if kind == Kind::Group {
+            self.ahead.forget_groups();
+        }
         self.tell(job, "created", kind, &id, Told { after: Some(text), added, ..Told::default() });
         let links = match kind {
             // Nobody knew its id before.
@@ -168,6 +163,9 @@ impl<'c> Batch<'c> {
         }
         self.check_members(job.directory, &change.members.add, change.unknown_member).await?;
         let (added, removed) = self.change_members(job.directory, id, &change.members).await?;
+        if kind == Kind::Group {
+            self.ahead.forget_groups();
+        }
         let wanted = change.attributes.as_ref();
         let wanted = wanted.map(|(attributes, keys)| (Value::Object(attributes.clone()).to_string(), attributes, keys));
         let wanted = wanted.filter(|(text, ..)| *text != present.attributes);
@@ -179,7 +177,7 @@ impl<'c> Batch<'c> {
         let kept = match wanted {
             Some((text, wanted, keys)) => {
                 self.write(id, &present, Some((&text, wanted, keys))).await?;
-                told.before = Some(present.attributes);
+                told.before = Some(std::mem::take(&mut present.attributes));
                 told.after = Some(text);
                 wanted.clone()
             }
@@ -200,15 +198,19 @@ impl<'c> Batch<'c> {
             created_ms: present.created_ms,
             modified_ms: present.modified_ms,
             attributes: kept,
-            links: self.links(job.directory, kind, id, job.links).await?,
+            links: match (job.links, present.groups.take()) {
+                (Links::All, Some(groups)) => Some(groups),
+                (links, _) => self.links(job.directory, kind, id, links).await?,
+            },
         })
     }
 
     async fn delete(&mut self, job: &Job, kind: Kind, id: &str, deletion: Deletion) -> Result<(), Failure> {
         let present = self.present(job.directory, kind, id, deletion.if_version).await?;
+        self.ahead.forget_groups();
         let statement = "DELETE FROM members WHERE directory = $1 AND group_id = $2";
         sqlx::query(statement).bind(job.directory).bind(id).execute(&mut *self.connection).await?;
-        let statement = "UPDATE resources SET version = version + 1, modified_ms = $3 WHERE directory = $1 AND id IN \
+        let statement = "UPDATE resources SET version = version + 1, modified_ms = $3 WHERE directory + 0 = $1 AND id IN \
              (SELECT group_id FROM members WHERE directory = $1 AND member_id = $2)";
         let query = sqlx::query(statement).bind(job.directory).bind(id).bind(self.now_ms);
         query.execute(&mut *self.connection).await?;
@@ -239,19 +241,12 @@ impl<'c> Batch<'c> {
         id: &str,
         version: Option<u64>,
     ) -> Result<Present, Failure> {
-        let statement = "SELECT sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
-             FROM resources WHERE id = $1 AND directory = $2 AND kind = $3";
-        let query = sqlx::query(statement).bind(id).bind(directory).bind(kind_number(kind));
-        let row = query.fetch_optional(&mut *self.connection).await?;
-        let row: AnyRow = row.ok_or(Failure::Refused(StoreError::NotFound))?;
-        let present = Present {
-            sequence: row.try_get(0)?,
-            version: row.try_get(1)?,
-            created_ms: row.try_get(2)?,
-            modified_ms: row.try_get(3)?,
-            attributes: row.try_get(4)?,
-            user_name: row.try_get(5)?,
-            display_name: row.try_get(6)?,
+        let present = match self.ahead.take(directory, kind, id) {
+            Some(present) => present,
+            None => {
+                let present = present::one(&mut *self.connection, directory, kind, id).await?;
+                present.ok_or(Failure::Refused(StoreError::NotFound))?
+            }
         };
         if version.is_some_and(|version| version != present.version.cast_unsigned()) {
             return Err(Failure::Refused(StoreError::Conflict));
@@ -317,7 +312,7 @@ impl<'c> Batch<'c> {
         }
         for members in members.chunks(ROWS) {
             let ids = padded(members.iter().map(|member| member.id.clone()));
-            let text = format!("SELECT id FROM resources WHERE directory = $1 AND id IN ({})", list(ids.len(), 2));
+            let text = format!("SELECT id FROM resources WHERE directory + 0 = $1 AND id IN ({})", list(ids.len(), 2));
             let query = sqlx::query_scalar(AssertSqlSafe(text)).bind(directory);
             let query = ids.iter().fold(query, |query, id| query.bind(id.as_str()));
             let known: HashSet<String> = query.fetch_all(&mut *self.connection).await?.into_iter().collect();
@@ -428,9 +423,4 @@ fn id(salt: &str, sequence: i64) -> String {
 fn label(attributes: &Map<String, Value>) -> Option<&str> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str);
     text("displayName").or_else(|| text("userName"))
-}
-
-/// `$3, $4`: so many places from there on.
-fn list(count: usize, from: usize) -> String {
-    (from..from + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }

@@ -33,7 +33,7 @@ pub(super) fn links_of_one(kind: Kind, most: Option<usize>) -> String {
     format!("WITH found AS (SELECT CAST($2 AS TEXT) AS id) {}", links_of_found(kind, most))
 }
 
-fn links_of_found(kind: Kind, most: Option<usize>) -> String {
+pub(super) fn links_of_found(kind: Kind, most: Option<usize>) -> String {
     let links = match kind {
         Kind::User => {
             "SELECT 1, m.member_id, g.kind, 0, 0, 0, g.label, m.group_id FROM found JOIN members m ON m.directory = $1 \
@@ -86,4 +86,9 @@ pub(super) fn padded(values: impl ExactSizeIterator<Item = String>) -> Vec<Strin
         values.resize(wanted, last);
     }
     values
+}
+
+/// `$3, $4`: so many places from there on.
+pub(super) fn list(count: usize, from: usize) -> String {
+    (from..from + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }

@@ -20,7 +20,7 @@ async fn directory() -> (TempDir, Store, Resources) {
     let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
     let time = AtomicI64::new(1_000);
     let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-    let resources = Resources::new(store.clone(), writer, made.id, "prefix");
+    let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
     (folder, store, resources)
 }
 
@@ -125,7 +125,7 @@ async fn a_directory_on_a_server_keeps_what_the_protocol_asks_for() {
         let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
         let time = AtomicI64::new(1_000);
         let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-        let resources = Resources::new(store.clone(), writer, made.id, "prefix");
+        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
         conformance::check(&resources).await;
         assert!(store.directory_counts(made.id).await.is_ok());
         store.remove_directory(made.id).await.unwrap();

@@ -4,20 +4,16 @@
 //! A batch that the database refuses as a whole is repeated one by one, so that a change that cannot be kept harms no
 //! other. Whether a change is allowed is looked at within the transaction that makes it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use scim_server::{Change, Deletion, Draft, Kind, Links, Resource, StoreError};
 use sqlx::{AnyConnection, AnyPool, Connection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{super::Store, batch::Batch, batch::Failure};
+use super::{super::Store, COME_BACK, PATIENCE, batch::Batch, batch::Failure};
 
 /// Changes that wait, and that share a commit.
 const MOST: usize = 256;
-/// How long a change waits for a place among those.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// When to come back who found none, in seconds.
-const COME_BACK: u32 = 5;
 
 /// Takes changes for all directories of a store.
 #[derive(Debug, Clone)]

@@ -1,0 +1,258 @@
+//! OAuth clients of directories, what was consented to, and the codes and tokens that came of it. Hashes alone are kept.
+//!
+//! A code or a refresh token is exchanged once: whoever notes its use first has it. Whatever came of one consent goes
+//! together.
+
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use super::Store;
+
+/// The client of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthClient {
+    /// The directory.
+    pub directory: i64,
+    /// By which it names itself.
+    pub client_id: String,
+    /// SHA-256 of its secret; none where it keeps none.
+    pub secret_hash: Option<String>,
+    /// Where it may be sent back to.
+    pub redirects: Vec<String>,
+    /// Whom it acts as.
+    pub service_user: String,
+    /// SHA-256 of the code by which somebody consents.
+    pub approval_hash: Option<String>,
+    /// When that code ends, in milliseconds since 1970.
+    pub approval_ends_ms: Option<i64>,
+}
+
+/// What somebody consented to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthGrant {
+    /// Unique.
+    pub id: String,
+    /// For which directory.
+    pub directory: i64,
+    /// Who consented.
+    pub approver: String,
+    /// Where the code was sent.
+    pub redirect: String,
+    /// The challenge of PKCE.
+    pub challenge: Option<String>,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OauthTokenKind {
+    /// To be exchanged for the first pair of the others.
+    Code,
+    /// Opens the directory.
+    Access,
+    /// To be exchanged for a new pair.
+    Refresh,
+}
+
+/// A code or a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthToken {
+    /// The public half, by which it is found.
+    pub prefix: String,
+    /// What it came of.
+    pub grant: String,
+    /// The directory.
+    pub directory: i64,
+    /// What it is for.
+    pub kind: OauthTokenKind,
+    /// SHA-256 of the secret half.
+    pub hash: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it ends.
+    pub ends_ms: i64,
+    /// When it was exchanged or last used.
+    pub used_ms: Option<i64>,
+}
+
+impl OauthTokenKind {
+    fn number(self) -> i64 {
+        match self {
+            Self::Code => 0,
+            Self::Access => 1,
+            Self::Refresh => 2,
+        }
+    }
+}
+
+impl Store {
+    /// Writes the client of a directory, over the one there was.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn set_oauth_client(&self, client: &OauthClient, now_ms: i64) -> anyhow::Result<()> {
+        let statement = "INSERT INTO oauth_clients (directory, client_id, secret_hash, redirects, service_user, \
+             approval_hash, approval_ends_ms, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (directory) DO UPDATE SET client_id = excluded.client_id, secret_hash = excluded.secret_hash, \
+             redirects = excluded.redirects, service_user = excluded.service_user, \
+             approval_hash = excluded.approval_hash, approval_ends_ms = excluded.approval_ends_ms";
+        let query = sqlx::query(statement).bind(client.directory).bind(client.client_id.as_str());
+        let query = query.bind(client.secret_hash.as_deref()).bind(serde_json::to_string(&client.redirects)?);
+        let query = query.bind(client.service_user.as_str()).bind(client.approval_hash.as_deref());
+        query.bind(client.approval_ends_ms).bind(now_ms).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The client of a directory.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn oauth_client(&self, directory: i64) -> anyhow::Result<Option<OauthClient>> {
+        let statement = "SELECT directory, client_id, secret_hash, redirects, service_user, approval_hash, \
+             approval_ends_ms FROM oauth_clients WHERE directory = $1";
+        let row = sqlx::query(statement).bind(directory).fetch_optional(&self.pool).await?;
+        row.map(|row| {
+            Ok(OauthClient {
+                directory: row.try_get(0)?,
+                client_id: row.try_get(1)?,
+                secret_hash: row.try_get(2)?,
+                redirects: serde_json::from_str(row.try_get(3)?)?,
+                service_user: row.try_get(4)?,
+                approval_hash: row.try_get(5)?,
+                approval_ends_ms: row.try_get(6)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Uses up the code by which somebody consents; whether it was still there.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn use_consent_code(&self, directory: i64, hash: &str, now_ms: i64) -> anyhow::Result<bool> {
+        let statement = "UPDATE oauth_clients SET approval_hash = NULL, approval_ends_ms = NULL \
+             WHERE directory = $1 AND approval_hash = $2 AND approval_ends_ms > $3";
+        let query = sqlx::query(statement).bind(directory).bind(hash).bind(now_ms);
+        Ok(query.execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Writes a consent with its code.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn add_oauth_grant(&self, grant: &OauthGrant, code: &OauthToken) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let statement = "INSERT INTO oauth_grants (id, directory, approver, redirect, challenge, created_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6)";
+        let query = sqlx::query(statement).bind(grant.id.as_str()).bind(grant.directory).bind(grant.approver.as_str());
+        let query = query.bind(grant.redirect.as_str()).bind(grant.challenge.as_deref()).bind(code.created_ms);
+        query.execute(&mut *transaction).await?;
+        insert(&mut transaction, code).await?;
+        // Consents of which nothing is good any more are forgotten.
+        let ended = "DELETE FROM oauth_tokens WHERE directory = $1 AND NOT EXISTS (SELECT 1 FROM oauth_tokens other \
+             WHERE other.grant_id = oauth_tokens.grant_id AND other.ends_ms > $2)";
+        sqlx::query(ended).bind(grant.directory).bind(code.created_ms).execute(&mut *transaction).await?;
+        let empty = "DELETE FROM oauth_grants WHERE directory = $1 AND id NOT IN (SELECT grant_id FROM oauth_tokens)";
+        sqlx::query(empty).bind(grant.directory).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The code or token with this public half, and what it came of.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn oauth_token(
+        &self,
+        prefix: &str,
+        kind: OauthTokenKind,
+    ) -> anyhow::Result<Option<(OauthToken, OauthGrant)>> {
+        let statement = "SELECT t.prefix, t.grant_id, t.directory, t.hash, t.created_ms, t.ends_ms, t.used_ms, \
+             g.approver, g.redirect, g.challenge FROM oauth_tokens t JOIN oauth_grants g ON g.id = t.grant_id \
+             WHERE t.prefix = $1 AND t.kind = $2";
+        let row = sqlx::query(statement).bind(prefix).bind(kind.number()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| read(&row, kind)).transpose()?)
+    }
+
+    /// Exchanges a code or refresh token for new tokens; false where it was exchanged before, and nothing is written.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn exchange(&self, prefix: &str, new: &[OauthToken], now_ms: i64) -> anyhow::Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let statement = "UPDATE oauth_tokens SET used_ms = $2 WHERE prefix = $1 AND used_ms IS NULL AND ends_ms > $2";
+        let used = sqlx::query(statement).bind(prefix).bind(now_ms).execute(&mut *transaction).await?;
+        if used.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for token in new {
+            insert(&mut transaction, token).await?;
+            let statement = "DELETE FROM oauth_tokens WHERE directory = $1 AND ends_ms < $2 AND kind <> 0";
+            sqlx::query(statement).bind(token.directory).bind(now_ms).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes back everything that came of a consent.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn revoke_oauth_grant(&self, grant: &str) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        for statement in ["DELETE FROM oauth_tokens WHERE grant_id = $1", "DELETE FROM oauth_grants WHERE id = $1"] {
+            sqlx::query(statement).bind(grant).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Takes back everything that was consented to for a directory; how many consents there were.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn revoke_oauth_grants(&self, directory: i64) -> anyhow::Result<u64> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM oauth_tokens WHERE directory = $1").bind(directory).execute(&mut *transaction).await?;
+        let statement = "DELETE FROM oauth_grants WHERE directory = $1";
+        let revoked = sqlx::query(statement).bind(directory).execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(revoked)
+    }
+
+    /// Forgets the client of a directory and everything that was consented to for it; whether there was one.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn remove_oauth_client(&self, directory: i64) -> anyhow::Result<bool> {
+        self.revoke_oauth_grants(directory).await?;
+        let query = sqlx::query("DELETE FROM oauth_clients WHERE directory = $1").bind(directory);
+        Ok(query.execute(&self.pool).await?.rows_affected() > 0)
+    }
+}
+
+async fn insert(connection: &mut AnyConnection, token: &OauthToken) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO oauth_tokens (prefix, grant_id, directory, kind, hash, created_ms, ends_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let query = sqlx::query(statement).bind(token.prefix.as_str()).bind(token.grant.as_str()).bind(token.directory);
+    let query = query.bind(token.kind.number()).bind(token.hash.as_str()).bind(token.created_ms).bind(token.ends_ms);
+    query.execute(connection).await.map(drop)
+}
+
+fn read(row: &AnyRow, kind: OauthTokenKind) -> Result<(OauthToken, OauthGrant), sqlx::Error> {
+    let (grant, directory): (String, i64) = (row.try_get(1)?, row.try_get(2)?);
+    let token = OauthToken {
+        prefix: row.try_get(0)?,
+        grant: grant.clone(),
+        directory,
+        kind,
+        hash: row.try_get(3)?,
+        created_ms: row.try_get(4)?,
+        ends_ms: row.try_get(5)?,
+        used_ms: row.try_get(6)?,
+    };
+    let grant = OauthGrant {
+        id: grant,
+        directory,
+        approver: row.try_get(7)?,
+        redirect: row.try_get(8)?,
+        challenge: row.try_get(9)?,
+    };
+    Ok((token, grant))
+}
