@@ -88,10 +88,9 @@ fn a_record_with_an_empty_or_repeated_key_is_left_out_counted_and_named() {
         users[3].clone()
     });
     let run = agent.export(&["--format", "json"]).must_exit(0);
-    assert_eq!(
-        run.json()["tables"]["users"],
-        json!({ "file": "OktaExportFulfillment_users.csv", "records": 17, "rejected": 3 })
-    );
+    let users = &run.json()["tables"]["users"];
+    assert_eq!(users["file"], "OktaExportFulfillment_users.csv");
+    assert_eq!((&users["records"], &users["rejected"]), (&json!(17), &json!(3)));
     assert!(run.stderr.contains("empty or repeated key"), "{}", run.stderr);
     let rejected = &agent.manifest()["tables"]["users"]["rejected"];
     assert_eq!(rejected["count"], 3);

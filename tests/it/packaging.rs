@@ -15,6 +15,7 @@ fn packaging() -> PathBuf {
     root().join("agent-host/packaging")
 }
 
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
 fn is_here(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {

@@ -13,7 +13,7 @@ use super::{Daemon, agent, job, run, start, until};
 
 /// What comes back for this, until the other end closes.
 pub(super) fn answer(stream: &mut TcpStream, request: &[u8]) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out can be set");
     // The other end may have closed before all of it is written.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();

@@ -39,8 +39,8 @@ struct Receiver {
 
 impl Receiver {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hooks", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the receiver works");
+        let url = format!("http://{}/hooks", listener.local_addr().expect("the receiver works"));
         let (status, got) = (Arc::new(AtomicI64::new(204)), Arc::new(Mutex::new(Vec::new())));
         let (answers, kept) = (status.clone(), got.clone());
         std::thread::spawn(move || {
@@ -49,28 +49,30 @@ impl Receiver {
                 let mut headers = BTreeMap::new();
                 loop {
                     let mut line = String::new();
-                    reader.read_line(&mut line).unwrap();
+                    reader.read_line(&mut line).expect("the receiver works");
                     match line.trim().split_once(": ") {
                         Some((name, value)) => headers.insert(name.to_lowercase(), value.to_owned()),
                         None if line.trim().is_empty() => break,
                         None => None,
                     };
                 }
-                let mut body = vec![0; headers["content-length"].parse().unwrap()];
-                reader.read_exact(&mut body).unwrap();
-                kept.lock().unwrap().push((headers, String::from_utf8(body).unwrap()));
+                let mut body = vec![0; headers["content-length"].parse().expect("the receiver works")];
+                reader.read_exact(&mut body).expect("the receiver works");
+                kept.lock()
+                    .expect("the receiver works")
+                    .push((headers, String::from_utf8(body).expect("the receiver works")));
                 let status = answers.load(Ordering::Relaxed);
                 let answer = format!(
                     "HTTP/1.1 {status} x\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
                 );
-                reader.into_inner().write_all(answer.as_bytes()).unwrap();
+                reader.into_inner().write_all(answer.as_bytes()).expect("the receiver works");
             }
         });
         Self { url, status, got }
     }
 
     fn take(&self) -> Vec<Got> {
-        std::mem::take(&mut self.got.lock().unwrap())
+        std::mem::take(&mut self.got.lock().expect("the receiver works"))
     }
 }
 
@@ -100,29 +102,34 @@ fn clock() -> i64 {
 
 impl Told {
     async fn of(directory: &TestAgent) -> Self {
-        let agent = Agent::open(&directory.directory()).await.unwrap();
-        let store = Store::open(Place::of(&agent.settings)).await.unwrap();
+        let agent = Agent::open(&directory.directory()).await.expect("the store works");
+        let store = Store::open(Place::of(&agent.settings)).await.expect("the store works");
         Self { store, agent }
     }
 
     fn notifications(&self) -> Notifications {
-        Notifications::open(&self.agent, self.store.clone(), clock).unwrap()
+        Notifications::open(&self.agent, self.store.clone(), clock).expect("the store works")
     }
 
     /// A run that ends like this, and what is told of it. How many were told, and how many arrived.
     async fn run(&self, state: RunState, at: i64) -> (usize, usize) {
         NOW.store(at, Ordering::Relaxed);
         let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
-        let run = self.store.queue_run(&wanted, at).await.unwrap().unwrap();
-        let claimed = self.store.claim_run(Some(run), "test", None, at, at + MINUTE).await.unwrap().unwrap();
-        assert!(self.store.end_job_run(claimed.id, "test", state, "it says why", at).await.unwrap());
+        let run = self.store.queue_run(&wanted, at).await.expect("the store works").expect("the store works");
+        let claimed = self
+            .store
+            .claim_run(Some(run), "test", None, at, at + MINUTE)
+            .await
+            .expect("the store works")
+            .expect("the store works");
+        assert!(self.store.end_job_run(claimed.id, "test", state, "it says why", at).await.expect("the store works"));
         let notifications = self.notifications();
-        (notifications.note().await.unwrap(), notifications.deliver().await.unwrap())
+        (notifications.note().await.expect("the store works"), notifications.deliver().await.expect("the store works"))
     }
 }
 
 fn within(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the store works").block_on(test);
 }
 
 #[test]

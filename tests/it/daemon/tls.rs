@@ -19,19 +19,22 @@ use crate::vaults::authority::Authority;
 /// The certificate that is shown, the version that is spoken, and the answer.
 fn ask(address: &str, authority: &Authority) -> (CertificateDer<'static>, ProtocolVersion, String) {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate()).unwrap();
+    roots.add(authority.certificate()).expect("the handshake works");
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("the handshake works")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut stream = StreamOwned::new(client, TcpStream::connect(address).unwrap());
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let client = ClientConnection::new(Arc::new(config), "localhost".try_into().expect("the handshake works"))
+        .expect("the handshake works");
+    let mut stream = StreamOwned::new(client, TcpStream::connect(address).expect("the handshake works"));
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("the handshake works");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let shown = stream.conn.peer_certificates().unwrap()[0].clone().into_owned();
-    (shown, stream.conn.protocol_version().unwrap(), answer)
+    stream.read_to_string(&mut answer).expect("the handshake works");
+    let shown = stream.conn.peer_certificates().expect("the handshake works")[0].clone().into_owned();
+    (shown, stream.conn.protocol_version().expect("the handshake works"), answer)
 }
 
 #[test]

@@ -39,13 +39,13 @@ fn by_turns(clients: &[Client; 2]) -> String {
     thread::spawn(move || {
         for (turn, stream) in listener.incoming().map_while(Result::ok).enumerate() {
             let address = addresses[turn % 2].clone();
-            thread::spawn(move || pass_on(stream, &address));
+            thread::spawn(move || pass_on(&stream, &address));
         }
     });
     address
 }
 
-fn pass_on(stream: TcpStream, address: &str) -> Option<()> {
+fn pass_on(stream: &TcpStream, address: &str) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -66,7 +66,7 @@ fn pass_on(stream: TcpStream, address: &str) -> Option<()> {
     reader.read_exact(&mut body).ok()?;
     let mut replica = TcpStream::connect(address).ok()?;
     replica.write_all(&[format!("{head}connection: close\r\n\r\n").as_bytes(), &body].concat()).ok()?;
-    std::io::copy(&mut replica, &mut &stream).ok()?;
+    std::io::copy(&mut replica, &mut &*stream).ok()?;
     Some(())
 }
 
