@@ -114,7 +114,7 @@ fn a_store_that_is_down_is_waited_for_by_the_daemon_and_told_by_commands() {
     let mut daemon = command.spawn().expect("the daemon starts");
     let stderr = daemon.stderr.take().expect("it is piped");
     let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-    let told = lines.find(|line| line.contains("the agent waits for its store"));
+    let told = lines.find(|line| line.contains("the agent cannot begin, and will be tried again"));
     assert!(told.is_some_and(|line| !line.contains("p4ss")), "it says so");
     assert!(daemon.try_wait().expect("it is ours").is_none(), "and waits");
     daemon.kill().expect("it is ours");

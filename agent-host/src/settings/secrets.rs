@@ -23,10 +23,15 @@ const ENDINGS: [&str; 11] = [
 /// store's address.
 const SECTIONS: [&str; 4] = ["databases", "openidclients", "protectionkey", "store"];
 
-/// Whether the entry holds a secret in the clear. A placeholder in `<…>` is none.
+/// Whether the entry holds a secret in the clear. A placeholder in `<…>` is none, nor is an address with one for its password.
 pub(super) fn is_secret(entry: &Entry) -> bool {
     let Some(text) = entry.text.as_ref().map(|text| text.expose_secret().trim()) else { return false };
-    names_secret(&entry.key) && !text.is_empty() && !text.starts_with('<') && !protection::is_sealed(text)
+    names_secret(&entry.key) && !text.is_empty() && !is_placeholder(text) && !protection::is_sealed(text)
+}
+
+fn is_placeholder(text: &str) -> bool {
+    // In an address `<` itself would be written as `%3C`.
+    text.starts_with('<') || text.contains("://") && text.contains(":<") && text.contains(">@")
 }
 
 /// Whether the key is one under which a secret stands.
