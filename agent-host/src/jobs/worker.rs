@@ -281,10 +281,11 @@ impl<'a> Worker<'a> {
             () = &mut out_of_time => true,
         };
         drop(looks);
-        let is_late = is_late || tokio::select! {
-            () = &mut runs => false,
-            () = &mut out_of_time => true,
-        };
+        let is_late = is_late
+            || tokio::select! {
+                () = &mut runs => false,
+                () = &mut out_of_time => true,
+            };
         if is_late {
             tracing::warn!("runs that are not done are left to the next agent");
         }
@@ -387,7 +388,8 @@ impl<'a> Worker<'a> {
 /// What comes of an attempt, where a defect of the program ends it too: the other runs go on.
 async fn survived(attempt: impl Future<Output = anyhow::Result<Option<Ended>>>) -> anyhow::Result<Option<Ended>> {
     AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|broken: Box<dyn Any + Send>| {
-        let text = broken.downcast_ref::<&str>().copied().or_else(|| broken.downcast_ref::<String>().map(String::as_str));
+        let text =
+            broken.downcast_ref::<&str>().copied().or_else(|| broken.downcast_ref::<String>().map(String::as_str));
         let message = format!("a defect of the program ended it: {}", redact(text.unwrap_or("it says nothing")));
         tracing::error!("{message}");
         Ok(Some(Ended { state: RunState::Error, message }))

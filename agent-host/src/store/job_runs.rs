@@ -276,9 +276,8 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn waiting_run(&self, job: &str, place: Option<&str>) -> anyhow::Result<Option<JobRun>> {
-        let statement = format!(
-            "SELECT {COLUMNS} FROM job_runs WHERE job = $1 AND state = 'queued' AND COALESCE(place, '') = $2"
-        );
+        let statement =
+            format!("SELECT {COLUMNS} FROM job_runs WHERE job = $1 AND state = 'queued' AND COALESCE(place, '') = $2");
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job.to_lowercase());
         let row = query.bind(place.unwrap_or_default()).fetch_optional(&self.pool).await?;
         row.as_ref().map(job_run).transpose()

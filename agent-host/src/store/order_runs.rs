@@ -160,7 +160,8 @@ impl Store {
         let statement = "INSERT INTO order_deliveries (caller, connection, idempotency_key, digest, file, orders, at_ms, place) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
         let query = sqlx::query(statement).bind(key.caller).bind(key.connection.to_lowercase()).bind(key.key);
-        let query = query.bind(&delivery.digest).bind(&delivery.file).bind(delivery.orders).bind(now_ms).bind(&delivery.place);
+        let query =
+            query.bind(&delivery.digest).bind(&delivery.file).bind(delivery.orders).bind(now_ms).bind(&delivery.place);
         query.execute(&self.pool).await?;
         let statement = "SELECT digest, file, orders, run, place FROM order_deliveries \
              WHERE caller = $1 AND connection = $2 AND idempotency_key = $3";

@@ -37,7 +37,8 @@ async fn a_job_waits_once_a_place_and_each_place_takes_its_own() {
         assert!(two.waiting_run("orders", None).await.unwrap().is_none());
         let (a, b) = (claim(Some("a"), &[], 3), claim(Some("b"), &[], 3));
         let claimed = futures::future::join(one.claim_run(None, &a), two.claim_run(None, &b)).await;
-        let claimed: Vec<i64> = [claimed.0, claimed.1].into_iter().filter_map(Result::unwrap).map(|run| run.id).collect();
+        let claimed: Vec<i64> =
+            [claimed.0, claimed.1].into_iter().filter_map(Result::unwrap).map(|run| run.id).collect();
         assert_eq!(claimed.len(), 1, "the job does not overlap itself, and nothing fails");
         assert!(one.end_job_run(claimed[0], "worker", RunState::Success, "", 4).await.unwrap());
         let left = one.claim_run(None, &a).await.unwrap().or(two.claim_run(None, &b).await.unwrap()).unwrap();
@@ -167,9 +168,9 @@ async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart
         claimed.sort_unstable();
         claimed.dedup();
         assert_eq!(claimed.len(), count, "no run is taken up twice");
-        let files = stores
-            .iter()
-            .flat_map(|store| [store.begin_order_file("a", "1", ("", "x"), 1), store.begin_order_file("b", "1", ("", "x"), 1)]);
+        let files = stores.iter().flat_map(|store| {
+            [store.begin_order_file("a", "1", ("", "x"), 1), store.begin_order_file("b", "1", ("", "x"), 1)]
+        });
         let begun = futures::future::join_all(files).await.into_iter().filter(Result::is_ok).count();
         assert_eq!(begun, 2, "a file is begun once a connection");
         let runs = futures::future::join_all(stores.iter().map(|store| store.begin_run("a", 1))).await;
