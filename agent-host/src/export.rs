@@ -141,7 +141,7 @@ pub async fn export(
     staging.publish(manifest.clone())?;
     tracing::debug!(connection.id = connection, output = %options.output.display(), "the set is published");
     if let Some(bucket) = &options.bucket {
-        bucket.publish(&options.output, &publish::manifest_name(connection), manifest).await?;
+        bucket.publish(&options.output, &publish::manifest_name(connection), manifest, options.lease.as_ref()).await?;
         report.output = PathBuf::from(bucket.to_string());
     }
     Ok(report)

@@ -44,6 +44,7 @@ use crate::{
     password_reset::PasswordResets,
     store::{self, Notes, Store},
 };
+use deliveries::Places;
 use index::{Index, IndexedFile};
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
@@ -130,7 +131,8 @@ async fn carry_out(
     let mut intake = Intake::new(Index::new(&opened.capabilities));
     intake.read(sources, &vocabulary, opened.connector.as_ref(), true).await?;
     let Intake { mut index, rejected, copies } = intake;
-    deliveries::identify(store, &connection, &mut index, (options.clock)()).await?;
+    let places = Places::of(&agent.settings, store, &home)?;
+    deliveries::identify(store, &connection, &places, &mut index, (options.clock)()).await?;
     index.settle();
     let losses = index.losses();
     let over = limits.exceeded(&losses, &manifest_path(&agent.export_folder(), id.as_str()));

@@ -20,4 +20,3 @@ pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
 pub use schedule::Schedule;
 pub use worker::Worker;
-pub(crate) use worker::place_of;

@@ -73,6 +73,14 @@ impl Length {
         now_ms + i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// What the store says; an error where it does not answer in time for another try.
+    pub(crate) async fn answered<T>(self, question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match tokio::time::timeout(self.0 / 3, question).await {
+            Ok(answer) => answer,
+            Err(_) => anyhow::bail!("the store does not answer"),
+        }
+    }
+
     /// Between two renewals.
     pub(crate) fn heartbeat(self) -> Duration {
         HEARTBEAT.min(self.0 / 5)
@@ -175,7 +183,8 @@ impl Held {
         loop {
             tokio::time::sleep(self.length.heartbeat()).await;
             let asked = Moment::now();
-            match self.store.renew_lease(&self.fence, self.length.until_ms((self.clock)())).await {
+            let renewed = self.store.renew_lease(&self.fence, self.length.until_ms((self.clock)()));
+            match self.length.answered(renewed).await {
                 Ok(true) => {
                     gate.renewed(asked, self.length);
                     is_well = true;

@@ -8,10 +8,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use anyhow::Context;
 use connector_api::ConnectionSettings;
 
-use crate::store::Store;
+use crate::{settings::Settings, store::Store};
 
+/// The file in the work folder by which an agent knows itself again.
+const ID: &str = "agent.id";
+/// The file in an orders folder by which agents know that they see the same one.
+const PLACE: &str = ".place";
 /// An agent that was not seen for so long uses no organisation.
 const SILENT_MS: i64 = 20_000;
 /// Clocks that differ by more make leases of one agent end too early by another's.
@@ -68,11 +73,33 @@ pub(crate) async fn clocks_differ_by(store: &Store, now_ms: i64) -> anyhow::Resu
     Ok(server.map(|server| now_ms - server).filter(|by| by.abs() > CLOCKS_DIFFER_MS))
 }
 
+/// The agent's own id, which is made where there is none yet.
+///
+/// # Errors
+/// Where the disk refuses.
+pub(crate) fn own_id(settings: &Settings) -> anyhow::Result<String> {
+    let path = settings.work_folder.join(ID);
+    kept_id(&path).with_context(|| format!("cannot keep the agent's id in `{}`", path.display()))
+}
+
+/// The id of the orders folder, where not every agent sees it; none where it cannot be kept there: then any agent may take
+/// up what its files ask for.
+pub(crate) fn place_of(settings: &Settings, store: &Store) -> Option<String> {
+    if !store.is_shared() {
+        return None;
+    }
+    let id = kept_id(&settings.orders_folder.join(PLACE));
+    let told = |error: &io::Error| {
+        tracing::warn!("the orders folder `{}` gets no id: {error}", settings.orders_folder.display());
+    };
+    id.inspect_err(told).ok()
+}
+
 /// The id that is kept in this file, which is made where it is missing: whoever sees the file knows the same.
 ///
 /// # Errors
 /// Where the disk refuses.
-pub(crate) fn kept_id(path: &Path) -> io::Result<String> {
+fn kept_id(path: &Path) -> io::Result<String> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
     loop {

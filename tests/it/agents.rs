@@ -8,6 +8,7 @@ use std::{
 use acceptance::{
     CONNECTION, Run, TestAgent,
     agents::{Trial, disturb},
+    orders,
 };
 use agent_host::store::{Place, Store};
 use okta_sandbox::{SandboxConfig, Seed};
@@ -119,4 +120,83 @@ fn a_store_that_is_down_is_waited_for_by_the_daemon_and_told_by_commands() {
     assert!(daemon.try_wait().expect("it is ours").is_none(), "and waits");
     daemon.kill().expect("it is ours");
     daemon.wait().expect("it is ours");
+}
+
+/// A token for all agents on this PostgreSQL.
+fn token(agent: &TestAgent, url: &str) -> String {
+    let mut command = agent.command(&["--format", "json", "token", "create", "policy", "--role", "operator"]);
+    command.env("Store__Url", url).env("WorkFolderPath", agent.beside("work-command"));
+    let token = Run::of(command).must_exit(0).json()["token"].as_str().expect("a token is printed").to_owned();
+    acceptance::watch(&token);
+    token
+}
+
+/// Sends one order under a key of its own; the answer.
+fn send(daemon: &Daemon, token: &str, id: usize) -> Value {
+    let order = orders::added_user(&id.to_string(), &format!("user{id}@example.com"));
+    let kind = "content-type: application/json\r\n";
+    let headers = format!("authorization: Bearer {token}\r\n{kind}idempotency-key: evaluation-{id}\r\n");
+    let target = format!("/api/v1/connections/{CONNECTION}/orders");
+    let page = daemon.ask_with("POST", &target, &headers, &orders::list(&[order]));
+    assert_eq!(page.status, 202, "{}", page.body);
+    serde_json::from_str(&page.body).expect("JSON")
+}
+
+fn state(daemon: &Daemon, token: &str, delivered: &Value) -> Value {
+    let path = format!("/api/v1/runs/{}", delivered["run"]);
+    let page = daemon.ask_with("GET", &path, &format!("authorization: Bearer {token}\r\n"), "");
+    serde_json::from_str(&page.body).expect("JSON")
+}
+
+fn accounts_made(agent: &TestAgent) -> usize {
+    let effects = agent.sandbox.effects().into_iter();
+    effects.filter(|effect| effect.method == "POST" && effect.created.is_some()).count()
+}
+
+#[test]
+fn orders_sent_to_an_agent_with_a_folder_of_its_own_are_carried_out_there_and_once() {
+    let Some(url) = passing_postgres::database() else { return };
+    let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));
+    let token = token(&agent, &url);
+    let agents = [1, 2].map(|number| daemon(&agent, &url, number));
+    // So fast one after the other that runs for one folder wait while those for the other come.
+    let sent: Vec<(usize, Value)> = (0..8).map(|id| (id % 2, send(&agents[id % 2], &token, id))).collect();
+    for (at, delivered) in &sent {
+        // From any of them a run can be looked at.
+        until(|| state(&agents[1 - at], &token, delivered)["is_over"] == true);
+        assert_eq!(state(&agents[*at], &token, delivered)["state"], "success");
+        let home = agent.beside(&format!("work-{}", at + 1)).join("ProvisioningOrders").join(CONNECTION);
+        let file = home.join("Completed").join(delivered["file"].as_str().expect("a name"));
+        assert!(file.exists(), "its run carried it out: {delivered}");
+    }
+    // What is sent again, to the other agent, is known there.
+    for (id, (at, delivered)) in sent.iter().enumerate() {
+        assert_eq!(&send(&agents[1 - at], &token, id), delivered);
+    }
+    assert_eq!(accounts_made(&agent), 8);
+    agents.into_iter().for_each(Daemon::end);
+}
+
+#[test]
+fn orders_sent_to_two_agents_at_once_under_one_key_are_taken_once() {
+    let Some(url) = passing_postgres::database() else { return };
+    let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));
+    let token = token(&agent, &url);
+    let agents = [1, 2].map(|number| {
+        let mut command = agent.command(&["run"]);
+        command.env("Store__Url", &url).env("OrdersFolderPath", agent.beside("orders"));
+        command.env("WorkFolderPath", agent.beside(&format!("work-{number}")));
+        command.env("TempFolderPath", agent.beside(&format!("temp-{number}")));
+        Daemon::start(command)
+    });
+    for id in 0..4 {
+        let both: Vec<Value> = std::thread::scope(|scope| {
+            let senders: Vec<_> = agents.iter().map(|daemon| scope.spawn(|| send(daemon, &token, id))).collect();
+            senders.into_iter().map(|sender| sender.join().expect("it is answered")).collect()
+        });
+        assert_eq!(both[0]["file"], both[1]["file"]);
+        until(|| both.iter().all(|delivered| state(&agents[0], &token, delivered)["is_over"] == true));
+    }
+    assert_eq!(accounts_made(&agent), 4);
+    agents.into_iter().for_each(Daemon::end);
 }

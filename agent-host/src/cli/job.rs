@@ -15,6 +15,7 @@ use crate::{
     daemon::is_running,
     export::FileError,
     jobs::{self, Jobs, Worker},
+    settings::Settings,
     store::{self, RunState, Store, WantedRun},
 };
 
@@ -75,7 +76,7 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow:
             Ok(ExitCode::SUCCESS)
         }
         Job::Start { name, repair, no_wait } => {
-            let run = queue(jobs.job(name)?, &store, *repair).await?;
+            let run = queue(&agent.settings, jobs.job(name)?, &store, *repair).await?;
             if !*no_wait {
                 finish(agent, &jobs, &store, run).await?;
             }
@@ -103,7 +104,7 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow:
 }
 
 /// Puts a run of the job into the queue.
-async fn queue(job: &jobs::Job, store: &Store, repair: bool) -> anyhow::Result<i64> {
+async fn queue(settings: &Settings, job: &jobs::Job, store: &Store, repair: bool) -> anyhow::Result<i64> {
     if job.start_denied {
         let place = job.place.as_deref().unwrap_or_default();
         let error = Error::new(ErrorKind::Settings, format!("{place}: people may not start the job `{}`", job.name));
@@ -121,7 +122,8 @@ async fn queue(job: &jobs::Job, store: &Store, repair: bool) -> anyhow::Result<i
         }
         _ => None,
     };
-    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: None };
+    let place = job.orders_place(settings, store);
+    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: place.as_deref() };
     let queued = store.queue_run(&wanted, now_ms()).await?;
     let Some(run) = queued else {
         let waiting = store.job_runs(Some(&job.name), 1).await?.pop();

@@ -1,8 +1,6 @@
 //! What lives as long as the process: its lock and its stores. Generations of settings live in it, one after the other.
 
-use std::{path::PathBuf, sync::Arc};
-
-use anyhow::Context;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::alone::alone;
 use crate::{
@@ -10,13 +8,13 @@ use crate::{
     disk::Lock,
     jobs::Clock,
     monitoring::Monitoring,
-    presence::kept_id,
+    presence::own_id,
     reload::Reload,
     store::{self, Store},
 };
 
-/// The file in the work folder by which an agent knows itself again.
-const ID: &str = "agent.id";
+/// How long a store is waited for when the agent ends.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) struct House {
     pub(super) store: Store,
@@ -45,8 +43,7 @@ impl House {
         let place = store::Place::of(&agent.settings);
         let store = Store::open(&place).await?;
         let runs = Store::open_in_haste(&place).await?;
-        let path = work_folder.join(ID);
-        let id = kept_id(&path).with_context(|| format!("cannot keep the agent's id in `{}`", path.display()))?;
+        let id = own_id(&agent.settings)?;
         let starts = store.start_agent(&id, &whoami::hostname().unwrap_or_default(), clock()).await?;
         // The lock says that all its former processes are gone.
         let former = format!("agent-{id}-");
@@ -72,8 +69,10 @@ impl House {
 
     /// Tells the other agents that this one has ended.
     pub(super) async fn leave(&self) {
-        if let Err(error) = self.store.end_agent(&self.id).await {
-            tracing::warn!("other agents are not told that this one has ended: {error:#}");
+        match tokio::time::timeout(LEAVE_WITHIN, self.store.end_agent(&self.id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("other agents are not told that this one has ended: {error:#}"),
+            Err(_) => tracing::warn!("other agents are not told that this one has ended: the store does not answer"),
         }
     }
 

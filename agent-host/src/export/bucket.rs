@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 
 use super::manifest::Manifest;
-use crate::settings::Settings;
+use crate::{leases::Held, settings::Settings};
 
 const SECTION: &str = "ExportOutputStorage";
 const SCHEME: &str = "s3://";
@@ -94,8 +94,15 @@ impl Bucket {
     /// files and their entries.
     ///
     /// # Errors
-    /// Of kind `Unavailable` where the storage fails; the disk. Readers then find the former set.
-    pub(super) async fn publish(&self, folder: &Path, name: &str, mut manifest: Manifest) -> anyhow::Result<()> {
+    /// Of kind `Unavailable` where the storage fails; the disk; [`LeaseLost`](crate::leases::LeaseLost). Readers of the
+    /// manifest then find the former set.
+    pub(super) async fn publish(
+        &self,
+        folder: &Path,
+        name: &str,
+        mut manifest: Manifest,
+        lease: Option<&Held>,
+    ) -> anyhow::Result<()> {
         let previous = self.manifest(name).await?.unwrap_or_default();
         let id: String = manifest.finished.chars().filter(char::is_ascii_alphanumeric).collect();
         let sets = self.prefix.clone().join("sets").join(manifest.connection.as_str());
@@ -107,6 +114,10 @@ impl Bucket {
             previous.tables.iter().filter(|(table, _)| !manifest.tables.contains_key(*table)).collect();
         for (_, entry) in &former {
             self.copy(&self.prefix.clone().join(entry.file.as_str()), &set.clone().join(entry.file.as_str())).await?;
+        }
+        // Until now nothing changed for readers, and it may have taken long.
+        if let Some(lease) = lease {
+            lease.confirm().await?;
         }
         for entry in manifest.tables.values() {
             let file = entry.file.as_str();

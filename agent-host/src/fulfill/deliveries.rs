@@ -4,19 +4,60 @@
 //! suspended once more has two files that say the same. What is over is therefore never taken for what is new, and a
 //! file that was reported and not yet moved is not carried out again. A file is over once it lies where it was to go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::index::{Index, IndexedFile};
-use crate::store::{OpenOrderFile, Store};
+use crate::{
+    presence::{own_id, place_of},
+    settings::Settings,
+    store::{OpenOrderFile, Store},
+};
+
+/// From where paths of order files are to be understood: the orders folder, which others may see too, or this machine.
+/// What another agent has in a folder of its own is neither here nor gone.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    home: PathBuf,
+    shared: String,
+    own: String,
+}
+
+impl Places {
+    /// Those of an agent whose orders are in this folder; all the same where the store is nobody else's.
+    pub(super) fn of(settings: &Settings, store: &Store, home: &Path) -> anyhow::Result<Self> {
+        if !store.is_shared() {
+            return Ok(Self::default());
+        }
+        let own = own_id(settings)?;
+        let shared = place_of(settings, store).unwrap_or_else(|| own.clone());
+        Ok(Self { home: std::path::absolute(home)?, shared, own })
+    }
+
+    fn place<'a>(&'a self, path: &'a str) -> (&'a str, &'a str) {
+        (if Path::new(path).starts_with(&self.home) { &self.shared } else { &self.own }, path)
+    }
+
+    fn sees(&self, known: &OpenOrderFile) -> bool {
+        known.place.is_empty() || known.place == self.shared || known.place == self.own
+    }
+}
 
 /// Gives each file of the index its id in the store.
-pub(super) async fn identify(store: &Store, connection: &str, index: &mut Index, now_ms: i64) -> anyhow::Result<()> {
+pub(super) async fn identify(
+    store: &Store,
+    connection: &str,
+    places: &Places,
+    index: &mut Index,
+    now_ms: i64,
+) -> anyhow::Result<()> {
     let mut open = store.open_order_files(connection).await?;
+    open.retain(|known| places.sees(known));
     for file in &mut index.files {
         let path = std::path::absolute(&file.path)?.to_string_lossy().into_owned();
-        (file.order_file, file.received_ms) = match unfinished(store, &mut open, file, &path, now_ms).await? {
+        let at = places.place(&path);
+        (file.order_file, file.received_ms) = match unfinished(store, &mut open, file, at, now_ms).await? {
             Some(known) => (known.id, known.received_ms),
-            None => (store.begin_order_file(connection, &file.digest, &path, now_ms).await?, now_ms),
+            None => (store.begin_order_file(connection, &file.digest, at, now_ms).await?, now_ms),
         };
     }
     // What somebody took away will not go on, and must not be taken for the same text delivered later.
@@ -31,9 +72,10 @@ async fn unfinished(
     store: &Store,
     open: &mut Vec<OpenOrderFile>,
     file: &IndexedFile,
-    path: &str,
+    at: (&str, &str),
     now_ms: i64,
 ) -> anyhow::Result<Option<OpenOrderFile>> {
+    let path = at.1;
     loop {
         let same = |known: &&OpenOrderFile| known.digest == file.digest;
         let here = open.iter().find(|known| same(known) && known.path == path);
@@ -47,7 +89,7 @@ async fn unfinished(
             store.close_order_file(known.id, now_ms).await?;
             continue;
         }
-        store.found_order_file(known.id, path).await?;
+        store.found_order_file(known.id, at).await?;
         return Ok(Some(known));
     }
 }
@@ -66,6 +108,7 @@ mod tests {
         folder: tempfile::TempDir,
         store: Store,
         id: i64,
+        places: Places,
     }
 
     impl Reported {
@@ -73,7 +116,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("a.json"), "[{}]").unwrap();
             let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-            let mut this = Self { folder, store, id: 0 };
+            let mut this = Self { folder, store, id: 0, places: Places::default() };
             this.id = this.found("a.json").await;
             let notes = this.store.notes(None);
             let [id, change_type, owner_id, owner_type, message, record] = Default::default();
@@ -104,7 +147,7 @@ mod tests {
                 first: 0,
                 count: 1,
             });
-            identify(&self.store, "okta", &mut index, 2).await.unwrap();
+            identify(&self.store, "okta", &self.places, &mut index, 2).await.unwrap();
             index.files[0].order_file
         }
     }
@@ -132,7 +175,8 @@ mod tests {
     async fn what_was_taken_away_is_not_what_comes_later() {
         let reported = Reported::new().await;
         fs::remove_file(reported.path("a.json")).unwrap();
-        identify(&reported.store, "okta", &mut Index::new(&Capabilities { tables: Vec::new() }), 2).await.unwrap();
+        let mut nothing = Index::new(&Capabilities { tables: Vec::new() });
+        identify(&reported.store, "okta", &reported.places, &mut nothing, 2).await.unwrap();
         fs::write(reported.path("a.json"), "[{}]").unwrap();
         assert_ne!(reported.found("a.json").await, reported.id);
     }
@@ -141,9 +185,30 @@ mod tests {
     async fn what_was_moved_before_it_was_done_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-        let reported = Reported { folder, store, id: 0 };
+        let reported = Reported { folder, store, id: 0, places: Places::default() };
         let id = reported.found("a.json").await;
         fs::write(reported.path("b.json"), "[{}]").unwrap();
         assert_eq!(reported.found("b.json").await, id);
+    }
+
+    #[tokio::test]
+    async fn what_another_agent_has_in_its_own_folder_is_not_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
+        let places = |name: &str| Places {
+            home: folder.path().join(name),
+            shared: format!("folder {name}"),
+            own: format!("agent {name}"),
+        };
+        let mut agent = Reported { store, id: 0, places: places("one"), folder: tempfile::tempdir().unwrap() };
+        // On another machine the same path is another file, or none.
+        let begun = agent.found("a.json").await;
+        agent.places = places("two");
+        let mut nothing = Index::new(&Capabilities { tables: Vec::new() });
+        identify(&agent.store, "okta", &agent.places, &mut nothing, 3).await.unwrap();
+        let others = agent.found("a.json").await;
+        assert_ne!(others, begun);
+        agent.places = places("one");
+        assert_eq!(agent.found("a.json").await, begun, "the first goes on with its own");
     }
 }

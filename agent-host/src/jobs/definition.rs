@@ -17,7 +17,9 @@ use crate::{
     agent::Agent,
     import,
     leases::Length,
+    presence::place_of,
     settings::{Section, Settings},
+    store::Store,
 };
 
 /// The most minutes a job may be given: a month.
@@ -196,6 +198,12 @@ impl Job {
     /// Whether this is its name.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The orders folder whose files the job is about when somebody starts it here; none where any agent may take it up.
+    pub(crate) fn orders_place(&self, settings: &Settings, store: &Store) -> Option<String> {
+        let is_about_orders = self.steps.iter().all(|step| step.kind == Kind::Fulfill);
+        is_about_orders.then(|| place_of(settings, store)).flatten()
     }
 
     /// The name of a connection's own job.

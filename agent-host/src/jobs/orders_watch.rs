@@ -134,12 +134,7 @@ impl OrdersWatch {
             if is_wanted || is_left && failed(store.job_runs(Some(job), 1).await?) {
                 let place = self.place.as_deref();
                 let wanted = WantedRun { name: job, cause: "orders", due_ms: None, repairs: None, place };
-                let run = store.queue_run(&wanted, now_ms).await?;
-                queued += usize::from(run.is_some());
-                if run.is_none() && store.waits_elsewhere(job, place).await? {
-                    // The files of another folder are first: these are asked for again.
-                    seen.retain(|file, _| !file.starts_with(folder));
-                }
+                queued += usize::from(store.queue_run(&wanted, now_ms).await?.is_some());
             }
         }
         self.asked_for = seen;

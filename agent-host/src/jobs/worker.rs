@@ -4,14 +4,16 @@
 //! leaves when it is asked to end, at once. A worker that finds its lease gone drops what it is doing.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use futures::{StreamExt, channel::mpsc};
+use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::sync::{Notify, watch};
 
 use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
@@ -19,20 +21,23 @@ use crate::{
     agent::Agent,
     leases::{Gate, Moment},
     monitoring::{Monitoring, Part, families},
-    presence::kept_id,
-    store::{JobRun, Lease, RunState, Store, WantedRun},
+    presence::place_of,
+    redaction::redact,
+    store::{Claim, JobRun, Lease, RunState, Store, WantedRun},
 };
 
-/// The file in an orders folder by which agents know that they see the same one.
-const PLACE: &str = ".place";
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two times that old runs are forgotten.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 /// A run that has ended so many of its workers is not taken up again.
 const MAX_ATTEMPTS: i64 = 5;
-/// A schedule that is dealt with so far beyond now was dealt with by a wrong clock.
-const WRONG_CLOCK_MS: i64 = 24 * 3_600_000;
+/// A schedule that is dealt with so far beyond now was dealt with by a wrong clock; what that clock ran does not run again.
+const WRONG_CLOCK_MS: i64 = 300_000;
+/// How long one look for work may take: a store that is frozen says nothing.
+const LONGEST_LOOK: Duration = Duration::from_secs(40);
+/// How long a store is waited for when runs are handed over.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// One worker of an agent.
@@ -49,6 +54,8 @@ pub struct Worker<'a> {
     monitoring: Arc<Monitoring>,
     /// When runs were taken up that are not begun yet.
     taken: RefCell<BTreeMap<i64, Moment>>,
+    /// The runs that were taken up and are not over.
+    at_work: RefCell<BTreeSet<i64>>,
 }
 
 /// Why a run may not go on as it does.
@@ -60,9 +67,9 @@ enum Stopped {
 impl<'a> Worker<'a> {
     /// A worker of this name, which no other has.
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
-        let place = place_of(agent, store);
-        let (course, taken) = (watch::channel(Course::GoOn).1, RefCell::default());
-        Self { agent, jobs, store, name, place, clock, course, taken, monitoring: Arc::default() }
+        let place = place_of(&agent.settings, store);
+        let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
+        Self { agent, jobs, store, name, place, clock, course, taken, at_work, monitoring: Arc::default() }
     }
 
     /// The same, asked to end by this.
@@ -116,10 +123,14 @@ impl<'a> Worker<'a> {
     /// Where the store fails.
     pub async fn claim(&self, only: Option<i64>) -> anyhow::Result<Option<JobRun>> {
         let now = (self.clock)();
-        let (asked, until) = (Moment::now(), self.jobs.limits.lease.until_ms(now));
-        let claimed = self.store.claim_run(only, &self.name, self.place.as_deref(), now, until).await?;
+        let (asked, until_ms) = (Moment::now(), self.jobs.limits.lease.until_ms(now));
+        let at_work: Vec<i64> = self.at_work.borrow().iter().copied().collect();
+        let place = self.place.as_deref();
+        let claim = Claim { worker: &self.name, place, at_work: &at_work, now_ms: now, until_ms };
+        let claimed = self.store.claim_run(only, &claim).await?;
         if let Some(run) = &claimed {
             self.taken.borrow_mut().insert(run.id, asked);
+            self.at_work.borrow_mut().insert(run.id);
         }
         Ok(claimed)
     }
@@ -129,12 +140,19 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn carry_out(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
+        let ended = self.carry_to_its_end(run).await;
+        // Where its end could not be noted, it is taken up again when the lease is over.
+        self.at_work.borrow_mut().remove(&run.id);
+        ended
+    }
+
+    async fn carry_to_its_end(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
         let taken = self.taken.borrow_mut().remove(&run.id).unwrap_or(Moment::none());
         let log = match self.jobs.job(&run.name) {
             Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
             Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
         };
-        let ended = log.watch(self.attempt(run, &log, taken)).await?;
+        let ended = log.watch(survived(self.attempt(run, &log, taken))).await?;
         if let Some(text) = log.finish() {
             self.store.add_to_log(run.id, &text).await?;
         }
@@ -162,7 +180,8 @@ impl<'a> Worker<'a> {
         }
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());
-        let (wish, course) = watch::channel(Course::GoOn);
+        // What is to end before its next worker has it does not begin.
+        let (wish, course) = watch::channel(if run.cancel_ms.is_some() { Course::Cancel } else { Course::GoOn });
         let steps = Steps {
             agent,
             store,
@@ -211,8 +230,8 @@ impl<'a> Worker<'a> {
         loop {
             let message = steps.progress.borrow().values().cloned().collect::<Vec<_>>().join(" · ");
             let asked = Moment::now();
-            let renewed = self.store.renew_run(run, &self.name, length.until_ms((self.clock)()), &message).await;
-            match renewed {
+            let renewed = self.store.renew_run(run, &self.name, length.until_ms((self.clock)()), &message);
+            match length.answered(renewed).await {
                 Ok(Lease::Lost) => return Stopped::Lost,
                 Ok(lease) => {
                     gate.renewed(asked, length);
@@ -250,22 +269,34 @@ impl<'a> Worker<'a> {
             has_ended.notify_one();
         });
         let mut runs = Box::pin(runs);
-        tokio::select! {
-            () = self.look_out(orders, hand, &at_work, &has_ended) => {}
-            () = &mut runs => {}
-        }
-        let out_of_time = async {
+        let mut out_of_time = pin!(async {
             wanted(self.course.clone(), Course::HandOver).await;
             tokio::time::sleep(self.jobs.limits.stop_timeout).await;
+        });
+        let mut looks = Box::pin(self.look_out(orders, hand, &at_work, &has_ended));
+        let is_late = tokio::select! {
+            () = &mut looks => false,
+            () = &mut runs => false,
+            // A look at a store that does not answer ends with the time there is.
+            () = &mut out_of_time => true,
         };
-        tokio::select! {
-            () = &mut runs => {}
-            () = out_of_time => tracing::warn!("runs that are not done are left to the next agent"),
+        drop(looks);
+        let is_late = is_late
+            || tokio::select! {
+                () = &mut runs => false,
+                () = &mut out_of_time => true,
+            };
+        if is_late {
+            tracing::warn!("runs that are not done are left to the next agent");
         }
         // With what they hold of the store.
         drop(runs);
-        if let Err(error) = self.store.hand_over_runs(&self.name).await {
-            tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");
+        match tokio::time::timeout(HAND_OVER_WITHIN, self.store.hand_over_runs(&self.name)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");
+            }
+            Err(_) => tracing::error!("the store does not answer: runs are taken up when their leases end"),
         }
     }
 
@@ -281,7 +312,8 @@ impl<'a> Worker<'a> {
         let mut forgotten_ms = i64::MIN;
         loop {
             self.monitoring.health.turn();
-            match self.look(orders, at_work.get(), &mut forgotten_ms).await {
+            let look = tokio::time::timeout(LONGEST_LOOK, self.look(orders, at_work.get(), &mut forgotten_ms));
+            match look.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it does not answer"))) {
                 Ok(runs) => {
                     if self.monitoring.health.is_well(Part::Store) {
                         tracing::info!("the store is well again");
@@ -353,16 +385,30 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The id of the orders folder, where not every agent sees it; none where it cannot be kept there: then any agent may take
-/// up what its files ask for.
-pub(crate) fn place_of(agent: &Agent, store: &Store) -> Option<String> {
-    if !store.is_shared() {
-        return None;
+/// What comes of an attempt, where a defect of the program ends it too: the other runs go on.
+async fn survived(attempt: impl Future<Output = anyhow::Result<Option<Ended>>>) -> anyhow::Result<Option<Ended>> {
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|broken: Box<dyn Any + Send>| {
+        let text =
+            broken.downcast_ref::<&str>().copied().or_else(|| broken.downcast_ref::<String>().map(String::as_str));
+        let message = format!("a defect of the program ended it: {}", redact(text.unwrap_or("it says nothing")));
+        tracing::error!("{message}");
+        Ok(Some(Ended { state: RunState::Error, message }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_a_defect_ends_is_an_error_and_the_worker_goes_on() {
+        let broken = async {
+            tokio::task::yield_now().await;
+            let empty: Vec<i64> = Vec::new();
+            Ok(Some(Ended { state: RunState::Success, message: empty[empty.len()].to_string() }))
+        };
+        let ended = survived(broken).await.unwrap().unwrap();
+        assert_eq!(ended.state, RunState::Error);
+        assert!(ended.message.contains("index out of bounds"), "{}", ended.message);
     }
-    let orders_folder = &agent.settings.orders_folder;
-    let id = kept_id(&orders_folder.join(PLACE));
-    let told = |error: &std::io::Error| {
-        tracing::warn!("the orders folder `{}` gets no id: {error}", orders_folder.display());
-    };
-    id.inspect_err(told).ok()
 }

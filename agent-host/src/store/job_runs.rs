@@ -125,6 +125,21 @@ pub struct WantedRun<'a> {
     pub place: Option<&'a str>,
 }
 
+/// By whom a run is to be taken up.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The worker.
+    pub worker: &'a str,
+    /// The orders folder that it sees, where not every agent does.
+    pub place: Option<&'a str>,
+    /// The runs that its agent is at.
+    pub at_work: &'a [i64],
+    /// The time.
+    pub now_ms: i64,
+    /// Until when the run is the worker's if it says nothing more.
+    pub until_ms: i64,
+}
+
 /// What a worker is told when it renews a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
@@ -140,7 +155,7 @@ pub(super) const COLUMNS: &str =
     "id, name, cause, due_ms, repairs, state, queued_ms, began_ms, ended_ms, attempts, cancel_ms, message";
 
 impl Store {
-    /// Puts a run into the queue; none where the job waits already, or the due time has had its run.
+    /// Puts a run into the queue; none where the job waits for the same place, or the due time has had its run.
     ///
     /// # Errors
     /// Where the store fails.
@@ -155,46 +170,47 @@ impl Store {
             let query = query.bind(wanted.due_ms).bind(wanted.repairs).bind(now_ms).bind(wanted.place);
             let row: Option<(i64,)> = only(query.fetch_all(&self.pool).await).context("queueing a run")?;
             // Where no such run is there, it was the number alone that another agent took at the same time.
-            if row.is_some() || self.has_run(&job, wanted.due_ms).await? {
+            if row.is_some() || self.has_run(&job, wanted).await? {
                 return Ok(row.map(|(id,)| id));
             }
         }
     }
 
-    /// Whether the job waits, or has a run for this due time.
-    async fn has_run(&self, job: &str, due_ms: Option<i64>) -> anyhow::Result<bool> {
-        let statement = "SELECT id FROM job_runs WHERE job = $1 AND (state = 'queued' OR due_ms = $2) LIMIT 1";
-        let query = sqlx::query_as(statement).bind(job).bind(due_ms);
+    /// Whether the job waits for the same place, or has a run for this due time.
+    async fn has_run(&self, job: &str, wanted: &WantedRun<'_>) -> anyhow::Result<bool> {
+        let statement = "SELECT id FROM job_runs WHERE job = $1 \
+             AND (state = 'queued' AND COALESCE(place, '') = $3 OR due_ms = $2) LIMIT 1";
+        let query = sqlx::query_as(statement).bind(job).bind(wanted.due_ms).bind(wanted.place.unwrap_or_default());
         let row: Option<(i64,)> = query.fetch_optional(&self.pool).await?;
         Ok(row.is_some())
     }
 
     /// Takes up the run that has waited longest and whose job is not running, or this one; one whose worker is silent
-    /// too. None that another orders folder than `place` asks for.
+    /// too. None that another orders folder asks for, or that the worker is at.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn claim_run(
-        &self,
-        only: Option<i64>,
-        worker: &str,
-        place: Option<&str>,
-        now_ms: i64,
-        until_ms: i64,
-    ) -> anyhow::Result<Option<JobRun>> {
+    pub async fn claim_run(&self, only: Option<i64>, claim: &Claim<'_>) -> anyhow::Result<Option<JobRun>> {
+        // A clock that jumps makes a worker's own leases look as if they were over.
+        let at_work: Vec<String> = claim.at_work.iter().map(i64::to_string).collect();
+        let others = format!("id NOT IN (0{}{})", if at_work.is_empty() { "" } else { ", " }, at_work.join(", "));
         // Said twice, because another agent may have taken it between the choice and the change.
         let statement = format!(
             "UPDATE job_runs SET state = 'started', worker = $1, lease_until_ms = $3, attempts = attempts + 1, \
              began_ms = COALESCE(began_ms, $2) WHERE id = (SELECT id FROM job_runs AS wanted \
-             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND (place IS NULL OR place = $5) AND ((state = 'queued' AND NOT EXISTS \
+             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND {others} AND (place IS NULL OR place = $5) \
+             AND ((state = 'queued' AND NOT EXISTS \
              (SELECT 1 FROM job_runs AS other WHERE other.job = wanted.job AND other.state = 'started')) \
              OR (state = 'started' AND lease_until_ms < $2)) ORDER BY queued_ms, id LIMIT 1) \
              AND (state = 'queued' OR state = 'started' AND lease_until_ms < $2) RETURNING {COLUMNS}"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(worker).bind(now_ms).bind(until_ms);
-        let row = super::only(query.bind(only.unwrap_or(0)).bind(place).fetch_all(&self.pool).await)
-            .context("taking up a run")?;
-        row.as_ref().map(job_run).transpose()
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(claim.worker).bind(claim.now_ms);
+        let query = query.bind(claim.until_ms).bind(only.unwrap_or(0)).bind(claim.place);
+        match super::only(query.fetch_all(&self.pool).await) {
+            // At the same time another agent began a run of the job that waits for another place.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => Ok(None),
+            row => row.context("taking up a run")?.as_ref().map(job_run).transpose(),
+        }
     }
 
     /// Says that the worker is still at the run, and how far it is.
@@ -255,15 +271,16 @@ impl Store {
         Ok(Some(before.state))
     }
 
-    /// Whether the job waits for the files of another orders folder than this one.
+    /// The run of the job that waits for this place.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn waits_elsewhere(&self, job: &str, place: Option<&str>) -> anyhow::Result<bool> {
-        let statement = "SELECT id FROM job_runs WHERE job = $1 AND state = 'queued' AND place <> $2";
-        let query = sqlx::query_as(statement).bind(job.to_lowercase()).bind(place.unwrap_or_default());
-        let row: Option<(i64,)> = query.fetch_optional(&self.pool).await?;
-        Ok(row.is_some())
+    pub async fn waiting_run(&self, job: &str, place: Option<&str>) -> anyhow::Result<Option<JobRun>> {
+        let statement =
+            format!("SELECT {COLUMNS} FROM job_runs WHERE job = $1 AND state = 'queued' AND COALESCE(place, '') = $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job.to_lowercase());
+        let row = query.bind(place.unwrap_or_default()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(job_run).transpose()
     }
 
     /// One run.

@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test]
     async fn no_note_is_kept_for_who_has_lost_the_lease() {
         for (_folder, store) in stores().await {
-            let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
+            let file = store.begin_order_file("okta", "digest", ("", "a.json"), 1).await.unwrap();
             let place = |position| OrderPlace { order_file: file, position };
             store.take_lease(&fence("a"), 0, 10).await.unwrap();
             let notes = store.notes(Some(fence("a")));

@@ -47,6 +47,8 @@ pub struct OrderDelivery {
     pub orders: i64,
     /// The run that was queued for it; none where the agent ended in between.
     pub run: Option<i64>,
+    /// The orders folder that it goes into, where not every agent sees it; else empty.
+    pub place: String,
 }
 
 /// Who sent orders where under which key.
@@ -155,12 +157,13 @@ impl Store {
     ) -> anyhow::Result<OrderDelivery> {
         let old = sqlx::query("DELETE FROM order_deliveries WHERE at_ms < $1").bind(now_ms - KEYS_KEPT_MS);
         old.execute(&self.pool).await?;
-        let statement = "INSERT INTO order_deliveries (caller, connection, idempotency_key, digest, file, orders, at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        let statement = "INSERT INTO order_deliveries (caller, connection, idempotency_key, digest, file, orders, at_ms, place) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
         let query = sqlx::query(statement).bind(key.caller).bind(key.connection.to_lowercase()).bind(key.key);
-        let query = query.bind(&delivery.digest).bind(&delivery.file).bind(delivery.orders).bind(now_ms);
+        let query =
+            query.bind(&delivery.digest).bind(&delivery.file).bind(delivery.orders).bind(now_ms).bind(&delivery.place);
         query.execute(&self.pool).await?;
-        let statement = "SELECT digest, file, orders, run FROM order_deliveries \
+        let statement = "SELECT digest, file, orders, run, place FROM order_deliveries \
              WHERE caller = $1 AND connection = $2 AND idempotency_key = $3";
         let query = sqlx::query(statement).bind(key.caller).bind(key.connection.to_lowercase()).bind(key.key);
         let row = query.fetch_one(&self.pool).await?;
@@ -169,6 +172,7 @@ impl Store {
             file: row.try_get(1)?,
             orders: row.try_get(2)?,
             run: row.try_get(3)?,
+            place: row.try_get(4)?,
         })
     }
 
@@ -199,6 +203,7 @@ mod tests {
                 file: "a.json".to_owned(),
                 orders: 2,
                 run: None,
+                place: String::new(),
             };
             assert_eq!(store.begin_delivery(key, &delivery("x"), 1).await.unwrap(), delivery("x"));
             store.end_delivery(key, 7).await.unwrap();

@@ -27,6 +27,8 @@ pub struct OpenOrderFile {
     pub id: i64,
     /// The SHA-256 of the file.
     pub digest: String,
+    /// From where the path is to be understood.
+    pub place: String,
     /// Where it was found.
     pub path: String,
     /// When it was first taken up.
@@ -41,16 +43,22 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn open_order_files(&self, connection: &str) -> anyhow::Result<Vec<OpenOrderFile>> {
-        let statement = "SELECT id, digest, path, received_ms, COALESCE(moving_to, '') FROM order_files \
+        let statement = "SELECT id, digest, place, path, received_ms, COALESCE(moving_to, '') FROM order_files \
              WHERE connection = $1 AND closed_ms IS NULL ORDER BY id";
-        let rows: Vec<(i64, String, String, i64, String)> =
+        let rows: Vec<(i64, String, String, String, i64, String)> =
             sqlx::query_as(statement).bind(connection).fetch_all(&self.pool).await?;
-        let file =
-            |(id, digest, path, received_ms, moving_to)| OpenOrderFile { id, digest, path, received_ms, moving_to };
+        let file = |(id, digest, place, path, received_ms, moving_to)| OpenOrderFile {
+            id,
+            digest,
+            place,
+            path,
+            received_ms,
+            moving_to,
+        };
         Ok(rows.into_iter().map(file).collect())
     }
 
-    /// Notes an order file that is taken up, and gives its id.
+    /// Notes an order file that is taken up at a path, which is to be understood from this place, and gives its id.
     ///
     /// # Errors
     /// Where the store fails.
@@ -58,15 +66,15 @@ impl Store {
         &self,
         connection: &str,
         digest: &str,
-        path: &str,
+        (place, path): (&str, &str),
         now_ms: i64,
     ) -> anyhow::Result<i64> {
-        let statement = "INSERT INTO order_files (id, connection, digest, path, received_ms) \
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4 FROM order_files WHERE TRUE \
+        let statement = "INSERT INTO order_files (id, connection, digest, path, received_ms, place) \
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM order_files WHERE TRUE \
              ON CONFLICT (id) DO NOTHING RETURNING id";
         // Another agent may take the same number at the same time.
         loop {
-            let query = sqlx::query_as(statement).bind(connection).bind(digest).bind(path).bind(now_ms);
+            let query = sqlx::query_as(statement).bind(connection).bind(digest).bind(path).bind(now_ms).bind(place);
             let row: Option<(i64,)> = super::only(query.fetch_all(&self.pool).await).context("noting an order file")?;
             if let Some((id,)) = row {
                 return Ok(id);
@@ -78,9 +86,9 @@ impl Store {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn found_order_file(&self, order_file: i64, path: &str) -> anyhow::Result<()> {
-        let statement = sqlx::query("UPDATE order_files SET path = $2, moving_to = NULL WHERE id = $1");
-        statement.bind(order_file).bind(path).execute(&self.pool).await?;
+    pub async fn found_order_file(&self, order_file: i64, (place, path): (&str, &str)) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE order_files SET place = $3, path = $2, moving_to = NULL WHERE id = $1");
+        statement.bind(order_file).bind(path).bind(place).execute(&self.pool).await?;
         Ok(())
     }
 

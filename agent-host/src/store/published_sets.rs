@@ -49,9 +49,16 @@ impl Store {
         let connection = set.connection.to_lowercase();
         let mut transaction = self.pool.begin().await?;
         let statement = "INSERT INTO published_sets (id, connection, finished_ms, duration_ms, requests, throttled) \
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM published_sets RETURNING id";
-        let query = sqlx::query_as(statement).bind(&connection).bind(set.finished_ms).bind(set.duration_ms);
-        let (id,): (i64,) = query.bind(set.requests).bind(set.throttled).fetch_one(&mut *transaction).await?;
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM published_sets WHERE TRUE \
+             ON CONFLICT (id) DO NOTHING RETURNING id";
+        // Another agent may take the same number at the same time.
+        let id = loop {
+            let query = sqlx::query_as(statement).bind(&connection).bind(set.finished_ms).bind(set.duration_ms);
+            let query = query.bind(set.requests).bind(set.throttled);
+            if let Some((id,)) = super::only::<(i64,)>(query.fetch_all(&mut *transaction).await)? {
+                break id;
+            }
+        };
         for (name, table) in &set.tables {
             let statement = "INSERT INTO published_tables (published_set, name, records, rejected, sha256) \
                  VALUES ($1, $2, $3, $4, $5)";

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::{BegunStep, OrderPlace, Outcome, Place, Store, WantedRun, places};
+use super::{BegunStep, Claim, OrderPlace, Outcome, Place, RunState, Store, WantedRun, places};
 
 /// Where stores are tested: in a file in the folder, and on a server where one is installed.
 pub(crate) fn both() -> Vec<(TempDir, Place)> {
@@ -17,6 +17,45 @@ pub(crate) fn both() -> Vec<(TempDir, Place)> {
 pub(crate) async fn stores() -> Vec<(TempDir, Store)> {
     let opened = both().into_iter().map(async |(folder, place)| (folder, Store::open(place).await.unwrap()));
     futures::future::join_all(opened).await
+}
+
+/// A claim of a run for ten milliseconds.
+fn claim<'a>(place: Option<&'a str>, at_work: &'a [i64], now_ms: i64) -> Claim<'a> {
+    Claim { worker: "worker", place, at_work, now_ms, until_ms: now_ms + 10 }
+}
+
+#[tokio::test]
+async fn a_job_waits_once_a_place_and_each_place_takes_its_own() {
+    for (_folder, place) in both() {
+        let stores = futures::future::join_all((0..2).map(|_| Store::open(&place))).await;
+        let [one, two] = <[Store; 2]>::try_from(stores.into_iter().map(Result::unwrap).collect::<Vec<_>>()).unwrap();
+        let wanted = |place| WantedRun { name: "Orders", cause: "orders", due_ms: None, repairs: None, place };
+        let first = one.queue_run(&wanted(Some("a")), 1).await.unwrap().unwrap();
+        assert_eq!(one.queue_run(&wanted(Some("a")), 1).await.unwrap(), None, "it waits already");
+        let second = two.queue_run(&wanted(Some("b")), 2).await.unwrap().expect("the other place waits beside it");
+        assert_eq!(two.waiting_run("orders", Some("b")).await.unwrap().unwrap().id, second);
+        assert!(two.waiting_run("orders", None).await.unwrap().is_none());
+        let (a, b) = (claim(Some("a"), &[], 3), claim(Some("b"), &[], 3));
+        let claimed = futures::future::join(one.claim_run(None, &a), two.claim_run(None, &b)).await;
+        let claimed: Vec<i64> =
+            [claimed.0, claimed.1].into_iter().filter_map(Result::unwrap).map(|run| run.id).collect();
+        assert_eq!(claimed.len(), 1, "the job does not overlap itself, and nothing fails");
+        assert!(one.end_job_run(claimed[0], "worker", RunState::Success, "", 4).await.unwrap());
+        let left = one.claim_run(None, &a).await.unwrap().or(two.claim_run(None, &b).await.unwrap()).unwrap();
+        assert_eq!(left.id + claimed[0], first + second);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_jumps_does_not_take_up_what_it_is_at() {
+    for (_folder, store) in stores().await {
+        let wanted = WantedRun { name: "Long", cause: "person", due_ms: None, repairs: None, place: None };
+        let run = store.queue_run(&wanted, 1).await.unwrap().unwrap();
+        assert!(store.claim_run(None, &claim(None, &[], 1)).await.unwrap().is_some());
+        assert!(store.claim_run(None, &claim(None, &[run], 1_000)).await.unwrap().is_none());
+        let again = store.claim_run(None, &claim(None, &[], 1_000)).await.unwrap();
+        assert_eq!(again.unwrap().attempts, 2, "what nobody is at is taken up");
+    }
 }
 
 fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
@@ -39,8 +78,8 @@ fn outcome(place: OrderPlace, state: &'static str) -> Outcome {
 async fn what_was_noted_is_there_when_the_store_is_opened_again() {
     for (_folder, place) in both() {
         let store = Store::open(&place).await.unwrap();
-        let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
-        assert!(store.begin_order_file("okta", "digest", "a.json", 2).await.is_err(), "it is at work");
+        let file = store.begin_order_file("okta", "digest", ("", "a.json"), 1).await.unwrap();
+        assert!(store.begin_order_file("okta", "digest", ("", "a.json"), 2).await.is_err(), "it is at work");
         let order = |position| OrderPlace { order_file: file, position };
         let notes = store.notes(None);
         let many: Vec<_> = (0..50).map(|position| notes.begun(order(position), "create", 3)).collect();
@@ -74,7 +113,7 @@ async fn what_was_noted_is_there_when_the_store_is_opened_again() {
 #[tokio::test]
 async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
     for (_folder, store) in stores().await {
-        let file = store.begin_order_file("okta", "digest", "a.json", 1).await.unwrap();
+        let file = store.begin_order_file("okta", "digest", ("", "a.json"), 1).await.unwrap();
         let notes = store.notes(None);
         notes.outcome(outcome(OrderPlace { order_file: file, position: 0 }, "Executed")).await.unwrap();
         notes.flush().await.unwrap();
@@ -100,7 +139,7 @@ async fn an_order_is_reported_by_one_run_and_a_closed_file_is_taken_up_anew() {
         store.announce_move(file, "Completed/a.json").await.unwrap();
         assert_eq!(store.open_order_files("okta").await.unwrap()[0].moving_to, "Completed/a.json");
         store.close_order_file(file, 5).await.unwrap();
-        assert_ne!(store.begin_order_file("okta", "digest", "a.json", 6).await.unwrap(), file);
+        assert_ne!(store.begin_order_file("okta", "digest", ("", "a.json"), 6).await.unwrap(), file);
         store.forget_old(200 * 24 * 3600 * 1000).await.unwrap();
         let mut left = 0;
         store.finished(file, |_, _, _| left += 1).await.unwrap();
@@ -122,16 +161,16 @@ async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart
         let mut numbers: Vec<i64> = futures::future::join_all(queued).await.concat();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=12).collect::<Vec<i64>>(), "each due time has one run");
-        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, "worker", None, 10, 20));
+        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, &claim(None, &[], 10)));
         let claimed = futures::future::join_all(claims).await.into_iter().filter_map(Result::unwrap);
         let mut claimed: Vec<i64> = claimed.map(|run| run.id).collect();
         let count = claimed.len();
         claimed.sort_unstable();
         claimed.dedup();
         assert_eq!(claimed.len(), count, "no run is taken up twice");
-        let files = stores
-            .iter()
-            .flat_map(|store| [store.begin_order_file("a", "1", "x", 1), store.begin_order_file("b", "1", "x", 1)]);
+        let files = stores.iter().flat_map(|store| {
+            [store.begin_order_file("a", "1", ("", "x"), 1), store.begin_order_file("b", "1", ("", "x"), 1)]
+        });
         let begun = futures::future::join_all(files).await.into_iter().filter(Result::is_ok).count();
         assert_eq!(begun, 2, "a file is begun once a connection");
         let runs = futures::future::join_all(stores.iter().map(|store| store.begin_run("a", 1))).await;

@@ -15,7 +15,7 @@ use acceptance::{TestAgent, watch};
 use agent_host::{
     agent::Agent,
     notifications::Notifications,
-    store::{Place, RunState, Store, WantedRun},
+    store::{Claim, Place, RunState, Store, WantedRun},
 };
 use aws_lc_rs::hmac;
 use serde_json::{Value, json};
@@ -116,12 +116,8 @@ impl Told {
         NOW.store(at, Ordering::Relaxed);
         let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
         let run = self.store.queue_run(&wanted, at).await.expect("the store works").expect("the store works");
-        let claimed = self
-            .store
-            .claim_run(Some(run), "test", None, at, at + MINUTE)
-            .await
-            .expect("the store works")
-            .expect("the store works");
+        let claim = Claim { worker: "test", place: None, at_work: &[], now_ms: at, until_ms: at + MINUTE };
+        let claimed = self.store.claim_run(Some(run), &claim).await.expect("the store works").expect("the store works");
         assert!(self.store.end_job_run(claimed.id, "test", state, "it says why", at).await.expect("the store works"));
         let notifications = self.notifications();
         (notifications.note().await.expect("the store works"), notifications.deliver().await.expect("the store works"))

@@ -80,6 +80,18 @@ fn a_due_time_runs_once_and_missed_ones_once_and_late() {
         assert_eq!(worker.queue_due().await.unwrap(), 0);
         at(START + 4 * HOUR + MINUTE);
         assert_eq!(worker.queue_due().await.unwrap(), 0);
+
+        // One that was hours ahead and is set right again leaves the times in between due, and that once.
+        at(START + 9 * HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        worker.carry_out(&worker.claim(None).await.unwrap().expect("it waits")).await.unwrap();
+        at(START + 4 * HOUR + 2 * MINUTE);
+        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        at(START + 5 * HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        worker.carry_out(&worker.claim(None).await.unwrap().expect("it waits")).await.unwrap();
+        at(START + 9 * HOUR);
+        assert_eq!(worker.queue_due().await.unwrap(), 0, "it had its run");
     });
 }
 
@@ -204,5 +216,43 @@ fn a_clock_that_jumps_far_ahead_and_back_makes_a_due_time_run_once_and_then_goes
         at(START + HOUR);
         assert_eq!(worker.queue_due().await.unwrap(), 1);
         assert_eq!(worker.claim(None).await.unwrap().expect("it waits").due_ms, Some(START + HOUR));
+    });
+}
+
+#[test]
+fn a_run_that_was_cancelled_while_nobody_had_it_does_not_begin_again() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let wanted = WantedRun { name: "Hourly", cause: "person", due_ms: None, repairs: None, place: None };
+        at(START);
+        opened.store.queue_run(&wanted, START).await.unwrap();
+        let silent = opened.worker("silent").claim(None).await.unwrap().expect("it waits");
+        opened.store.cancel_run(silent.id, START).await.unwrap();
+        at(START + HOUR);
+        let worker = opened.worker("other");
+        directory.sandbox.clear_journal();
+        let run = worker.claim(None).await.unwrap().expect("its worker is silent");
+        assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Cancelled));
+        assert!(directory.sandbox.journal().is_empty(), "nothing was sent");
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_worker_take_up_its_own_run() {
+    let directory = agent(&json!({ "Hourly": export_job("0 * * * *") }));
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let wanted = WantedRun { name: "Hourly", cause: "person", due_ms: None, repairs: None, place: None };
+        at(START);
+        opened.store.queue_run(&wanted, START).await.unwrap();
+        let worker = opened.worker("one");
+        let run = worker.claim(None).await.unwrap().expect("it waits");
+        for jumped in [START + 9 * HOUR, START - 9 * HOUR] {
+            at(jumped);
+            assert!(worker.claim(None).await.unwrap().is_none(), "it is at it");
+        }
+        assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
+        assert_eq!(opened.store.job_run(run.id).await.unwrap().unwrap().attempts, 1);
     });
 }

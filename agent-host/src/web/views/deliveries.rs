@@ -24,6 +24,7 @@ use crate::{
     jobs::{Job, Kind},
     orders::folder::{self, BY_HTTP},
     password_reset::random_text,
+    presence::place_of,
     store::{DeliveryKey, OrderDelivery},
     web::Web,
 };
@@ -72,7 +73,8 @@ pub async fn deliver(web: &Web, caller: &Caller, name: &str, key: Option<&str>, 
     let part = Part(home.join(format!(".{file}.part")));
     let (kept, digest) = receive(&home, &part.0, body).await?;
     let orders = count(web, id, &part.0, kept).await?;
-    let delivery = OrderDelivery { digest, file, orders, run: None };
+    let place = place_of(&web.agent.settings, web.store()).unwrap_or_default();
+    let delivery = OrderDelivery { digest, file, orders, run: None, place };
     // What comes twice at once under one key is taken one after the other.
     let _turn = web.delivering.lock().await;
     let key = key.map(|key| DeliveryKey { caller: &caller.name, connection: id, key });
@@ -101,6 +103,11 @@ pub async fn deliver(web: &Web, caller: &Caller, name: &str, key: Option<&str>, 
 /// What came under the key before, or now.
 async fn known(web: &Web, key: DeliveryKey<'_>, delivery: OrderDelivery) -> Result<OrderDelivery> {
     let known = web.store().begin_delivery(key, &delivery, web.now_ms()).await?;
+    if known.digest == delivery.digest && known.run.is_none() && known.place != delivery.place {
+        // Whether they are in a folder that this agent does not see, it cannot know.
+        let message = format!("the orders under the key `{}` are being taken by another agent", key.key);
+        return Err(Refusal::conflict(message, "send them again; if it goes on, send them to that agent"));
+    }
     if known.digest == delivery.digest {
         return Ok(known);
     }

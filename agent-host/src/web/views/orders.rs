@@ -139,7 +139,7 @@ pub struct ResultView {
 pub async fn queue(web: &Web, caller: &Caller, name: &str) -> Result<OrderQueue> {
     let settings = connection(web, caller, Role::Viewer, name)?;
     let id = settings.id().as_str();
-    let home = web.agent.settings.work_folder.join("ProvisioningOrders").join(id);
+    let home = web.agent.settings.orders_folder.join(id);
     let found = folder::files_in(&home).map_err(anyhow::Error::from)?;
     let now_ms = web.now_ms();
     let files = found.iter().take(MOST_FILES).filter_map(|file| waiting(&home, file, now_ms)).collect();

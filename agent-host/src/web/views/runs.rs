@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::{Refusal, Result, lacks, limited_to, note, page, shown};
 use crate::{
     access::{Caller, Role},
-    jobs::{Job, place_of},
+    jobs::Job,
+    presence::place_of,
     store::{JobRun, RunState, StepRun, WantedRun},
     web::Web,
 };
@@ -251,7 +252,8 @@ pub async fn start(web: &Web, caller: &Caller, name: &str, repair: bool) -> Resu
         }
         _ => None,
     };
-    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: None };
+    let place = job.orders_place(&web.agent.settings, web.store());
+    let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: place.as_deref() };
     match web.store().queue_run(&wanted, web.now_ms()).await? {
         Some(queued) => {
             note(web, caller, "start_job", &connection_of(job), &job.name, "queued").await?;
@@ -297,17 +299,16 @@ pub async fn retry(web: &Web, caller: &Caller, number: i64) -> Result<RunView> {
     start(web, caller, &run.name, true).await
 }
 
-/// The run of a job that waits: a new one, or the one that waits already.
+/// The run of a job that waits for this agent's orders folder: a new one, or the one that waits already.
 pub(super) async fn queue(web: &Web, job: &str, cause: &str) -> Result<RunView> {
-    let place = place_of(&web.agent, web.store());
+    let place = place_of(&web.agent.settings, web.store());
     let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None, place: place.as_deref() };
     for _ in 0..TRIES {
         if let Some(run) = web.store().queue_run(&wanted, web.now_ms()).await? {
             let run = web.store().job_run(run).await?;
             return run.map(Into::into).ok_or_else(|| anyhow::anyhow!("a run that was queued is gone").into());
         }
-        let waiting = web.store().runs_before(Some(&[job.to_owned()]), Some(RunState::Queued), i64::MAX, 1).await?;
-        if let Some(run) = waiting.into_iter().next() {
+        if let Some(run) = web.store().waiting_run(job, wanted.place).await? {
             return Ok(run.into());
         }
     }
