@@ -23,10 +23,15 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 #[derive(Debug, Subcommand)]
 pub(super) enum Directory {
     /// Make a directory; prints its address and its secret, once
+    #[command(
+        after_help = "Examples:\n  agent-host directory create acme\n  agent-host directory create acme --basic --without import"
+    )]
     Create(Create),
     /// Show every directory, what is in it and when its secrets were last used
+    #[command(after_help = "Example:\n  agent-host directory list")]
     List,
     /// Make a new secret; the one before it stays good for a while, any other ends
+    #[command(after_help = "Example:\n  agent-host directory rotate acme --former-days 3")]
     Rotate {
         /// The directory
         name: String,
@@ -35,13 +40,18 @@ pub(super) enum Directory {
         former_days: u16,
     },
     /// Let a client get its tokens by OAuth 2.0; prints its id and secret, and a code by which somebody consents, once
+    #[command(
+        after_help = "Examples:\n  agent-host directory oauth acme --redirect https://system-admin.okta.com/admin/app/cpc/NAME/oauth/callback\n  agent-host directory oauth acme --off"
+    )]
     Oauth(Oauth),
     /// Remove a directory with everything in it
+    #[command(after_help = "Example:\n  agent-host directory remove acme")]
     Remove {
         /// The directory
         name: String,
     },
     /// Print what changed in a directory, in order
+    #[command(after_help = "Example:\n  agent-host directory events acme --after 120")]
     Events {
         /// The directory
         name: String,

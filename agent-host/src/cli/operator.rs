@@ -22,10 +22,13 @@ const GENERATED_BYTES: usize = 18;
 #[derive(Debug, Subcommand)]
 pub(super) enum Operator {
     /// Make an operator; the password is typed twice, or is the first line of stdin
+    #[command(after_help = "Example:\n  agent-host operator create ada")]
     Create(Create),
     /// Show every operator
+    #[command(after_help = "Example:\n  agent-host operator list")]
     List,
     /// Set a new password; the operator's sessions end
+    #[command(after_help = "Example:\n  agent-host operator password ada --generate")]
     Password {
         /// The operator
         name: String,
@@ -34,6 +37,7 @@ pub(super) enum Operator {
         generate: bool,
     },
     /// Remove an operator; their sessions end
+    #[command(after_help = "Example:\n  agent-host operator remove ada")]
     Remove {
         /// The operator
         name: String,

@@ -20,10 +20,15 @@ const DAY_MS: i64 = 24 * 3_600_000;
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
     /// Make a token; prints it, once
+    #[command(
+        after_help = "Examples:\n  agent-host token create prometheus --expires-days 365\n  agent-host token create policy --role operator --connection OktaExportFulfillment"
+    )]
     Create(Create),
     /// Show every token, what it may do and when it was last used
+    #[command(after_help = "Example:\n  agent-host token list")]
     List,
     /// End a token at once
+    #[command(after_help = "Example:\n  agent-host token revoke prometheus")]
     Revoke {
         /// Its name
         name: String,
@@ -140,6 +145,7 @@ async fn list(format: Format, store: &Store) -> anyhow::Result<()> {
             let places = token.connections.as_ref().map_or_else(|| "everywhere".to_owned(), |names| names.join(", "));
             let used =
                 token.last_used_ms.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", day(at)));
+            let state = state.replace('_', " ");
             let ends = token.ends_ms.map_or_else(String::new, |at| format!(", ends {}", day(at)));
             writeln!(out, "{name}  {prefix}  {role}, {places}  {state}, made {}, {used}{ends}", day(token.created_ms))?;
         }

@@ -39,6 +39,8 @@ pub struct PlannedOrder {
     pub id: String,
     /// Its change type as it is written.
     pub change: String,
+    /// The table and the key of the record it is about, as far as the record is there.
+    pub record: Option<String>,
     /// `create`, `adopt`, `update`, `deactivate`, `delete`, `none`, or `refused`.
     pub effect: String,
     /// Attribute by attribute.
@@ -98,8 +100,14 @@ async fn preview_one(
     at: u32,
 ) -> Result<(PlannedOrder, Role), Error> {
     let TakenUp { head, task, mut notes, first_password } = reader.take_up(at)?;
-    let mut planned =
-        PlannedOrder { id: head.id, change: head.change, effect: "none".to_owned(), changes: Vec::new(), reason: None };
+    let mut planned = PlannedOrder {
+        id: head.id,
+        change: head.change,
+        record: None,
+        effect: "none".to_owned(),
+        changes: Vec::new(),
+        reason: None,
+    };
     let mut role = Role::None;
     let record_hash = |record: &str| reader.index.record_hash(at as usize, record);
     match task {
@@ -110,6 +118,8 @@ async fn preview_one(
         }
         Task::CarryOut(order) => match connector.preview(&order).await {
             Ok(preview) => {
+                let key = preview.record.as_ref().or(order.key.as_ref().map(|key| &key.value));
+                planned.record = key.map(|key| format!("{} {key}", order.table));
                 planned.effect = preview.effect.to_string();
                 role = match (order.change, &order.key, &preview.record) {
                     (ChangeType::Added, _, Some(record)) => Role::Adopts(record_hash(record)),
@@ -143,7 +153,9 @@ impl fmt::Display for PlanReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for order in &self.orders {
             let reason = order.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
-            writeln!(f, "{:>12} {:<8} {}{}", order.id, order.change, order.effect, reason.replace('\n', "; "))?;
+            let record = order.record.as_deref().map_or_else(String::new, |record| format!(" {record}"));
+            let PlannedOrder { id, change, effect, .. } = order;
+            writeln!(f, "{id:>12} {change:<8} {effect}{record}{}", reason.replace('\n', "; "))?;
             for PlannedChange { attribute, old, new } in &order.changes {
                 let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), one_line);
                 writeln!(f, "{:>21} {attribute}: {} → {}", "", shown(old), shown(new))?;

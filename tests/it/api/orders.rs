@@ -131,7 +131,7 @@ fn orders_over_a_safety_limit_are_planned_approved_and_carried_out() {
 fn what_the_readme_shows_works_as_it_is_printed() {
     let agent = TestAgent::seeded(Seed::exact(1, 1, 1, 1));
     let client = Client::start(&agent, &administrator(&agent));
-    agent.write("orders.json", &list("1"));
+    agent.write("Orders/orders.json", &list("1"));
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("the README");
     let section = readme.split("\n## ").find(|section| section.starts_with("The API\n")).expect("its section");
     let script = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its commands");

@@ -39,13 +39,18 @@ pub(super) struct Chart {
 /// A chart for each table of these sets, the newest of which is the first.
 pub(super) fn of(sets: &[PastSetView]) -> Vec<Chart> {
     let mut tables: Vec<&String> = sets.iter().flat_map(|set| set.records.keys()).collect();
-    tables.sort_by_key(|name| (ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()), *name));
+    tables.sort_by_key(|name| (place(name), *name));
     tables.dedup();
     let chart = |(place, table): (usize, &String)| {
         let counts = sets.iter().rev().filter_map(|set| Some((set.finished_ms, *set.records.get(table)?)));
         draw(table, COLOURS[place % COLOURS.len()], &counts.collect::<Vec<_>>())
     };
     tables.into_iter().enumerate().filter_map(chart).collect()
+}
+
+/// Where a table stands among others.
+pub(super) fn place(table: &str) -> usize {
+    ORDER.iter().position(|known| *known == table).unwrap_or(ORDER.len())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a picture is as exact as its pixels")]

@@ -4,6 +4,8 @@ use chrono::{DateTime, SecondsFormat};
 use minijinja::{Environment, Value};
 use url::form_urlencoded;
 
+use super::chart;
+
 /// How the words for what a password reset did begin.
 const DONE: [&str; 6] = ["password_", "temporary_", "link_", "unlocked", "approved", "mailed"];
 const MINUTE_MS: i64 = 60_000;
@@ -14,9 +16,11 @@ const FORTNIGHT_MS: i64 = 14 * DAY_MS;
 pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i64 + Send + Sync + 'static) {
     environment.add_filter("ago", move |ms: i64| ago(ms, now()));
     environment.add_filter("iso", iso);
+    environment.add_filter("clock", |ms: i64| stamp(&iso(ms)));
     environment.add_filter("tone", |name: &str| tone(name));
     environment.add_filter("count", |number: Value| count(number.as_i64().unwrap_or_default()));
-    environment.add_filter("words", |name: &str| name.replace(['_', '-'], " "));
+    environment.add_filter("words", words);
+    environment.add_filter("tables", |set: &Value| tables(set));
     environment.add_filter("lasted", lasted);
     environment.add_filter("bytes", bytes);
     environment
@@ -26,15 +30,30 @@ pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i
     environment.add_filter("segment", |text: &str| segment(text));
 }
 
-/// `2026-11-22 09:50:12Z`.
+/// `2026-11-22 09:50:12Z`, for machines.
 fn iso(ms: i64) -> String {
     let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
     at.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ")
 }
 
-/// The same of a time as manifests write it.
+/// The same, or what manifests write, for people: `2026-11-22 09:50:12 UTC`.
 fn stamp(text: &str) -> String {
-    text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " ") + "Z")
+    text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " ") + " UTC")
+}
+
+/// The tables of a set, in the order of the charts.
+fn tables(set: &Value) -> Vec<String> {
+    let mut names: Vec<String> = set.try_iter().into_iter().flatten().map(|name| name.to_string()).collect();
+    names.sort_by(|one, other| (chart::place(one), one).cmp(&(chart::place(other), other)));
+    names
+}
+
+/// A name of ours as words.
+fn words(name: &str) -> String {
+    match name {
+        "password_set_must_change" => "password set, must be changed".to_owned(),
+        name => name.replace(['_', '-'], " "),
+    }
 }
 
 /// How long since or until, in one unit; far ones as a date.
@@ -139,7 +158,8 @@ mod tests {
         for (distance, expected) in cases {
             assert_eq!(ago(now + distance, now), expected);
         }
-        assert_eq!(iso(now), "2027-01-15 08:00:00Z");
+        assert_eq!([iso(now), stamp(&iso(now))], ["2027-01-15 08:00:00Z", "2027-01-15 08:00:00 UTC"]);
+        assert_eq!([words("one_way"), words("password_set_must_change")], ["one way", "password set, must be changed"]);
         assert_eq!([lasted(1_450), lasted(200_000), lasted(2 * HOUR_MS)], ["1.4 s", "3 min 20 s", "2 h 0 min"]);
         assert_eq!(
             [count(999), count(-12_345), count(1_000_000)],

@@ -82,7 +82,7 @@ async fn page(
     let acting: Vec<String> = names.iter().filter(|name| caller.may_in(Role::Operator, name)).cloned().collect();
     let words = context! {
         here => "/passwords", settings => value(&settings), found => value(&found),
-        connections => acting, done => value(done),
+        connections => acting, names => value(&names), done => value(done),
         may_rule => names.iter().any(|name| caller.may_in(Role::Administrator, name)), ..words
     };
     Ok(show_with(web, who, status, "passwords.html", words))
