@@ -8,6 +8,7 @@
 mod alone;
 mod generation;
 mod house;
+mod retention;
 mod systemd;
 mod vigil;
 
