@@ -20,9 +20,10 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use connector_api::{Column, Error, ErrorKind, Table, mapping::Deactivation};
+use connector_api::{Column, Error, ErrorKind, SPANS, Table, mapping::Deactivation};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
+use tracing::field::Empty;
 
 pub use report::{ImportRefused, ImportReport, Tally};
 pub(crate) use settings::{names, target_of};
@@ -34,6 +35,7 @@ use crate::{
     fulfill::{self, Clock, FulfillOptions, FulfillReport, Orders, OverLimit, Stop},
     leases::{Length, Wish},
     store::{self, Store},
+    telemetry::traced,
 };
 use comparison::{Account, Comparison, Met, Person, Rules, Verdict};
 use order_file::OrderFile;
@@ -95,7 +97,8 @@ pub async fn import(
     let (lease, busy) = (lease_name(&settings.name), busy("another agent", &settings.name));
     let import = Import { agent, settings, target, options, store: store.clone() };
     let work = async |_| if options.plans { import.plan().await } else { import.follow(&mut watch).await };
-    Box::pin(wish.alone(lease, || busy, work)).await
+    let span = tracing::info_span!(target: SPANS, "import", import = name, otel.status_code = Empty);
+    traced(span, Box::pin(wish.alone(lease, || busy, work))).await
 }
 
 impl Import<'_> {

@@ -11,8 +11,10 @@ use std::{
     time::Duration,
 };
 
+use connector_api::SPANS;
 use futures::{StreamExt, channel::mpsc};
 use tokio::sync::{Notify, watch};
+use tracing::field::Empty;
 
 use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     monitoring::{Monitoring, Part, families},
     presence::kept_id,
     store::{JobRun, Lease, RunState, Store, WantedRun},
+    telemetry::traced,
 };
 
 /// The file in an orders folder by which agents know that they see the same one.
@@ -134,7 +137,21 @@ impl<'a> Worker<'a> {
             Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
             Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
         };
-        let ended = log.watch(self.attempt(run, &log, taken)).await?;
+        let span = tracing::info_span!(
+            target: SPANS,
+            "run",
+            job = run.name,
+            run.id,
+            run.cause,
+            run.attempt = run.attempts,
+            run.state = Empty,
+            otel.status_code = Empty,
+        );
+        let ended = traced(span.clone(), log.watch(self.attempt(run, &log, taken))).await?;
+        if let Some(ended) = &ended {
+            ended.tell(&span, "run.state");
+        }
+        drop(span);
         if let Some(text) = log.finish() {
             self.store.add_to_log(run.id, &text).await?;
         }

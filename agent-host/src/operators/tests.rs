@@ -17,14 +17,15 @@ struct Rig {
 impl Rig {
     /// One on a store of each kind.
     async fn all() -> Vec<Self> {
-        let rigs = stores().await.into_iter().map(async |(folder, store)| {
+        let mut rigs = Vec::new();
+        for (folder, store) in stores().await {
             let (settings, _) = Settings::load(folder.path(), [("a", "b"); 0]).await.unwrap();
             let clock = Arc::new(AtomicI64::new(START_MS));
             let shown = clock.clone();
             let operators = Operators::open(&settings, store, Arc::new(move || shown.load(Ordering::SeqCst))).unwrap();
-            Self { operators, clock, _folder: folder }
-        });
-        futures::future::join_all(rigs).await
+            rigs.push(Self { operators, clock, _folder: folder });
+        }
+        rigs
     }
 
     fn wait(&self, ms: i64) {

@@ -17,14 +17,15 @@ use crate::store::tests::stores;
 
 /// A directory in a store of each kind.
 async fn directories() -> Vec<(TempDir, Store, Resources)> {
-    let made = stores().await.into_iter().map(async |(folder, store)| {
-        let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+    let mut made = Vec::new();
+    for (folder, store) in stores().await {
+        let directory = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
         let time = AtomicI64::new(1_000);
         let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
-        (folder, store, resources)
-    });
-    futures::future::join_all(made).await
+        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), directory.id, "prefix");
+        made.push((folder, store, resources));
+    }
+    made
 }
 
 fn user(name: &str) -> Draft {
