@@ -23,6 +23,7 @@ mod token;
 
 use std::{
     ffi::OsString,
+    future::Future,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -34,7 +35,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use connector_api::ErrorKind;
 use serde::Serialize;
 
-use crate::{agent::Agent, demo, fulfill::Stop, init, settings};
+use crate::{agent::Agent, demo, fulfill::Stop, init, settings, telemetry};
 use failure::Failure;
 use interrupt::unless_interrupted;
 
@@ -260,14 +261,21 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     let stop = Stop::default();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| match command {
         // Ends by itself when it is asked to.
-        Command::Run => runtime.block_on(carry_out(&common, command, &stop)),
-        command => runtime.block_on(unless_interrupted(&stop, carry_out(&common, command, &stop))),
+        Command::Run => runtime.block_on(to_the_end(carry_out(&common, command, &stop))),
+        command => runtime.block_on(to_the_end(unless_interrupted(&stop, carry_out(&common, command, &stop)))),
     });
     outcome.unwrap_or_else(|error| {
         let failure = Failure::of(&error);
         failure.print(common.format);
         failure.exit_code()
     })
+}
+
+/// What the command comes to, once it is told to whoever collects traces.
+async fn to_the_end<T>(command: impl Future<Output = T>) -> T {
+    let outcome = command.await;
+    telemetry::end().await;
+    outcome
 }
 
 /// Whether arguments that cannot be understood ask for JSON all the same.
@@ -338,6 +346,7 @@ async fn open(common: &Common) -> anyhow::Result<Agent> {
         ErrorKind::Unavailable | ErrorKind::Protocol => error.of_kind(ErrorKind::Settings),
         _ => error,
     })?;
+    telemetry::start(&settings)?;
     logs::start(common, Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

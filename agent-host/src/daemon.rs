@@ -8,6 +8,7 @@
 mod alone;
 mod generation;
 mod house;
+mod retention;
 mod systemd;
 mod vigil;
 
@@ -28,6 +29,7 @@ use crate::{
     redaction::redact,
     reload::{Reload, Reloads},
     settings::{self, Settings},
+    telemetry,
     web::Server,
 };
 pub use alone::is_running;
@@ -175,6 +177,7 @@ async fn patiently<T>(start: &Start<'_>, attempt: impl AsyncFn() -> anyhow::Resu
 
 async fn load(start: &Start<'_>) -> anyhow::Result<Agent> {
     let (settings, warnings) = Settings::load(start.directory, settings::environment()).await?;
+    telemetry::start(&settings)?;
     (start.log)(Some(settings.log_level));
     Ok(Agent::with_settings(settings, &warnings)?)
 }

@@ -20,8 +20,9 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
-use connector_api::{Capabilities, Error, ErrorKind, Table, Traffic};
+use connector_api::{Capabilities, Error, ErrorKind, SPANS, Table, Traffic};
 use futures::StreamExt;
+use tracing::field::Empty;
 
 pub use bucket::Bucket;
 pub use file_error::FileError;
@@ -35,6 +36,7 @@ use crate::{
     agent::Opened,
     leases::Held,
     store::{PublishedSet, PublishedTable, Store},
+    telemetry::traced,
 };
 use csv_file::CsvFile;
 use publish::Staging;
@@ -109,6 +111,16 @@ pub fn choose_tables(opened: &Opened<'_>, named: &[String]) -> Result<Vec<Table>
 /// # Errors
 /// Those of the connector; [`FileError`]; [`Refused`]. Readers then find the former set, byte for byte.
 pub async fn export(
+    opened: &Opened<'_>,
+    options: &ExportOptions,
+    watch: impl FnMut(&Progress<'_>),
+) -> anyhow::Result<ExportReport> {
+    let connection = opened.settings.id().as_str();
+    let span = tracing::info_span!(target: SPANS, "export", connection, otel.status_code = Empty);
+    traced(span, Box::pin(read_and_publish(opened, options, watch))).await
+}
+
+async fn read_and_publish(
     opened: &Opened<'_>,
     options: &ExportOptions,
     mut watch: impl FnMut(&Progress<'_>),

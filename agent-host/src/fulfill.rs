@@ -24,8 +24,9 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use connector_api::{Error, ErrorKind};
+use connector_api::{Error, ErrorKind, SPANS};
 use secrecy::zeroize::Zeroize;
+use tracing::field::Empty;
 
 pub use intake::RejectedFile;
 pub use journal::Clock;
@@ -43,6 +44,7 @@ use crate::{
     orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
     store::{self, Notes, Store},
+    telemetry::traced,
 };
 use deliveries::Places;
 use index::{Index, IndexedFile};
@@ -105,7 +107,8 @@ pub async fn fulfill(
     let wish = Wish { store: &store, holder: &agent.name, clock: options.clock, length };
     let name = format!("fulfill:{connection}");
     let work = async |held| carry_out(agent, opened, options, &store, held, &mut watch).await;
-    Box::pin(wish.alone(name, || busy("another agent", &connection), work)).await
+    let span = tracing::info_span!(target: SPANS, "fulfill", connection, otel.status_code = Empty);
+    traced(span, Box::pin(wish.alone(name, || busy("another agent", &connection), work))).await
 }
 
 /// Carries orders out while no other process does, whom the lease keeps away where the store is shared.

@@ -3,7 +3,8 @@
 //! The difference becomes provisioning orders in a folder of the import's own, and they are carried out as all orders are:
 //! exactly once in effect, with the same limits and results. Joiners that an earlier run left are finished first, so that
 //! their first passwords are told; everything else is decided anew each time. A source that is empty or much smaller than
-//! before, and leavers beyond `MaxLeavers`, stop the import before anything is sent; a first run takes nobody away.
+//! before, and leavers beyond `MaxLeavers`, stop the import before anything is sent; a first run takes nobody away. One
+//! process at a time runs an import, on whatever machine.
 
 mod comparison;
 mod order_file;
@@ -19,9 +20,10 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use connector_api::{Column, Error, ErrorKind, Table, mapping::Deactivation};
+use connector_api::{Column, Error, ErrorKind, SPANS, Table, mapping::Deactivation};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
+use tracing::field::Empty;
 
 pub use report::{ImportRefused, ImportReport, Tally};
 pub(crate) use settings::{names, target_of};
@@ -31,7 +33,9 @@ use crate::{
     disk::Lock,
     export::{FileError, Record, Sorter},
     fulfill::{self, Clock, FulfillOptions, FulfillReport, Orders, OverLimit, Stop},
+    leases::{Length, Wish},
     store::{self, Store},
+    telemetry::traced,
 };
 use comparison::{Account, Comparison, Met, Person, Rules, Verdict};
 use order_file::OrderFile;
@@ -86,30 +90,43 @@ pub async fn import(
     let settings = ImportSettings::read(agent, name)?;
     let target = open(agent, &settings.target.0, Deactivation::Fulfill)?;
     let work = &agent.settings.work_folder;
+    let length = Length::of(&agent.settings)?;
     let _lock = lock(work, &settings.name)?;
     let store = Store::open(store::Place::of(&agent.settings)).await?;
-    let import = Import { agent, settings, target, options, store };
-    let folder = work.join("Imports").join(&import.settings.name);
-    if options.plans {
-        // Gone with the orders when the plan is told.
-        let passing = tempfile::tempdir_in(work).context("making a folder for the orders")?;
-        let (tally, _) = import.compare(passing.path()).await?;
-        let orders = Orders::Path(passing.path().to_owned());
-        let plan = fulfill::plan(agent, &import.target, &orders, usize::MAX, (options.clock)()).await?;
-        return Ok(import.report(tally, None, Some(plan)));
-    }
-    if import.leave_joiners(&folder)? {
-        tracing::info!(import = import.settings.name, "finishing joiners that an earlier run left");
-        import.carry_out(&folder, &mut watch).await?;
-    }
-    let (tally, has_orders) = import.compare(&folder).await?;
-    let fulfilled = if has_orders { Some(import.carry_out(&folder, &mut watch).await?) } else { None };
-    forget_old(&folder)?;
-    import.store.note_import(&import.settings.name, tally.records, (options.clock)()).await?;
-    Ok(import.report(tally, fulfilled, None))
+    let wish = Wish { store: &store, holder: &agent.name, clock: options.clock, length };
+    let (lease, busy) = (lease_name(&settings.name), busy("another agent", &settings.name));
+    let import = Import { agent, settings, target, options, store: store.clone() };
+    let work = async |_| if options.plans { import.plan().await } else { import.follow(&mut watch).await };
+    let span = tracing::info_span!(target: SPANS, "import", import = name, otel.status_code = Empty);
+    traced(span, Box::pin(wish.alone(lease, || busy, work))).await
 }
 
 impl Import<'_> {
+    /// What would be done.
+    async fn plan(&self) -> anyhow::Result<ImportReport> {
+        // Gone with the orders when the plan is told.
+        let work = &self.agent.settings.work_folder;
+        let passing = tempfile::tempdir_in(work).context("making a folder for the orders")?;
+        let (tally, _) = self.compare(passing.path()).await?;
+        let orders = Orders::Path(passing.path().to_owned());
+        let plan = fulfill::plan(self.agent, &self.target, &orders, usize::MAX, (self.options.clock)()).await?;
+        Ok(self.report(tally, None, Some(plan)))
+    }
+
+    /// Makes the accounts follow the records.
+    async fn follow(&self, watch: &mut impl FnMut(&fulfill::Progress)) -> anyhow::Result<ImportReport> {
+        let folder = self.agent.settings.work_folder.join("Imports").join(&self.settings.name);
+        if self.leave_joiners(&folder)? {
+            tracing::info!(import = self.settings.name, "finishing joiners that an earlier run left");
+            self.carry_out(&folder, watch).await?;
+        }
+        let (tally, has_orders) = self.compare(&folder).await?;
+        let fulfilled = if has_orders { Some(self.carry_out(&folder, watch).await?) } else { None };
+        forget_old(&folder)?;
+        self.store.note_import(&self.settings.name, tally.records, (self.options.clock)()).await?;
+        Ok(self.report(tally, fulfilled, None))
+    }
+
     /// Reads both sides and writes the orders for the difference into the folder; whether there are any.
     async fn compare(&self, folder: &Path) -> anyhow::Result<(Tally, bool)> {
         let before = self.store.imported_records(&self.settings.name).await?;
@@ -416,8 +433,17 @@ fn lock(work_folder: &Path, import: &str) -> anyhow::Result<Lock> {
     let path: PathBuf = work_folder.join(format!(".import-{}.lock", import.to_lowercase()));
     let tried = fs::create_dir_all(work_folder).and_then(|()| Lock::take(&path));
     let lock = tried.with_context(|| format!("cannot lock `{}`", path.display()))?;
-    let message = || format!("another process is running the import `{import}`");
-    lock.ok_or_else(|| FileError::busy(message(), "wait until it is done, or end it: nothing is lost").into())
+    lock.ok_or_else(|| busy("another process", import))
+}
+
+/// The name of the lease under which an import runs, on whatever machine.
+fn lease_name(import: &str) -> String {
+    format!("import:{}", import.to_lowercase())
+}
+
+fn busy(who: &str, import: &str) -> anyhow::Error {
+    let message = format!("{who} is running the import `{import}`");
+    FileError::busy(message, "wait until it is done, or end it: nothing is lost").into()
 }
 
 fn account(record: Record<'_>) -> Account {

@@ -6,6 +6,7 @@ pub mod reload;
 pub mod monitoring;
 mod disk;
 pub mod settings;
+mod telemetry;
 pub mod init;
 pub mod store;
 pub mod csv_directory;

@@ -134,33 +134,33 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::store::Place;
+    use crate::store::tests::stores;
 
     #[tokio::test]
     async fn a_token_opens_until_it_ends_and_by_its_own_scheme_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(Place::File(folder.path().join("agent.db"))).await.unwrap();
-        let wanted = |name: &str| WantedToken {
-            name: name.to_owned(),
-            role: Role::Operator,
-            scope: Scope::Connections(vec!["Okta".to_owned()]),
-            ends_ms: Some(100),
-        };
-        let made = create(&store, &wanted("Policy"), "ada", 1).await.unwrap();
-        for refused in ["policy", "", " a", "a\nb"] {
-            assert!(create(&store, &wanted(refused), "ada", 1).await.is_err(), "{refused:?}");
+        for (_folder, store) in stores().await {
+            let wanted = |name: &str| WantedToken {
+                name: name.to_owned(),
+                role: Role::Operator,
+                scope: Scope::Connections(vec!["Okta".to_owned()]),
+                ends_ms: Some(100),
+            };
+            let made = create(&store, &wanted("Policy"), "ada", 1).await.unwrap();
+            for refused in ["policy", "", " a", "a\nb"] {
+                assert!(create(&store, &wanted(refused), "ada", 1).await.is_err(), "{refused:?}");
+            }
+            let bearer = Credentials::read(&format!("Bearer {}", made.token().expose_secret())).unwrap();
+            let caller = admit(&store, &bearer, 99).await.unwrap().expect("it is in force");
+            assert_eq!((caller.name.as_str(), caller.role), ("token Policy", Role::Operator));
+            assert_eq!(admit(&store, &bearer, 100).await.unwrap(), None);
+            let other = Credentials::read(&format!("Bearer {}.{}", made.prefix, "x".repeat(43))).unwrap();
+            assert_eq!(admit(&store, &other, 99).await.unwrap(), None);
+            revoke(&store, "POLICY", "ada", 50).await.unwrap();
+            assert_eq!(admit(&store, &bearer, 99).await.unwrap(), None);
+            assert!(revoke(&store, "policy", "ada", 50).await.is_err());
+            let lines = store.audit(9).await.unwrap();
+            let told: Vec<_> = lines.iter().map(|line| (line.action.as_str(), line.account.as_str())).collect();
+            assert_eq!(told, [("revoke_token", "POLICY"), ("create_token", "Policy")]);
         }
-        let bearer = Credentials::read(&format!("Bearer {}", made.token().expose_secret())).unwrap();
-        let caller = admit(&store, &bearer, 99).await.unwrap().expect("it is in force");
-        assert_eq!((caller.name.as_str(), caller.role), ("token Policy", Role::Operator));
-        assert_eq!(admit(&store, &bearer, 100).await.unwrap(), None);
-        let other = Credentials::read(&format!("Bearer {}.{}", made.prefix, "x".repeat(43))).unwrap();
-        assert_eq!(admit(&store, &other, 99).await.unwrap(), None);
-        revoke(&store, "POLICY", "ada", 50).await.unwrap();
-        assert_eq!(admit(&store, &bearer, 99).await.unwrap(), None);
-        assert!(revoke(&store, "policy", "ada", 50).await.is_err());
-        let lines = store.audit(9).await.unwrap();
-        let told: Vec<_> = lines.iter().map(|line| (line.action.as_str(), line.account.as_str())).collect();
-        assert_eq!(told, [("revoke_token", "POLICY"), ("create_token", "Policy")]);
     }
 }

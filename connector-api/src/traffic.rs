@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+/// The target of spans that are traced: `tracing::info_span!(target: SPANS, …)`. Whoever collects traces takes these, and
+/// the log shows none of them. Their fields are names, numbers and states, never a secret or a value of somebody's profile.
+pub const SPANS: &str = "traces";
+
 /// The requests a connector has made since it was opened.
 #[derive(Debug, Clone, Default)]
 pub struct Traffic {

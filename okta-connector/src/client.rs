@@ -18,13 +18,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use connector_api::{BucketTraffic, Error, ErrorKind, TableProgress, Traffic};
+use connector_api::{BucketTraffic, Error, ErrorKind, SPANS, TableProgress, Traffic};
 use reqwest::{
     Method, Response,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
 };
 use secrecy::SecretString;
 use tokio::sync::Notify;
+use tracing::{Instrument, field::Empty};
 use zeroize::Zeroize;
 
 pub(crate) use self::write::{Body, Write, WriteFailure};
@@ -305,14 +306,23 @@ impl Client {
         read: impl Fn(&str) -> serde_json::Result<T>,
         flight: Flight<'_>,
     ) -> (Outcome<T>, Option<Duration>) {
-        let (outcome, headers) = match self.send(request, pass).await {
-            Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
-            Ok(response) => {
-                let headers = limit_headers(response.headers());
-                flight.answered(response.status().as_u16());
-                (self.receive(response, headers, request, read).await, Some(headers))
+        let span = span_of(request);
+        let exchanged = async {
+            match self.send(request, pass).await {
+                Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
+                Ok(response) => {
+                    let headers = limit_headers(response.headers());
+                    span.record("http.response.status_code", response.status().as_u16());
+                    flight.answered(response.status().as_u16());
+                    (self.receive(response, headers, request, read).await, Some(headers))
+                }
             }
         };
+        let (outcome, headers) = exchanged.instrument(span.clone()).await;
+        if !matches!(outcome, Outcome::Success(_)) {
+            span.record("otel.status_code", "ERROR");
+        }
+        drop(span);
         tracing::trace!(okta.request = request.what, okta.bucket = request.bucket, "{}", outcome.in_a_word());
         let ending = match (&outcome, headers) {
             (Outcome::Throttled(headers), _) => Ending::Refused(*headers),
@@ -411,6 +421,20 @@ impl Client {
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.idle_buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The span of one attempt, by the request's bucket: its own path may name somebody.
+fn span_of(request: &Sending<'_>) -> tracing::Span {
+    tracing::info_span!(
+        target: SPANS,
+        "request",
+        otel.name = format_args!("{} {}", request.method, request.bucket),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        http.request.method = request.method.as_str(),
+        okta.bucket = request.bucket,
+        http.response.status_code = Empty,
+    )
 }
 
 impl Request {

@@ -26,6 +26,8 @@ mod refusals;
 mod scim;
 mod secrecy;
 mod settings;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod tidy;
 mod transport;
 mod vaults;

@@ -64,8 +64,10 @@ fn build(folder: &Path) {
     let target = folder.parent().expect("a profile's folder is in the target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "agent-host", "--bin", "agent-host", "--target-dir"]).arg(target);
-    if cfg!(feature = "aws") {
-        cargo.args(["--features", "aws"]);
+    for (feature, is_wanted) in [("aws", cfg!(feature = "aws")), ("otel", cfg!(feature = "otel"))] {
+        if is_wanted {
+            cargo.args(["--features", feature]);
+        }
     }
     if folder.ends_with("release") {
         cargo.arg("--release");

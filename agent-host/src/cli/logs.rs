@@ -6,10 +6,11 @@ use std::{
     sync::OnceLock,
 };
 
+use connector_api::SPANS;
 use indicatif::MultiProgress;
 use tracing::Level;
 use tracing_subscriber::{
-    EnvFilter, Registry,
+    EnvFilter, Layer, Registry, filter,
     fmt::MakeWriter,
     layer::SubscriberExt,
     reload::{self, Handle},
@@ -17,7 +18,7 @@ use tracing_subscriber::{
 };
 
 use super::{Common, Format};
-use crate::{jobs::RunLogs, redaction};
+use crate::{jobs::RunLogs, redaction, telemetry};
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 /// By which the level changes when settings are read anew.
@@ -41,7 +42,7 @@ pub(super) fn start(common: &Common, level: Option<Level>) {
     };
     // Libraries below us print addresses and headers at their finer levels: they stay at warnings.
     let ours = ["agent_host", "okta_connector", "connector_api"].map(|name| format!("{name}={level}")).join(",");
-    let filter = EnvFilter::builder().parse_lossy(format!("warn,{ours}"));
+    let filter = EnvFilter::builder().parse_lossy(format!("warn,{ours}{}", telemetry::directive()));
     if let Some(known) = FILTER.get() {
         // It fails where nobody logs any more.
         let _ = known.reload(filter);
@@ -52,10 +53,13 @@ pub(super) fn start(common: &Common, level: Option<Level>) {
     let _ = FILTER.set(handle);
     let builder = tracing_subscriber::fmt::layer().with_target(false).with_writer(AboveBars);
     let registry = tracing_subscriber::registry().with(filter).with(RunLogs);
+    #[cfg(feature = "otel")]
+    let registry = registry.with(telemetry::Spans);
+    let no_spans = filter::filter_fn(|metadata| metadata.target() != SPANS);
     // A second start in the same process keeps the first log.
     let _ = match common.log_format {
-        Format::Json => registry.with(builder.json().flatten_event(true)).try_init(),
-        Format::Text => registry.with(builder.with_ansi(io::stderr().is_terminal())).try_init(),
+        Format::Json => registry.with(builder.json().flatten_event(true).with_filter(no_spans)).try_init(),
+        Format::Text => registry.with(builder.with_ansi(io::stderr().is_terminal()).with_filter(no_spans)).try_init(),
     };
 }
 

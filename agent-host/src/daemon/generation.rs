@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use connector_api::{Error, ErrorKind};
 use tokio::sync::watch;
 
-use super::house::House;
+use super::{house::House, retention::AuditRetention};
 use crate::{
     agent::Agent,
     directories::Directories,
@@ -34,6 +34,7 @@ pub(super) struct Generation {
     resets: Arc<PasswordResets>,
     directories: Directories,
     notifications: Notifications,
+    audit: AuditRetention,
     web: Arc<Web>,
     course: watch::Sender<Course>,
     monitoring: Arc<Monitoring>,
@@ -57,13 +58,14 @@ impl Generation {
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
         let notifications = Notifications::open(&agent, house.store.clone(), clock)?;
+        let audit = AuditRetention::read(&agent.settings, house.store.clone(), clock)?;
         let course = watch::Sender::new(Course::GoOn);
         let monitoring = house.monitoring.clone();
         let around =
             Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
         let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, id) = (house.runs.clone(), house.id.clone());
-        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, web, course, monitoring })
+        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, audit, web, course, monitoring })
     }
 
     /// After how long the settings must be read again.
@@ -98,6 +100,7 @@ impl Generation {
                     () = send_mails(&self.resets) => {}
                     () = self.directories.forget_old_events() => {}
                     () = self.notifications.keep() => {}
+                    () = self.audit.keep() => {}
                     () = self.web.retired() => {}
                 }
             };

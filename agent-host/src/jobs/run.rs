@@ -5,8 +5,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap, future::Future, pin::pin};
 
+use connector_api::SPANS;
 use futures::future::join_all;
 use tokio::sync::watch;
+use tracing::{Instrument, field::Empty};
 
 use super::{
     Clock, Course, Job, Limits,
@@ -101,9 +103,19 @@ impl Steps<'_> {
                     self.progress.borrow_mut().insert(place, text);
                 };
                 let stop = Stop::default();
+                let span = tracing::info_span!(
+                    target: SPANS,
+                    "step",
+                    step.name,
+                    step.kind = step.kind.name(),
+                    connection = step.connection,
+                    step.state = Empty,
+                    otel.status_code = Empty,
+                );
                 let work =
                     Box::pin(step::carry_out(self.agent, self.store, step, self.clock, self.metrics, &stop, progress));
-                let outcome = self.unless_unwanted(&stop, work).await;
+                let outcome = self.unless_unwanted(&stop, work.instrument(span.clone())).await;
+                outcome.tell(&span, "step.state");
                 self.progress.borrow_mut().remove(&place);
                 outcome
             }

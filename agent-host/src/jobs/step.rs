@@ -25,6 +25,16 @@ pub(super) struct Ended {
     pub(super) message: String,
 }
 
+impl Ended {
+    /// Notes in a span how it ended.
+    pub(super) fn tell(&self, span: &tracing::Span, field: &str) {
+        span.record(field, self.state.name());
+        if self.state == RunState::Error {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
 /// Between two looks whether another run or command is done with the connection.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 

@@ -13,8 +13,10 @@ use std::{
     time::Duration,
 };
 
+use connector_api::SPANS;
 use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::sync::{Notify, watch};
+use tracing::field::Empty;
 
 use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
     presence::place_of,
     redaction::redact,
     store::{Claim, JobRun, Lease, RunState, Store, WantedRun},
+    telemetry::traced,
 };
 
 /// Between two looks at the queue.
@@ -152,7 +155,21 @@ impl<'a> Worker<'a> {
             Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
             Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
         };
-        let ended = log.watch(survived(self.attempt(run, &log, taken))).await?;
+        let span = tracing::info_span!(
+            target: SPANS,
+            "run",
+            job = run.name,
+            run.id,
+            run.cause,
+            run.attempt = run.attempts,
+            run.state = Empty,
+            otel.status_code = Empty,
+        );
+        let ended = traced(span.clone(), log.watch(survived(self.attempt(run, &log, taken)))).await?;
+        if let Some(ended) = &ended {
+            ended.tell(&span, "run.state");
+        }
+        drop(span);
         if let Some(text) = log.finish() {
             self.store.add_to_log(run.id, &text).await?;
         }

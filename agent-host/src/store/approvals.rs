@@ -106,3 +106,28 @@ fn approval((code, digest, expires_ms, used_ms, spent_ms): Row, now_ms: i64) -> 
     };
     Approval { code, digest, state }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn an_approval_serves_one_set_of_orders_once_and_in_time() {
+        for (_folder, store) in stores().await {
+            let state =
+                async |now_ms| store.approval("okta", "code", now_ms).await.unwrap().map(|approval| approval.state);
+            store.offer_approval("okta", "digest", "code", 1, 10).await.unwrap();
+            store.offer_approval("okta", "another", "code", 2, 99).await.unwrap();
+            assert_eq!((state(9).await, state(10).await), (Some(ApprovalState::Offered), Some(ApprovalState::Expired)));
+            assert_eq!(store.approval_of("okta", "another", 5).await.unwrap(), None, "the code is the first one's");
+            store.use_approval("code", 5).await.unwrap();
+            assert_eq!(state(50).await, Some(ApprovalState::Used));
+            assert_eq!(state(5 + USED_FOR_MS).await, Some(ApprovalState::Expired));
+            assert!(store.approval_of("okta", "digest", 50).await.unwrap().is_some());
+            store.spend_approval("code", 60).await.unwrap();
+            assert_eq!(state(61).await, Some(ApprovalState::Spent));
+            assert_eq!(store.approval_of("okta", "digest", 61).await.unwrap(), None);
+        }
+    }
+}

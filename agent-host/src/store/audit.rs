@@ -1,5 +1,7 @@
-//! The audit: who did what to whom, when, and what came of it. Rows are added; nothing here changes or removes one.
+//! The audit: who did what to whom, when, and what came of it. Rows are added and never changed; the
+//! oldest are forgotten when the settings say that they may be.
 
+use anyhow::Context;
 use sqlx::Row;
 
 use super::Store;
@@ -73,5 +75,45 @@ impl Store {
             })
         };
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets lines from before then, the oldest first and so many at the most. How many there were.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn forget_audit(&self, before_ms: i64, most: u32) -> anyhow::Result<u64> {
+        let statement =
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ms < $1 ORDER BY at_ms, id LIMIT $2)";
+        let query = sqlx::query(statement).bind(before_ms).bind(i64::from(most));
+        Ok(query.execute(&self.pool).await.context("forgetting old lines of the audit")?.rows_affected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    fn line(id: &str, at_ms: i64) -> AuditRecord {
+        let [action_id, action, actor, account, login, mode, outcome] =
+            ["", "password_reset", "ada", "00u1", "bob", "", "done"].map(str::to_owned);
+        let (id, connection) = (id.to_owned(), "okta".to_owned());
+        let (request_id, note) = (None, Some("a note".to_owned()));
+        AuditRecord { id, at_ms, action_id, action, actor, connection, account, login, mode, outcome, request_id, note }
+    }
+
+    #[tokio::test]
+    async fn old_lines_are_forgotten_the_oldest_first_and_so_many_at_a_time() {
+        for (_folder, store) in stores().await {
+            let lines = [line("d", 40), line("a", 10), line("c", 30), line("b", 20)];
+            for line in &lines {
+                store.add_to_audit(line).await.unwrap();
+            }
+            assert_eq!(store.forget_audit(10, 9).await.unwrap(), 0, "that one is not from before");
+            assert_eq!(store.forget_audit(40, 2).await.unwrap(), 2);
+            assert_eq!(store.audit(9).await.unwrap(), [lines[0].clone(), lines[2].clone()]);
+            assert_eq!(store.forget_audit(40, 2).await.unwrap(), 1);
+            assert_eq!(store.audit(9).await.unwrap(), [lines[0].clone()]);
+        }
     }
 }

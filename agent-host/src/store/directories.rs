@@ -70,11 +70,18 @@ impl Store {
         now_ms: i64,
     ) -> anyhow::Result<Option<DirectoryRecord>> {
         let statement = "INSERT INTO directories (id, name, folded, options, salt, created_ms, last_sequence, last_event) \
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, 0, 0 FROM directories WHERE 1 = 1 \
-             ON CONFLICT (folded) DO NOTHING";
-        let query = sqlx::query(statement).bind(name).bind(name.to_lowercase()).bind(options).bind(salt).bind(now_ms);
-        let added = query.execute(&self.pool).await?.rows_affected();
-        if added == 0 { Ok(None) } else { self.directory(name).await }
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, 0, 0 FROM directories WHERE TRUE \
+             ON CONFLICT DO NOTHING";
+        let folded = name.to_lowercase();
+        loop {
+            let query = sqlx::query(statement).bind(name).bind(&folded).bind(options).bind(salt).bind(now_ms);
+            let is_added = query.execute(&self.pool).await?.rows_affected() > 0;
+            let found = self.directory(name).await?;
+            // Where there is none, it was the number alone that another agent took at the same time.
+            if is_added || found.is_some() {
+                return Ok(found.filter(|_| is_added));
+            }
+        }
     }
 
     /// The directory of this name, whatever the case.
@@ -226,4 +233,51 @@ fn secret(row: &sqlx::any::AnyRow) -> Result<SecretRecord, sqlx::Error> {
         ends_ms: row.try_get(5)?,
         last_used_ms: row.try_get(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn a_new_secret_leaves_the_newest_former_one_for_a_while_and_no_other() {
+        for (_folder, store) in stores().await {
+            let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+            for (number, basic) in [(1, false), (2, true), (3, false)] {
+                let (prefix, hash) = (number.to_string(), "hash".to_owned());
+                let secret = SecretRecord {
+                    prefix,
+                    directory: made.id,
+                    hash,
+                    basic,
+                    created_ms: number,
+                    ends_ms: None,
+                    last_used_ms: None,
+                };
+                store.add_secret(&secret, 100).await.unwrap();
+            }
+            store.note_use("2", 50).await.unwrap();
+            let told =
+                |secret: &SecretRecord| (secret.prefix.clone(), secret.basic, secret.ends_ms, secret.last_used_ms);
+            let kept: Vec<_> = store.secrets(made.id).await.unwrap().iter().map(told).collect();
+            let expected = [("3".to_owned(), false, None, None), ("2".to_owned(), true, Some(100), Some(50))];
+            assert_eq!(kept, expected);
+            assert!(store.secret("1").await.unwrap().is_none());
+            assert_eq!(store.existing_directory("ACME").await.unwrap(), made);
+            assert!(store.existing_directory("other").await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn directories_that_are_made_at_once_are_numbered_apart_and_of_one_name_there_is_one() {
+        for (_folder, store) in stores().await {
+            let names = ["a", "b", "c", "d", "E", "e"];
+            let made = names.map(|name| store.add_directory(name, "{}", "salt", 1));
+            let made = futures::future::join_all(made).await.into_iter().filter_map(Result::unwrap);
+            let mut ids: Vec<i64> = made.map(|directory| directory.id).collect();
+            ids.sort_unstable();
+            assert_eq!(ids, [1, 2, 3, 4, 5]);
+        }
+    }
 }

@@ -57,3 +57,47 @@ impl Store {
         rows.context("counting lines of the audit")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{AuditRecord, Claim, WantedRun, tests::stores};
+
+    #[tokio::test]
+    async fn runs_that_wait_and_work_and_lines_of_the_audit_are_counted() {
+        for (_folder, store) in stores().await {
+            store.ping().await.unwrap();
+            assert_eq!(store.queue_figures().await.unwrap(), QueueFigures::default());
+            for (name, at_ms) in [("a", 5), ("b", 6), ("c", 7)] {
+                let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None, place: None };
+                store.queue_run(&wanted, at_ms).await.unwrap();
+            }
+            let claim = Claim { worker: "worker", place: None, at_work: &[], now_ms: 8, until_ms: 90 };
+            store.claim_run(None, &claim).await.unwrap().unwrap();
+            let figures = QueueFigures { queued: 2, queued_ms: Some(6), started: 1, lease_until_ms: Some(90) };
+            assert_eq!(store.queue_figures().await.unwrap(), figures);
+            for (id, at_ms, outcome) in [("1", 1, "done"), ("2", 2, "done"), ("3", 3, "done"), ("4", 4, "refused")] {
+                let [id, outcome, action, empty] = [id, outcome, "sign_in", ""].map(str::to_owned);
+                let record = AuditRecord {
+                    id,
+                    at_ms,
+                    action_id: empty.clone(),
+                    action,
+                    actor: empty.clone(),
+                    connection: empty.clone(),
+                    account: empty.clone(),
+                    login: empty.clone(),
+                    mode: empty,
+                    outcome,
+                    request_id: None,
+                    note: None,
+                };
+                store.add_to_audit(&record).await.unwrap();
+            }
+            let mut counted = store.audit_figures(2).await.unwrap();
+            counted.sort();
+            let told = |outcome: &str, count| ("sign_in".to_owned(), outcome.to_owned(), count);
+            assert_eq!(counted, [told("done", 2), told("refused", 1)]);
+        }
+    }
+}

@@ -28,16 +28,16 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::tests::stores;
 
     #[tokio::test]
     async fn the_last_import_that_went_through_is_remembered_whatever_the_case() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-        assert_eq!(store.imported_records("Staff").await.unwrap(), None);
-        for records in [10, 12] {
-            store.note_import("Staff", records, 1).await.unwrap();
+        for (_folder, store) in stores().await {
+            assert_eq!(store.imported_records("Staff").await.unwrap(), None);
+            for records in [10, 12] {
+                store.note_import("Staff", records, 1).await.unwrap();
+            }
+            assert_eq!(store.imported_records("STAFF").await.unwrap(), Some(12));
         }
-        assert_eq!(store.imported_records("STAFF").await.unwrap(), Some(12));
     }
 }

@@ -164,3 +164,45 @@ impl Store {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Claim, WantedRun, tests::stores};
+
+    #[tokio::test]
+    async fn the_end_of_a_run_is_settled_once_and_its_notifications_are_tried_by_one_at_a_time() {
+        for (_folder, store) in stores().await {
+            let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
+            let run = store.queue_run(&wanted, 1).await.unwrap().unwrap();
+            assert!(store.unnoticed_runs(9).await.unwrap().is_empty(), "it has not ended");
+            let claim = Claim { worker: "worker", place: None, at_work: &[], now_ms: 2, until_ms: 100 };
+            store.claim_run(Some(run), &claim).await.unwrap().unwrap();
+            store.end_job_run(run, "worker", RunState::Error, "no such host", 3).await.unwrap();
+            let ended = store.unnoticed_runs(9).await.unwrap().remove(0);
+            assert_eq!((ended.id, ended.state, ended.ended_ms), (run, RunState::Error, 3));
+            let failing = FailingJob { since_ms: 3, told_ms: 3, untold: 0 };
+            let waiting = |id: &str| WaitingNotification {
+                id: id.to_owned(),
+                at_ms: 4,
+                channel: "webhook".to_owned(),
+                body: "{}".to_owned(),
+                attempts: 0,
+                next_ms: 4,
+            };
+            assert!(store.notice_run(&ended, Some(failing), &[waiting("1"), waiting("2")]).await.unwrap());
+            assert!(!store.notice_run(&ended, None, &[waiting("3")]).await.unwrap(), "another has settled it");
+            assert!(store.unnoticed_runs(9).await.unwrap().is_empty());
+            assert_eq!(store.failing_job("NIGHTLY").await.unwrap(), Some(failing));
+            assert_eq!(store.notifications_waiting().await.unwrap(), 2);
+            assert!(store.waiting_notifications(3, 9).await.unwrap().is_empty(), "it is too early");
+            let first = store.waiting_notifications(4, 1).await.unwrap().remove(0);
+            assert!(store.attempt_notification(&first, 50).await.unwrap());
+            assert!(!store.attempt_notification(&first, 60).await.unwrap(), "another is at it");
+            let due = store.waiting_notifications(50, 9).await.unwrap();
+            assert_eq!(due.iter().map(|due| due.attempts).collect::<Vec<_>>(), [0, 1]);
+            store.drop_notification(&first.id).await.unwrap();
+            assert_eq!(store.notifications_waiting().await.unwrap(), 1);
+        }
+    }
+}

@@ -256,3 +256,76 @@ fn read(row: &AnyRow, kind: OauthTokenKind) -> Result<(OauthToken, OauthGrant), 
     };
     Ok((token, grant))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    fn token(prefix: &str, grant: &str, kind: OauthTokenKind, ends_ms: i64) -> OauthToken {
+        let [prefix, grant, hash] = [prefix, grant, "hash"].map(str::to_owned);
+        OauthToken { prefix, grant, directory: 1, kind, hash, created_ms: 10, ends_ms, used_ms: None }
+    }
+
+    fn grant(id: &str) -> OauthGrant {
+        let [id, approver, redirect] = [id, "ada", "https://client.example/"].map(str::to_owned);
+        OauthGrant { id, directory: 1, approver, redirect, challenge: None }
+    }
+
+    #[tokio::test]
+    async fn a_code_is_exchanged_once_and_what_came_of_a_consent_goes_together() {
+        for (_folder, store) in stores().await {
+            store.add_directory("Acme", "{}", "salt", 1).await.unwrap();
+            let code = token("code", "one", OauthTokenKind::Code, 100);
+            store.add_oauth_grant(&grant("one"), &code).await.unwrap();
+            let found = store.oauth_token("code", OauthTokenKind::Code).await.unwrap();
+            assert_eq!(found, Some((code, grant("one"))));
+            assert_eq!(store.oauth_token("code", OauthTokenKind::Refresh).await.unwrap(), None);
+            let new = ["a", "b"].map(|end| {
+                [OauthTokenKind::Access, OauthTokenKind::Refresh]
+                    .map(|kind| token(&format!("{kind:?}{end}"), "one", kind, 90))
+            });
+            let exchanged = new.each_ref().map(|new| store.exchange("code", new, 20));
+            let exchanged = futures::future::join_all(exchanged).await.into_iter().map(Result::unwrap);
+            assert_eq!(exchanged.filter(|was_first| *was_first).count(), 1);
+            let mut opens = Vec::new();
+            for end in ["a", "b"] {
+                opens.extend(store.secret(&format!("Access{end}")).await.unwrap().map(|secret| secret.ends_ms));
+            }
+            assert_eq!(opens, [Some(90)], "an access token opens the directory");
+            // Everything of the first has ended by then, and is forgotten with it.
+            let later = OauthToken { created_ms: 200, ..token("later", "two", OauthTokenKind::Code, 300) };
+            store.add_oauth_grant(&grant("two"), &later).await.unwrap();
+            assert_eq!(store.oauth_token("code", OauthTokenKind::Code).await.unwrap(), None);
+            assert!(!store.exchange("later", &[], 300).await.unwrap(), "it has ended");
+            assert_eq!(store.revoke_oauth_grants(1).await.unwrap(), 1);
+            assert_eq!(store.oauth_token("later", OauthTokenKind::Code).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_code_by_which_somebody_consents_is_used_once_and_in_time() {
+        for (_folder, store) in stores().await {
+            store.add_directory("Acme", "{}", "salt", 1).await.unwrap();
+            let client = |client_id: &str, ends_ms| OauthClient {
+                directory: 1,
+                client_id: client_id.to_owned(),
+                secret_hash: None,
+                redirects: vec!["https://client.example/".to_owned()],
+                service_user: "okta".to_owned(),
+                approval_hash: Some("hash".to_owned()),
+                approval_ends_ms: Some(ends_ms),
+            };
+            store.set_oauth_client(&client("one", 10), 1).await.unwrap();
+            assert!(!store.use_consent_code(1, "hash", 10).await.unwrap(), "too late");
+            store.set_oauth_client(&client("two", 20), 2).await.unwrap();
+            assert_eq!(store.oauth_client(1).await.unwrap(), Some(client("two", 20)));
+            assert!(!store.use_consent_code(1, "other", 10).await.unwrap());
+            assert!(store.use_consent_code(1, "hash", 10).await.unwrap());
+            assert!(!store.use_consent_code(1, "hash", 10).await.unwrap(), "it is used up");
+            assert!(store.remove_oauth_client(1).await.unwrap());
+            assert!(!store.remove_oauth_client(1).await.unwrap());
+            store.remove_directory(1).await.unwrap();
+        }
+    }
+}

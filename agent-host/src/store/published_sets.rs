@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sqlx::Row;
 
-use super::Store;
+use super::{Store, only};
 
 /// Sets that are kept of each connection.
 const KEPT: i64 = 1_000;
@@ -55,7 +55,8 @@ impl Store {
         let id = loop {
             let query = sqlx::query_as(statement).bind(&connection).bind(set.finished_ms).bind(set.duration_ms);
             let query = query.bind(set.requests).bind(set.throttled);
-            if let Some((id,)) = super::only::<(i64,)>(query.fetch_all(&mut *transaction).await)? {
+            let row: Option<(i64,)> = only(query.fetch_all(&mut *transaction).await)?;
+            if let Some((id,)) = row {
                 break id;
             }
         };
@@ -147,6 +148,25 @@ mod tests {
             assert_eq!(counts, [(3, 3, 2), (2, 2, 2)]);
             assert_eq!(store.published_sets("okta", 2, 5).await.unwrap().len(), 1);
             assert!(store.published_sets("other", i64::MAX, 5).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn sets_that_agents_note_at_once_are_numbered_apart() {
+        for (_folder, store) in stores().await {
+            let set = |nth: usize| PublishedSet {
+                id: 0,
+                connection: format!("c{nth}"),
+                finished_ms: 7,
+                duration_ms: 1,
+                requests: 2,
+                throttled: 0,
+                tables: BTreeMap::new(),
+            };
+            let noted = (0..8).map(async |nth| store.add_published_set(&set(nth)).await.unwrap());
+            let mut ids = futures::future::join_all(noted).await;
+            ids.sort_unstable();
+            assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
         }
     }
 }

@@ -14,7 +14,9 @@ use axum::{
     routing::get,
 };
 use chrono::{DateTime, SecondsFormat};
+use connector_api::SPANS;
 use serde_json::{Value, json};
+use tracing::{Instrument, field::Empty};
 
 use super::{Web, api};
 use crate::{
@@ -48,8 +50,21 @@ pub(super) async fn counted(State(web): State<Arc<Web>>, request: Request, next:
         "healthz" | "readyz" | "metrics" => "monitoring",
         _ => "pages",
     };
-    let response = next.run(request).await;
+    let span = tracing::info_span!(
+        target: SPANS,
+        "answer",
+        otel.name = format_args!("{} {area}", request.method()),
+        otel.kind = "server",
+        http.request.method = request.method().as_str(),
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     let labels = [("area", area), ("status", status.as_str())];
     web.around.monitoring.metrics.add(families::SERVED, &labels, 1.0);
     response

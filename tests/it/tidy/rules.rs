@@ -221,6 +221,7 @@ pub(super) const WALL_CLOCK: Rule = Rule {
         ("agent-host/src/export.rs", "the report and the manifest say when and how long"),
         ("agent-host/src/settings/vaults.rs", "whether a secret of a vault has expired"),
         ("agent-host/src/cli/progress.rs", "what the reader sees, and how often"),
+        ("agent-host/src/telemetry/span.rs", "spans say when they began and ended"),
         ("agent-host/src/cli.rs", "gives what it starts its clock"),
         ("agent-host/src/fulfill/journal.rs", "the report says how long, and what waiting for the journal cost"),
         ("agent-host/src/demo.rs", "tells the reader how long it took"),

@@ -1,4 +1,4 @@
-//! The store of a directory on a real file: what the protocol asks for, races, pages, and the log.
+//! The store of a directory on a real file and on a real server: what the protocol asks for, races, pages, and the log.
 
 use std::sync::{
     Arc,
@@ -13,15 +13,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{BLOCK, Resources, Store};
+use crate::store::tests::stores;
 
-async fn directory() -> (TempDir, Store, Resources) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
-    let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
-    let time = AtomicI64::new(1_000);
-    let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-    let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
-    (folder, store, resources)
+/// A directory in a store of each kind.
+async fn directories() -> Vec<(TempDir, Store, Resources)> {
+    let mut made = Vec::new();
+    for (folder, store) in stores().await {
+        let directory = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+        let time = AtomicI64::new(1_000);
+        let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
+        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), directory.id, "prefix");
+        made.push((folder, store, resources));
+    }
+    made
 }
 
 fn user(name: &str) -> Draft {
@@ -39,95 +43,92 @@ fn list(from: From, limit: usize) -> Query {
 
 #[tokio::test]
 async fn the_store_keeps_what_the_protocol_asks_for() {
-    let (_folder, _store, resources) = directory().await;
-    conformance::check(&resources).await;
+    for (_folder, _store, resources) in directories().await {
+        conformance::check(&resources).await;
+    }
 }
 
 #[tokio::test]
 async fn of_racing_creations_of_one_name_one_wins() {
-    let (_folder, _store, resources) = directory().await;
-    let racing = (0..12).map(|_| resources.create(Kind::User, user("ada"), Links::None));
-    let outcomes = futures::future::join_all(racing).await;
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    let refused = |outcome: &&Result<_, _>| matches!(outcome, Err(StoreError::NotUnique(Field::UserName)));
-    assert_eq!(outcomes.iter().filter(refused).count(), 11);
+    for (_folder, _store, resources) in directories().await {
+        let racing = (0..12).map(|_| resources.create(Kind::User, user("ada"), Links::None));
+        let outcomes = futures::future::join_all(racing).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        let refused = |outcome: &&Result<_, _>| matches!(outcome, Err(StoreError::NotUnique(Field::UserName)));
+        assert_eq!(outcomes.iter().filter(refused).count(), 11);
+    }
 }
 
 #[tokio::test]
 async fn a_page_far_behind_is_found_when_some_before_it_are_gone() {
-    let (_folder, _store, resources) = directory().await;
-    let count = usize::try_from(BLOCK).unwrap() + 50;
-    let names: Vec<String> = (0..count).map(|n| format!("u{n:05}")).collect();
-    let creations = names.iter().map(|name| resources.create(Kind::User, user(name), Links::None));
-    let mut made: Vec<_> = futures::future::join_all(creations).await.into_iter().map(Result::unwrap).collect();
-    made.sort_by_key(|user| user.sequence);
-    for gone in &made[..3] {
-        resources.delete(Kind::User, &gone.id, Deletion::default()).await.unwrap();
+    for (_folder, _store, resources) in directories().await {
+        let count = usize::try_from(BLOCK).unwrap() + 50;
+        let names: Vec<String> = (0..count).map(|n| format!("u{n:05}")).collect();
+        let creations = names.iter().map(|name| resources.create(Kind::User, user(name), Links::None));
+        let mut made: Vec<_> = futures::future::join_all(creations).await.into_iter().map(Result::unwrap).collect();
+        made.sort_by_key(|user| user.sequence);
+        for gone in &made[..3] {
+            resources.delete(Kind::User, &gone.id, Deletion::default()).await.unwrap();
+        }
+        let page = resources.page(Kind::User, &list(From::Offset(count as u64 - 5), 9)).await.unwrap();
+        let ids: Vec<&str> = page.resources.iter().map(|user| user.id.as_str()).collect();
+        assert_eq!(ids, [made[count - 2].id.as_str(), made[count - 1].id.as_str()]);
+        assert_eq!(page.total, Some(count as u64 - 3));
+        let beyond = resources.page(Kind::User, &list(From::Offset(count as u64), 9)).await.unwrap();
+        assert!(beyond.resources.is_empty() && beyond.total == page.total);
     }
-    let page = resources.page(Kind::User, &list(From::Offset(count as u64 - 5), 9)).await.unwrap();
-    let ids: Vec<&str> = page.resources.iter().map(|user| user.id.as_str()).collect();
-    assert_eq!(ids, [made[count - 2].id.as_str(), made[count - 1].id.as_str()]);
-    assert_eq!(page.total, Some(count as u64 - 3));
-    let beyond = resources.page(Kind::User, &list(From::Offset(count as u64), 9)).await.unwrap();
-    assert!(beyond.resources.is_empty() && beyond.total == page.total);
 }
 
 #[tokio::test]
 async fn the_log_tells_every_change_in_order_and_no_password() {
-    let (_folder, store, resources) = directory().await;
-    let mut ada = user("ada");
-    ada.password = Some("s3cret-of-ada".into());
-    let ada = resources.create(Kind::User, ada, Links::None).await.unwrap();
-    let staff =
-        Draft { attributes: json!({ "displayName": "Staff" }).as_object().unwrap().clone(), ..Draft::default() };
-    let staff = resources.create(Kind::Group, staff, Links::None).await.unwrap();
-    let add = MemberChange { add: vec![Link { id: ada.id.clone(), ..Link::default() }], ..MemberChange::default() };
-    for _ in 0..2 {
-        let change = Change { members: add.clone(), ..Change::default() };
-        resources.update(Kind::Group, &staff.id, change, Links::None).await.unwrap();
+    for (_folder, store, resources) in directories().await {
+        let mut ada = user("ada");
+        ada.password = Some("s3cret-of-ada".into());
+        let ada = resources.create(Kind::User, ada, Links::None).await.unwrap();
+        let staff =
+            Draft { attributes: json!({ "displayName": "Staff" }).as_object().unwrap().clone(), ..Draft::default() };
+        let staff = resources.create(Kind::Group, staff, Links::None).await.unwrap();
+        let add = MemberChange { add: vec![Link { id: ada.id.clone(), ..Link::default() }], ..MemberChange::default() };
+        for _ in 0..2 {
+            let change = Change { members: add.clone(), ..Change::default() };
+            resources.update(Kind::Group, &staff.id, change, Links::None).await.unwrap();
+        }
+        resources.delete(Kind::User, &ada.id, Deletion { soft: true, ..Deletion::default() }).await.unwrap();
+        let events = store.directory_events(1, 0, 100).await.unwrap();
+        let told: Vec<(i64, &str, &str)> =
+            events.iter().map(|event| (event.number, event.action.as_str(), event.resource.as_str())).collect();
+        let (ada, staff) = (ada.id.as_str(), staff.id.as_str());
+        let expected = [
+            (1, "created", ada),
+            (2, "created", staff),
+            (3, "updated", staff),
+            (4, "updated", staff),
+            (5, "deleted", ada),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(
+            (events[2].added.as_slice(), events[3].removed.as_slice()),
+            (&[ada.to_owned()][..], &[ada.to_owned()][..])
+        );
+        assert_eq!(events[4].before, Some(json!({ "userName": "ada" })));
+        assert!(events.iter().all(|event| event.actor == "prefix"));
+        assert!(!serde_json::to_string(&events).unwrap().contains("s3cret"));
+        let rest: Vec<Value> =
+            store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
+        assert_eq!(rest, [json!(5)]);
+        assert_eq!(store.forget_directory_events(i64::MAX).await.unwrap(), 5);
     }
-    resources.delete(Kind::User, &ada.id, Deletion { soft: true, ..Deletion::default() }).await.unwrap();
-    let events = store.directory_events(1, 0, 100).await.unwrap();
-    let told: Vec<(i64, &str, &str)> =
-        events.iter().map(|event| (event.number, event.action.as_str(), event.resource.as_str())).collect();
-    let (ada, staff) = (ada.id.as_str(), staff.id.as_str());
-    let expected =
-        [(1, "created", ada), (2, "created", staff), (3, "updated", staff), (4, "updated", staff), (5, "deleted", ada)];
-    assert_eq!(told, expected);
-    assert_eq!(
-        (events[2].added.as_slice(), events[3].removed.as_slice()),
-        (&[ada.to_owned()][..], &[ada.to_owned()][..])
-    );
-    assert_eq!(events[4].before, Some(json!({ "userName": "ada" })));
-    assert!(events.iter().all(|event| event.actor == "prefix"));
-    assert!(!serde_json::to_string(&events).unwrap().contains("s3cret"));
-    let rest: Vec<Value> =
-        store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
-    assert_eq!(rest, [json!(5)]);
-    assert_eq!(store.forget_directory_events(i64::MAX).await.unwrap(), 5);
 }
 
 #[tokio::test]
 async fn a_removed_directory_takes_everything_along() {
-    let (_folder, store, resources) = directory().await;
-    resources.create(Kind::User, user("ada"), Links::None).await.unwrap();
-    assert_eq!(store.directory_counts(1).await.unwrap().users, 1);
-    assert!(store.add_directory("ACME", "{}", "salt", 1).await.unwrap().is_none(), "a name is taken in any case");
-    store.remove_directory(1).await.unwrap();
-    assert!(store.directories().await.unwrap().is_empty());
-    let late = resources.create(Kind::User, user("bob"), Links::None).await;
-    assert!(matches!(late, Err(StoreError::Failed(_))));
-}
-
-#[tokio::test]
-async fn a_directory_on_a_server_keeps_what_the_protocol_asks_for() {
-    for (_folder, store) in crate::store::tests::stores().await.into_iter().filter(|(_, store)| store.is_shared()) {
-        let made = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
-        let time = AtomicI64::new(1_000);
-        let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), made.id, "prefix");
-        conformance::check(&resources).await;
-        assert!(store.directory_counts(made.id).await.is_ok());
-        store.remove_directory(made.id).await.unwrap();
+    for (_folder, store, resources) in directories().await {
+        resources.create(Kind::User, user("ada"), Links::None).await.unwrap();
+        assert_eq!(store.directory_counts(1).await.unwrap().users, 1);
+        assert!(store.add_directory("ACME", "{}", "salt", 1).await.unwrap().is_none(), "a name is taken in any case");
+        store.remove_directory(1).await.unwrap();
+        assert!(store.directories().await.unwrap().is_empty());
+        let late = resources.create(Kind::User, user("bob"), Links::None).await;
+        assert!(matches!(late, Err(StoreError::Failed(_))));
     }
 }

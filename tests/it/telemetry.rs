@@ -1,0 +1,145 @@
+//! Traces as a collector of OpenTelemetry gets them, from a command and from the daemon.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use acceptance::{CONNECTION, Run, TestAgent, assert_folder_unseen};
+use serde_json::{Value, json};
+
+use crate::password::daemon::Daemon;
+
+/// A collector that keeps the bodies that it is sent, with their paths.
+struct Collector {
+    address: String,
+    taken: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let kept = taken.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if let Some(request) = take(stream.unwrap()) {
+                    kept.lock().unwrap().push(request);
+                }
+            }
+        });
+        Self { address, taken }
+    }
+
+    /// All spans so far; each was sent where the protocol says, by a service of this name.
+    fn spans(&self, service: &str) -> Vec<Value> {
+        let mut spans = Vec::new();
+        for (path, body) in self.taken.lock().unwrap().iter() {
+            assert_eq!(path, "/v1/traces");
+            let of = &body["resourceSpans"][0];
+            let named = json!({ "key": "service.name", "value": { "stringValue": service } });
+            assert!(of["resource"]["attributes"].as_array().unwrap().contains(&named), "{of}");
+            spans.extend(of["scopeSpans"][0]["spans"].as_array().unwrap().iter().cloned());
+        }
+        spans
+    }
+}
+
+/// One request of a connection, which is closed after it.
+fn take(stream: TcpStream) -> Option<(String, Value)> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").ok()?;
+    Some((path, serde_json::from_slice(&body).ok()?))
+}
+
+fn named<'a>(spans: &'a [Value], name: &str) -> &'a Value {
+    let names: Vec<&Value> = spans.iter().map(|span| &span["name"]).collect();
+    spans.iter().find(|span| span["name"] == name).unwrap_or_else(|| panic!("no {name}: {names:?}"))
+}
+
+/// The span that this one is within.
+fn within<'a>(spans: &'a [Value], span: &Value) -> &'a Value {
+    let parent = spans.iter().find(|other| other["spanId"] == span["parentSpanId"]).expect("its parent was sent");
+    assert_eq!(parent["traceId"], span["traceId"]);
+    parent
+}
+
+#[test]
+fn a_command_sends_its_spans_before_it_ends_and_nothing_of_whom_it_reads() {
+    let agent = TestAgent::new();
+    let collector = Collector::start();
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address).env("Telemetry__ServiceName", "the agent");
+    let run = Run::of(command).must_exit(0);
+    assert!(!run.stderr.contains("otel.") && !run.stderr.contains("GET /api"), "{}", run.stderr);
+    let spans = collector.spans("the agent");
+    let export = named(&spans, "export");
+    assert_eq!((&export["parentSpanId"], &export["status"]), (&Value::Null, &json!({})));
+    let requests: Vec<&Value> = spans.iter().filter(|span| span["kind"] == 3).collect();
+    assert!(requests.len() > 5, "{spans:?}");
+    let asked = json!({ "key": "http.request.method", "value": { "stringValue": "GET" } });
+    let answered = json!({ "key": "http.response.status_code", "value": { "intValue": "200" } });
+    for request in requests {
+        assert_eq!(within(&spans, request), export);
+        let attributes = request["attributes"].as_array().unwrap();
+        assert!(attributes.contains(&asked) && attributes.contains(&answered), "{request}");
+    }
+    let (text, users) = (serde_json::to_string(&spans).unwrap(), agent.csv("users"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("spans.json"), &text).unwrap();
+    assert_folder_unseen(folder.path(), &BTreeMap::new());
+    let ids: Vec<&str> = users.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert!(ids.len() > 3 && ids.iter().all(|id| !text.contains(id.trim_matches('"'))), "{text}");
+}
+
+#[test]
+fn the_daemon_traces_a_run_down_to_its_requests_and_answers_too() {
+    let agent = TestAgent::new();
+    let collector = Collector::start();
+    let steps = json!([{ "Kind": "export", "Connection": CONNECTION }]);
+    let settings = json!({ "Jobs": { "Nightly": { "Steps": steps } }, "Telemetry": { "Endpoint": collector.address } });
+    agent.write("appsettings.json", &settings.to_string());
+    let daemon = Daemon::start(agent.command(&["run"]));
+    agent.run(&["job", "start", "Nightly"]).must_exit(0);
+    daemon.end();
+    let spans = collector.spans("agent-host");
+    let export = named(&spans, "export");
+    let step = within(&spans, export);
+    let run = within(&spans, step);
+    assert_eq!((&step["name"], &run["name"]), (&json!("step"), &json!("run")));
+    let state = json!({ "key": "run.state", "value": { "stringValue": "success" } });
+    assert!(run["attributes"].as_array().unwrap().contains(&state), "{run}");
+}
+
+#[test]
+fn a_collector_that_is_down_costs_a_warning_and_one_that_is_none_is_refused() {
+    let agent = TestAgent::new();
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("Telemetry__Endpoint", "http://127.0.0.1:9");
+    let run = Run::of(command).must_exit(0);
+    assert!(run.stderr.contains("spans are lost until the collector is well again"), "{}", run.stderr);
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("Telemetry__Endpoint", "collector:4318");
+    assert!(Run::of(command).must_exit(3).failure().contains("`Telemetry:Endpoint` is no address of a collector"));
+}
