@@ -24,7 +24,7 @@ use futures::StreamExt;
 use serde_json::{Map, Value, json};
 
 pub use report::{ImportRefused, ImportReport, Tally};
-pub(crate) use settings::{names, target_of};
+pub(crate) use settings::{names, source_of, target_of};
 
 use crate::{
     agent::{Agent, Opened},

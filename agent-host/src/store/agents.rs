@@ -3,7 +3,7 @@
 use anyhow::Context;
 use sqlx::Row;
 
-use super::Store;
+use super::{Store, only};
 
 /// An agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,8 @@ impl Store {
              VALUES ($1, $2, 1, $3, $3, '') ON CONFLICT (id) DO UPDATE SET machine = excluded.machine, \
              starts = agents.starts + 1, started_ms = excluded.started_ms, seen_ms = excluded.seen_ms RETURNING starts";
         let query = sqlx::query_as(statement).bind(id).bind(machine).bind(now_ms);
-        let (starts,): (i64,) = query.fetch_one(&self.pool).await.context("noting the start of the agent")?;
+        let row: Option<(i64,)> = only(query.fetch_all(&self.pool).await).context("noting the start of the agent")?;
+        let (starts,) = row.context("noting the start of the agent: the store gave nothing back")?;
         Ok(starts)
     }
 
