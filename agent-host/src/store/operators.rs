@@ -212,7 +212,8 @@ impl Store {
                 let until = sqlx::query_as("SELECT locked_ms FROM sign_in_attempts WHERE subject = $1").bind(subject);
                 let (until_ms,): (i64,) = until.fetch_one(&mut *transaction).await?;
                 // The last attempt is called as late as the lock lasts: that is how it is known that it was told.
-                let statement = "UPDATE sign_in_attempts SET last_ms = locked_ms WHERE subject = $1 AND last_ms < locked_ms";
+                let statement =
+                    "UPDATE sign_in_attempts SET last_ms = locked_ms WHERE subject = $1 AND last_ms < locked_ms";
                 let told = sqlx::query(statement).bind(subject).execute(&mut *transaction).await?;
                 Err(Lock { until_ms, is_told: told.rows_affected() == 0 })
             }

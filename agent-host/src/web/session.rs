@@ -238,7 +238,9 @@ mod tests {
         for path in ["/", "/runs/7?x=1"] {
             assert_eq!(own_path(path), path);
         }
-        for path in ["", "runs", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\t/evil.example"] {
+        for path in
+            ["", "runs", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\t/evil.example"]
+        {
             assert_eq!(own_path(path), "/");
         }
     }

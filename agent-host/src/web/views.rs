@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn what_fails_inside_is_told_in_the_log_alone() {
-        let refusal = Refusal::from(anyhow::anyhow!("no such table: audit").context("reading `/srv/agent/Work/agent.db`"));
+        let refusal =
+            Refusal::from(anyhow::anyhow!("no such table: audit").context("reading `/srv/agent/Work/agent.db`"));
         assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!((refusal.complaint.message.as_str(), refusal.complaint.kind), ("the agent failed", "failed"));
         assert!(refusal.complaint.hint.is_some());
