@@ -61,7 +61,18 @@ pub fn word(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The text without its line breaks.
+/// The text without its line breaks, and without what terminals obey.
 pub fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_one_line_that_no_terminal_obeys() {
+        assert_eq!(one_line("a\r\n  b\rc\u{1b}[2Jd\u{9b}e"), "a b c [2Jd e");
+    }
 }

@@ -209,7 +209,8 @@ pub async fn create(
     Ok(minted)
 }
 
-/// Gives a directory a new secret of the kind it has; the one before stays good until then, older ones end now.
+/// Gives a directory a new secret of the kind it has; the one before stays good until then, older ones end now, and so does
+/// what clients got by OAuth.
 ///
 /// # Errors
 /// Of kind `Settings` where there is no such directory; or the store fails.
@@ -218,6 +219,10 @@ pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) 
     let newest = store.secrets(directory.id).await?.into_iter().next();
     let minted = Minted::new(newest.is_some_and(|secret| secret.basic))?;
     store.add_secret(&record(&minted, directory.id, now_ms), former_end_ms).await?;
+    let revoked = store.revoke_oauth_grants(directory.id).await?;
+    if revoked > 0 {
+        tracing::warn!(revoked, "what was got by OAuth is taken back: the client must be authorized anew");
+    }
     Ok(minted)
 }
 

@@ -40,10 +40,15 @@ impl Drop for Lock {
     }
 }
 
-/// A new file that its owner alone may read.
+/// A new file that its owner alone may read, in the place of what was there: another's file stays as open as it was, and a
+/// link leads elsewhere.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
@@ -75,5 +80,28 @@ fn sync_names(folder: &Path) -> io::Result<()> {
         // Some network file systems know no such thing.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         done => done,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_its_owners_alone_whatever_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let [open, link, other] = ["open", "link", "other"].map(|name| folder.path().join(name));
+        fs::write(&open, "anybody's").unwrap();
+        fs::write(&other, "another's").unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o666)).unwrap();
+        symlink(&other, &link).unwrap();
+        for path in [&open, &link] {
+            create_private(path).unwrap().write_all(b"secret").unwrap();
+            let metadata = fs::symlink_metadata(path).unwrap();
+            assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{metadata:?}");
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
     }
 }

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tracing::field::Empty;
 
 pub use report::{ImportRefused, ImportReport, Tally};
-pub(crate) use settings::{names, target_of};
+pub(crate) use settings::{names, source_of, target_of};
 
 use crate::{
     agent::{Agent, Opened},

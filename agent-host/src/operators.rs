@@ -21,7 +21,7 @@ use crate::{
     access::{Caller, Role, Scope},
     password_reset::random_text,
     settings::Settings,
-    store::{AuditRecord, OperatorRecord, SessionRecord, Store},
+    store::{AuditRecord, Lock, OperatorRecord, SessionRecord, Store},
 };
 pub(crate) use openid::state;
 pub use openid::{OpenId, Person, SignInFailed};
@@ -133,13 +133,16 @@ impl Operators {
     pub async fn sign_in(&self, name: &str, password: &SecretString, peer: IpAddr) -> anyhow::Result<SignIn> {
         let now_ms = self.now();
         let peer = crate::access::network_of(peer);
-        let shown: String = name.trim().chars().take(MAX_NAME).collect();
+        let shown: String = name.trim().chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect();
         let subjects = [format!("address {peer}"), format!("name {}", shown.to_lowercase())];
         for (subject, free) in subjects.iter().zip([ADDRESS_ATTEMPTS, NAME_ATTEMPTS]) {
             let forget_ms = now_ms - ATTEMPTS_KEPT_MS;
             let counted = self.store.count_attempt(subject, now_ms, forget_ms, |failed| wait_ms(failed, free)).await?;
-            if let Err(until_ms) = counted {
-                self.note(&shown, peer, "locked").await?;
+            if let Err(Lock { until_ms, is_told }) = counted {
+                // Once while it lasts: whoever goes on trying does not fill the audit.
+                if !is_told {
+                    self.note(&shown, peer, "locked").await?;
+                }
                 return Ok(SignIn::Locked((until_ms - now_ms + 999) / 1000));
             }
         }

@@ -174,7 +174,7 @@ impl PasswordResets {
     ) -> anyhow::Result<ResetReport> {
         let recipient = self.who_is_told(course.account, way, wish)?;
         let password = self.new_password(way, course.account)?;
-        self.note(course, "begun", None, None).await?;
+        self.begin(course, recipient.as_ref()).await?;
         let main = self.keep_notices(course, way, recipient.as_ref(), MailKind::Password, &password, None).await?;
         let action = PasswordAction::Set(NewPassword { value: password.clone(), must_change: way.must_change });
         let outcome = self.ask(course, connector, wish, action).await?;
@@ -193,7 +193,7 @@ impl PasswordResets {
         way: &ResetWay,
     ) -> anyhow::Result<ResetReport> {
         let recipient = self.who_is_told(course.account, way, wish)?;
-        self.note(course, "begun", None, None).await?;
+        self.begin(course, recipient.as_ref()).await?;
         let mut outcome = self.ask(course, connector, wish, PasswordAction::Temporary).await?;
         let password =
             outcome.temporary.take().ok_or_else(|| anyhow::anyhow!("the managed system told no password"))?;
@@ -225,7 +225,7 @@ impl PasswordResets {
             setting: way.identifier.clone(),
             expires_ms,
         };
-        self.note(course, "begun", None, None).await?;
+        self.begin(course, Some(&recipient)).await?;
         self.store.add_link(&link, self.now(), self.now() - LINKS_KEPT_MS).await?;
         let address = SecretString::from(format!("{base}{}", self.key.sign_link(&link.id, expires_ms)?));
         let main = self.keep_notices(course, way, Some(&recipient), MailKind::Link, &address, Some(expires_ms)).await?;
@@ -342,6 +342,13 @@ impl PasswordResets {
             }
         }
         Ok(())
+    }
+
+    /// Notes that it begins, and who learns of it where that is not the owner.
+    async fn begin(&self, course: &Course<'_>, recipient: Option<&Recipient>) -> anyhow::Result<()> {
+        let another = recipient.filter(|recipient| !recipient.is_owner);
+        let told = another.map(|recipient| format!("`{}` is told in place of the owner", recipient.mailbox.email));
+        self.note(course, "begun", None, told.as_deref()).await
     }
 
     /// A line of the audit.

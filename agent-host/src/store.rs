@@ -11,6 +11,7 @@ mod audit_pages;
 mod checks;
 mod directories;
 mod figures;
+mod forms;
 mod imports;
 mod job_runs;
 mod leases;
@@ -37,7 +38,7 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use crate::disk::Lock;
+use crate::disk;
 
 pub use agents::AgentRecord;
 pub use approvals::{Approval, ApprovalState};
@@ -50,7 +51,7 @@ pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
 pub use notifications::{EndedRun, FailingJob, WaitingNotification};
 pub use oauth::{OauthClient, OauthGrant, OauthToken, OauthTokenKind};
-pub use operators::{OperatorRecord, SessionRecord};
+pub use operators::{Lock, OperatorRecord, SessionRecord};
 pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
 pub use password_resets::{PasswordLink, WaitingNotice};
@@ -64,7 +65,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -76,6 +77,7 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
     (9, "notifications", include_str!("../migrations/0009_notifications.sql")),
     (10, "notices overtaken", include_str!("../migrations/0010_notices_overtaken.sql")),
     (11, "imports", include_str!("../migrations/0011_imports.sql")),
+    (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
 ];
 
@@ -141,9 +143,9 @@ async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
 }
 
 /// Waits without holding up the thread, on which the one that has the turn may be.
-async fn turn(path: &Path) -> anyhow::Result<Lock> {
+async fn turn(path: &Path) -> anyhow::Result<disk::Lock> {
     loop {
-        match Lock::take(path)? {
+        match disk::Lock::take(path)? {
             Some(lock) => return Ok(lock),
             None => tokio::time::sleep(BETWEEN_TRIES).await,
         }

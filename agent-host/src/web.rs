@@ -19,9 +19,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use connector_api::Result;
@@ -65,7 +65,7 @@ pub struct Web {
     followers: Arc<tokio::sync::Semaphore>,
     patience: Patience,
     /// One plan is made at a time.
-    planning: tokio::sync::Mutex<()>,
+    planning: Arc<tokio::sync::Mutex<()>>,
     /// One delivery of orders is put in place at a time.
     delivering: tokio::sync::Mutex<()>,
     around: Around,
@@ -111,7 +111,7 @@ impl Web {
             operators,
             followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
-            planning: tokio::sync::Mutex::default(),
+            planning: Arc::default(),
             delivering: tokio::sync::Mutex::default(),
             around,
         }))
@@ -171,10 +171,16 @@ pub fn router(web: Arc<Web>) -> Router {
         .with_state(web)
 }
 
-async fn in_time(request: axum::extract::Request, next: middleware::Next) -> Response {
-    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+/// Answers in time. What changes something is done to its end, and written down, though whoever asked goes away meanwhile.
+async fn in_time(request: Request, next: Next) -> Response {
+    let is_read = request.method().is_safe();
+    let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request));
+    let answered = if is_read { Ok(answered.await) } else { tokio::spawn(answered).await };
+    match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        // What panicked is in the log already.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

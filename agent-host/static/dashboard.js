@@ -16,6 +16,16 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// A form is sent once, however often somebody presses; a page that is gone back to sends again.
+addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
 const log = document.querySelector("[data-follow]");
 if (log) {
   const events = new EventSource(log.dataset.follow);

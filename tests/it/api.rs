@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod guards;
 mod orders;
 mod suite;
 
@@ -149,6 +150,12 @@ fn a_password_is_reset_and_shown_to_an_administrator_alone() {
     let quiet = json!({ "login": ADA, "unlock": true });
     let done = client.with(&operator).post(&of("/password-resets"), Some(&quiet)).must(200);
     assert!(done.get("temporary_password").is_none(), "{done}");
+    // Whoever has a password sent elsewhere than to its owner is seen to have done so.
+    let elsewhere = json!({ "login": ADA, "setting": "Temporary", "notify": "boss@corp.example" });
+    client.with(&operator).post(&of("/password-resets"), Some(&elsewhere)).must(200);
+    let told = client.get(&of("/password-resets?limit=2")).must(200)["lines"].to_string();
+    assert!(told.contains("`boss@corp.example` is told in place of the owner"), "{told}");
+    client.with(&operator).post(&of("/password-resets"), Some(&quiet)).must(200);
     let nobody = json!({ "login": "nobody@corp.example", "setting": "Silent" });
     client.post(&of("/password-resets"), Some(&nobody)).must(404);
     client.post(&of("/password-resets"), Some(&json!({ "login": ADA, "setting": "Off" }))).must(409);

@@ -1,6 +1,7 @@
 //! The dashboard in a real browser: what an administrator does in a day, by mouse, by keyboard, on a phone and at night.
 
 mod doors;
+mod guards;
 
 use acceptance::{
     CONNECTION, TestAgent,

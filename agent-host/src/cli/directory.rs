@@ -212,10 +212,6 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> a
             let now_ms = now_ms();
             let former_end_ms = now_ms + i64::from(*former_days) * DAY_MS;
             let made = directories::rotate(&store, name, now_ms, former_end_ms).await?;
-            let revoked = store.revoke_oauth_grants(found.id).await?;
-            if revoked > 0 {
-                tracing::warn!(revoked, "what was got by OAuth is taken back: the client must be authorized anew");
-            }
             show_secret(format, &found.name, endpoint(agent, &found.name)?, &made)?;
         }
         Directory::Oauth(wanted) => set_up_oauth(agent, format, &store, wanted).await?,

@@ -107,6 +107,15 @@ pub(crate) fn target_of(agent: &Agent, name: &str) -> Result<(String, String)> {
     Ok((name, connection))
 }
 
+/// The connection whose records an import reads.
+///
+/// # Errors
+/// Of kind `Settings`.
+pub(crate) fn source_of(agent: &Agent, name: &str) -> Result<String> {
+    let (_, place) = place(agent, name)?;
+    Ok(connection_table(agent, &agent.settings.section(&[&place]), "From")?.0)
+}
+
 impl ImportSettings {
     /// # Errors
     /// Of kind `Settings`, with the place of what is wrong.

@@ -86,6 +86,8 @@ pub struct Step {
     pub kind: Kind,
     /// To which connection; of an import, the one whose accounts follow.
     pub connection: String,
+    /// Of an import, the one whose records are read; empty where that is not known.
+    pub source: Option<String>,
     /// Which import it runs, if it is one.
     pub import: Option<String>,
     /// Steps of one level run together, after all of lower levels.
@@ -174,6 +176,7 @@ impl Jobs {
                 import::target_of(agent, &name).map_or_else(|_| String::new(), |(_, connection)| connection);
             let mut job = Job::of_connection(Kind::Import, &name, reader.timeout);
             job.steps[0].connection = connection;
+            job.steps[0].source = Some(import::source_of(agent, &name).unwrap_or_default());
             job.steps[0].import = Some(name);
             if !jobs.iter().any(|known| known.is(&job.name)) {
                 jobs.push(job);
@@ -217,6 +220,7 @@ impl Job {
             name: kind.name().to_owned(),
             kind,
             connection: connection.to_owned(),
+            source: None,
             import: None,
             level: 0,
             continue_on_error: false,
@@ -355,6 +359,7 @@ impl Reader<'_> {
             name: name(connection),
             kind,
             connection: connection.clone(),
+            source: None,
             import: None,
             level,
             continue_on_error: task.continue_on_error,
@@ -440,10 +445,12 @@ impl Reader<'_> {
             (None, connection.id().as_str().to_owned())
         };
         let about = import.as_deref().unwrap_or(&connection);
+        let source = import.as_deref().map(|import| import::source_of(self.agent, import).unwrap_or_default());
         Ok(Step {
             name: section.text("Name").map_or_else(|| Job::name_of(kind, about), str::to_owned),
             kind,
             connection: connection.clone(),
+            source,
             import,
             level: section.number("Level", level, MAX_LEVEL)?,
             continue_on_error: section.flag("ContinueOnError", false)?,

@@ -73,7 +73,8 @@ impl RunLog {
         let mut line =
             Line(format!("{} {}", at.to_rfc3339_opts(SecondsFormat::Millis, true), event.metadata().level()));
         event.record(&mut line);
-        let line = redact(&line.0).replace('\n', " ") + "\n";
+        // What a managed system said may hold what terminals obey.
+        let line = redact(&line.0).replace(char::is_control, " ") + "\n";
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if line.len() <= lines.left && lines.lost == 0 {
             lines.left -= line.len();

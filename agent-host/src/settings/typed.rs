@@ -30,6 +30,11 @@ pub(crate) fn keys(work_folder: &Path, connection: &ConnectionId) -> Result<Vec<
     Ok(keys.filter(|key| key.to_lowercase().starts_with(&section)).map(|key| key[section.len()..].to_owned()).collect())
 }
 
+/// Whether secrets that are typed are protected: the agent has a key to do so.
+pub(crate) fn protects(directory: &Path, environment: impl IntoIterator<Item = (OsString, OsString)>) -> bool {
+    keyring(directory, environment, None).is_ok_and(|(keyring, _)| keyring.first().is_ok())
+}
+
 /// Writes settings of a connection. Whether secrets are protected: false where the agent has no key to do so.
 ///
 /// # Errors

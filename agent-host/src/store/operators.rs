@@ -42,6 +42,15 @@ pub struct SessionRecord {
     pub used_ms: i64,
 }
 
+/// Nobody may try for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lock {
+    /// Until when.
+    pub until_ms: i64,
+    /// Whether somebody was told so before.
+    pub is_told: bool,
+}
+
 /// The most rows of attempts; the oldest go first.
 const MOST_ATTEMPTS: i64 = 10_000;
 const OPERATOR: &str = "SELECT spelling, role, connections, password, created_ms, signed_in_ms FROM operators";
@@ -182,7 +191,7 @@ impl Store {
         now_ms: i64,
         forget_ms: i64,
         locks: impl Fn(i64) -> i64 + Send,
-    ) -> anyhow::Result<Result<i64, i64>> {
+    ) -> anyhow::Result<Result<i64, Lock>> {
         let mut transaction = self.pool.begin().await?;
         let old = "DELETE FROM sign_in_attempts WHERE (last_ms < $1 AND locked_ms < $2) OR subject IN \
              (SELECT subject FROM sign_in_attempts ORDER BY last_ms DESC LIMIT 100 OFFSET $3)";
@@ -201,8 +210,12 @@ impl Store {
             }
             None => {
                 let until = sqlx::query_as("SELECT locked_ms FROM sign_in_attempts WHERE subject = $1").bind(subject);
-                let until: (i64,) = until.fetch_one(&mut *transaction).await?;
-                Err(until.0)
+                let (until_ms,): (i64,) = until.fetch_one(&mut *transaction).await?;
+                // The last attempt is called as late as the lock lasts: that is how it is known that it was told.
+                let statement =
+                    "UPDATE sign_in_attempts SET last_ms = locked_ms WHERE subject = $1 AND last_ms < locked_ms";
+                let told = sqlx::query(statement).bind(subject).execute(&mut *transaction).await?;
+                Err(Lock { until_ms, is_told: told.rows_affected() == 0 })
             }
         };
         transaction.commit().await?;

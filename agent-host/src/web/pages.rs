@@ -31,7 +31,13 @@ use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use serde::Serialize;
 
 use super::{Web, session::SignedIn, views};
-use crate::access::{Role, Scope};
+use crate::{
+    access::{Role, Scope},
+    password_reset::random_text,
+};
+
+/// Bytes of chance in what a form carries that is obeyed once.
+const ONCE_BYTES: usize = 12;
 
 /// What pages may do: their own files alone, and forms to themselves.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -202,7 +208,9 @@ pub(super) fn show(web: &Web, who: &SignedIn, page: &str, words: Value) -> Respo
 
 /// The same with another status.
 pub(super) fn show_with(web: &Web, who: &SignedIn, status: StatusCode, page: &str, words: Value) -> Response {
-    let words = context! { me => me(who), code => who.code.as_str(), ..words };
+    // Where there is no chance to be had, forms that are obeyed once are not obeyed at all.
+    let once = random_text(ONCE_BYTES).unwrap_or_default();
+    let words = context! { me => me(who), code => who.code.as_str(), once, ..words };
     answer(web, status, page, words)
 }
 
@@ -217,6 +225,13 @@ pub(super) fn forged(web: &Web, who: &SignedIn) -> Response {
     let text = "This form was not sent from a page of this agent, or it was open since before you signed in. Nothing was \
                 done. Go back, load the page anew and try again.";
     refusal(web, who, StatusCode::FORBIDDEN, "This was not accepted", text)
+}
+
+/// The page for a form that is obeyed once and was sent before.
+pub(super) fn sent_before(web: &Web, who: &SignedIn) -> Response {
+    let text = "This form was sent before, and is obeyed once: nothing was done again. The audit has what came of it. What \
+                was shown the first time cannot be shown again; load the page anew to ask for another.";
+    refusal(web, who, StatusCode::CONFLICT, "This was sent before", text)
 }
 
 /// What is answered where the agent fails.

@@ -87,6 +87,26 @@ impl FromRequest<Arc<Web>> for Sent {
     }
 }
 
+impl Sent {
+    /// Uses the form up, so that what it asks for is done once, however often it is sent.
+    ///
+    /// # Errors
+    /// The page that says so, where it was sent before.
+    pub(super) async fn use_up(&self, web: &Web) -> Result<(), Response> {
+        let once = self.fields.text("once");
+        if once.is_empty() {
+            return Err(pages::forged(web, &self.who));
+        }
+        let form = sha256(&format!("{}\n{once}", self.who.session.hash));
+        let (now_ms, longest_ms) = (web.now_ms(), web.operators.session_seconds() * 1000);
+        match web.store().use_form(&form, now_ms, now_ms - longest_ms).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(pages::sent_before(web, &self.who)),
+            Err(error) => Err(pages::failed(&error)),
+        }
+    }
+}
+
 impl Fields {
     pub(super) fn read(body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(body);
@@ -122,7 +142,11 @@ impl Fields {
 
 /// What a form carries that is shown to the browser with this cookie.
 pub(super) fn code_for(held: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("form\n{held}").as_bytes()))
+    sha256(&format!("form\n{held}"))
+}
+
+fn sha256(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// Whether two texts are the same; takes as long either way.
@@ -167,9 +191,11 @@ pub(super) fn set_cookie(web: &Web, response: &mut Response, cookie: &str, held:
     }
 }
 
-/// A path of this agent that somebody may be sent to, else the first page: never another site.
+/// A path of this agent that somebody may be sent to, else the first page: never another site. Browsers leave tabs and
+/// line ends out of an address before they read it, and take `\` for `/`.
 pub(super) fn own_path(path: &str) -> &str {
-    let is_ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_ours = path.starts_with('/') && !path.starts_with("//") && is_plain;
     if is_ours && path.len() <= 512 { path } else { "/" }
 }
 
@@ -212,7 +238,9 @@ mod tests {
         for path in ["/", "/runs/7?x=1"] {
             assert_eq!(own_path(path), path);
         }
-        for path in ["", "runs", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb"] {
+        for path in
+            ["", "runs", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\t/evil.example"]
+        {
             assert_eq!(own_path(path), "/");
         }
     }

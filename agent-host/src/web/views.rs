@@ -72,9 +72,10 @@ impl Refusal {
 }
 
 impl From<anyhow::Error> for Refusal {
-    /// What is the managed system's fault is told from what is ours; the latter is logged.
+    /// What is the managed system's fault is told from what is ours. The latter is logged, and told only where something is
+    /// known to be done about it: it may speak of the agent's insides.
     fn from(error: anyhow::Error) -> Self {
-        let complaint = Complaint::of(&error);
+        let mut complaint = Complaint::of(&error);
         let status = match complaint.kind {
             "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
             "not_found" => StatusCode::NOT_FOUND,
@@ -83,6 +84,10 @@ impl From<anyhow::Error> for Refusal {
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => {
                 tracing::error!("a request failed: {}", complaint.message);
+                if complaint.hint.is_none() {
+                    complaint.message = "the agent failed".to_owned();
+                    complaint.hint = Some("its log says why".to_owned());
+                }
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
@@ -167,4 +172,20 @@ async fn note(web: &Web, caller: &Caller, action: &str, connection: &str, what: 
         note: None,
     };
     Ok(web.store().add_to_audit(&record).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_inside_is_told_in_the_log_alone() {
+        let refusal =
+            Refusal::from(anyhow::anyhow!("no such table: audit").context("reading `/srv/agent/Work/agent.db`"));
+        assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!((refusal.complaint.message.as_str(), refusal.complaint.kind), ("the agent failed", "failed"));
+        assert!(refusal.complaint.hint.is_some());
+        let error = connector_api::Error::new(ErrorKind::Unavailable, "the system is down").with_hint("wait");
+        assert_eq!(Refusal::from(error).complaint.message, "the system is down");
+    }
 }

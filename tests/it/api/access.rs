@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Client, administrator, of, token};
 
 /// Every route of the description, each path with something for its names.
-fn routes(client: &Client) -> Vec<(String, String)> {
+pub(super) fn routes(client: &Client) -> Vec<(String, String)> {
     let described = client.get("/api/openapi.json").must(200);
     let paths = described["paths"].as_object().expect("there are paths");
     let mut routes = Vec::new();

@@ -18,6 +18,16 @@ use crate::vaults::authority::Authority;
 
 /// The certificate that is shown, the version that is spoken, and the answer.
 fn ask(address: &str, authority: &Authority) -> (CertificateDer<'static>, ProtocolVersion, String) {
+    ask_for(address, authority, "/healthz", "")
+}
+
+/// The same for this path, with further header lines.
+fn ask_for(
+    address: &str,
+    authority: &Authority,
+    path: &str,
+    headers: &str,
+) -> (CertificateDer<'static>, ProtocolVersion, String) {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate()).expect("the handshake works");
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -28,8 +38,7 @@ fn ask(address: &str, authority: &Authority) -> (CertificateDer<'static>, Protoc
     let client = ClientConnection::new(Arc::new(config), "localhost".try_into().expect("the handshake works"))
         .expect("the handshake works");
     let mut stream = StreamOwned::new(client, TcpStream::connect(address).expect("the handshake works"));
-    stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\n\r\n")
         .expect("the handshake works");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the handshake works");
@@ -47,10 +56,18 @@ fn https_is_served_from_pem_and_a_renewed_pfx_is_taken_by_a_reload() {
     };
     std::fs::write(agent.directory().join("tls.pem"), &first.pem).unwrap();
     agent.write("appsettings.json", &settings(json!({ "File": "tls.pem" })));
+    let made = agent.run(&["--format", "json", "directory", "create", "acme"]).must_exit(0).json();
+    let token = made["token"].as_str().expect("it is printed");
+    acceptance::watch(token);
     let daemon = Daemon::start_as_told(agent.command(&["run"]));
     let (shown, version, answer) = ask(&daemon.address, &authority);
     assert_eq!((&shown, version), (&first.certificate, ProtocolVersion::TLSv1_3));
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+
+    // What a client of SCIM is told leads back by https.
+    let bearer = format!("authorization: Bearer {token}\r\n");
+    let (.., answer) = ask_for(&daemon.address, &authority, "/scim/v2/acme/ServiceProviderConfig", &bearer);
+    assert!(answer.contains("https://localhost/scim/v2/acme/ServiceProviderConfig"), "{answer}");
 
     // Whoever speaks no TLS, or an old one, is not served.
     let mut plain = TcpStream::connect(&daemon.address).unwrap();

@@ -40,27 +40,27 @@ const FORMS: [&str; 15] = [
 ];
 
 /// Somebody with a session.
-struct Visitor<'a> {
+pub(super) struct Visitor<'a> {
     daemon: &'a Daemon,
-    cookie: String,
+    pub(super) cookie: String,
 }
 
 impl<'a> Visitor<'a> {
-    fn sign_in(daemon: &'a Daemon, name: &str) -> Self {
+    pub(super) fn sign_in(daemon: &'a Daemon, name: &str) -> Self {
         let page = attempt(daemon, name, PASSWORD);
         assert_eq!(page.status, 303, "{}", page.body);
         Self { daemon, cookie: format!("cookie: {}\r\n", page.cookie()) }
     }
 
-    fn get(&self, path: &str) -> Page {
+    pub(super) fn get(&self, path: &str) -> Page {
         self.daemon.ask("GET", path, &self.cookie, "")
     }
 
-    fn code(&self) -> String {
+    pub(super) fn code(&self) -> String {
         self.get("/").between("name=\"code\" value=\"", "\"")
     }
 
-    fn post(&self, path: &str, headers: &str, body: &str) -> Page {
+    pub(super) fn post(&self, path: &str, headers: &str, body: &str) -> Page {
         self.daemon.ask("POST", path, &format!("{}{headers}", self.cookie), body)
     }
 }
@@ -73,7 +73,7 @@ fn attempt(daemon: &Daemon, name: &str, password: &str) -> Page {
     daemon.ask("POST", "/sign-in", &format!("cookie: {cookie}\r\n"), &body)
 }
 
-fn started(agent: &TestAgent) -> Daemon {
+pub(super) fn started(agent: &TestAgent) -> Daemon {
     Daemon::start(agent.command(&["run"]))
 }
 

@@ -75,10 +75,10 @@ pub(super) fn verify(token: &str, key: &Jwk, expected: &Expected<'_>) -> Result<
     if !is_for_us || claims.azp.as_deref().map_or(is_for_others, |party| party != expected.client_id) {
         return Err(refused("is for another client"));
     }
-    if claims.exp + LEEWAY_S <= expected.now_s {
+    if claims.exp.saturating_add(LEEWAY_S) <= expected.now_s {
         return Err(refused("has expired; see whether this machine's clock is right"));
     }
-    if claims.iat.is_some_and(|issued_s| issued_s - LEEWAY_S > expected.now_s) {
+    if claims.iat.is_some_and(|issued_s| issued_s.saturating_sub(LEEWAY_S) > expected.now_s) {
         return Err(refused("is from the future; see whether this machine's clock is right"));
     }
     if claims.nonce.as_deref() != Some(expected.nonce) {

@@ -108,7 +108,11 @@ pub(super) async fn decide(
     let fields = Fields::read(&body);
     let decided = async {
         if fields.get("decision").ok().flatten() != Some("allow") {
-            web.directories.deny(&client, &peer.ip().to_string()).await?;
+            // Anybody may say no, and nothing comes of it: only who could have said yes is written down.
+            match approver(&web, &headers, &fields).await? {
+                Some(approver) => web.directories.deny(&client, &approver).await?,
+                None => tracing::info!(peer = %peer.ip(), directory = name, "access was not allowed"),
+            }
             return Ok(sent_back(&asked.redirect, asked.state.as_deref(), &[("error", "access_denied")]));
         }
         let problem = match consent(&web, &client, peer, &headers, &fields).await? {
@@ -135,10 +139,7 @@ async fn consent(
     headers: &HeaderMap,
     fields: &Fields,
 ) -> anyhow::Result<Consent> {
-    if let Some((name, code)) = administrator(web, headers).await?
-        && session::is_from_us(headers)
-        && session::is_equal(fields.get("code").ok().flatten().unwrap_or_default(), &code)
-    {
+    if let Some(name) = approver(web, headers, fields).await? {
         return Ok(Consent::By(name));
     }
     let code = fields.get("approval").ok().flatten().map(str::trim).unwrap_or_default();
@@ -148,6 +149,13 @@ async fn consent(
     tracing::warn!(peer = %peer.ip(), directory = client.directory, "a wrong approval code");
     let wait = web.patience.count_wrong(peer.ip(), web.directories.now());
     Ok(wait.map_or(Consent::WrongCode, Consent::Slowed))
+}
+
+/// The administrator who is signed in and was shown the form.
+async fn approver(web: &Web, headers: &HeaderMap, fields: &Fields) -> anyhow::Result<Option<String>> {
+    let Some((name, code)) = administrator(web, headers).await? else { return Ok(None) };
+    let is_theirs = session::is_equal(fields.get("code").ok().flatten().unwrap_or_default(), &code);
+    Ok((is_theirs && session::is_from_us(headers)).then_some(name))
 }
 
 /// The administrator who is signed in, and what the forms carry that are shown to them.

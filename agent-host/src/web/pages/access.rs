@@ -48,6 +48,7 @@ async fn create(State(web): State<Arc<Web>>, sent: Sent) -> Page {
 }
 
 async fn password(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: Sent) -> Page {
+    sent.use_up(&web).await?;
     let made = told(&web, &sent.who, operators::password(&web, &sent.who.session.caller, &name).await)?;
     Ok(show(&web, &sent.who, "shown_once.html", context! { here => "/access", operator => value(&made) }))
 }

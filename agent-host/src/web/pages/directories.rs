@@ -69,6 +69,7 @@ async fn create(State(web): State<Arc<Web>>, sent: Sent) -> Page {
 }
 
 async fn rotate(State(web): State<Arc<Web>>, Path(name): Path<String>, sent: Sent) -> Page {
+    sent.use_up(&web).await?;
     let days = sent.fields.text("days").parse().unwrap_or(FORMER_DAYS).min(90);
     let made = told(&web, &sent.who, directories::rotate(&web, &sent.who.session.caller, &name, days).await)?;
     let words = context! { here => "/directories", made => value(&made), days };

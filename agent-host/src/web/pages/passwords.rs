@@ -33,6 +33,7 @@ async fn form(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page 
 }
 
 async fn reset(State(web): State<Arc<Web>>, sent: Sent) -> Page {
+    sent.use_up(&web).await?;
     let Sent { who, fields } = &sent;
     let some = |name: &str| Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
     let wish = ResetWish {

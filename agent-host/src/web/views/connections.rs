@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Result, connection, note, visible};
+use super::{Result, connection, note, runs, visible};
 use crate::{
     access::{Caller, Role},
     check::{self, CheckReport},
@@ -111,7 +111,7 @@ pub struct LastStep {
 pub async fn connections(web: &Web, caller: &Caller) -> Result<ConnectionList> {
     let mut listed = Vec::new();
     for settings in visible(web, caller) {
-        listed.push(view(web, settings.id().as_str()).await?);
+        listed.push(view(web, caller, settings.id().as_str()).await?);
     }
     Ok(ConnectionList { connections: listed })
 }
@@ -134,7 +134,7 @@ pub async fn one(web: &Web, caller: &Caller, name: &str) -> Result<ConnectionDet
             place: web.agent.settings.locate(id, key),
         }
     };
-    Ok(ConnectionDetails { connection: view(web, id.as_str()).await?, settings: keys.map(setting).collect() })
+    Ok(ConnectionDetails { connection: view(web, caller, id.as_str()).await?, settings: keys.map(setting).collect() })
 }
 
 /// Tries a connection out now, and keeps what was found.
@@ -152,14 +152,15 @@ pub async fn check(web: &Web, caller: &Caller, name: &str) -> Result<CheckedView
     Ok(CheckedView { at_ms, report })
 }
 
-async fn view(web: &Web, name: &str) -> Result<ConnectionView> {
+async fn view(web: &Web, caller: &Caller, name: &str) -> Result<ConnectionView> {
     let settings = web.agent.settings.connection(name)?;
     let declared = web.agent.mapping.connections.iter().find(|it| settings.id().is(&it.identifier));
     let last_check = web.store().last_check(name).await?;
     let last_check =
         last_check.and_then(|(at_ms, report)| Some(CheckedView { at_ms, report: serde_json::from_str(&report).ok()? }));
     let (last_export, last_fulfillment) = (last(web, name, Kind::Export).await?, last(web, name, Kind::Fulfill).await?);
-    let due = web.jobs.jobs.iter().filter(|job| job.steps.iter().any(|it| it.connection.eq_ignore_ascii_case(name)));
+    let due = web.jobs.jobs.iter().filter(|job| runs::may(caller, Role::Viewer, job));
+    let due = due.filter(|job| job.steps.iter().any(|it| it.connection.eq_ignore_ascii_case(name)));
     let due = due.filter_map(|job| Some((job.schedule.as_ref()?.next(web.now_ms())?, job.name.clone())));
     let (next_ms, next_job) = due.min().unzip();
     Ok(ConnectionView {

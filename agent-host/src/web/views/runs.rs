@@ -340,8 +340,10 @@ fn job<'a>(web: &'a Web, caller: &Caller, role: Role, name: &str) -> Result<&'a 
     if may(caller, role, job) { Ok(job) } else { Err(lacks(caller, role)) }
 }
 
-fn may(caller: &Caller, role: Role, job: &Job) -> bool {
-    job.steps.iter().all(|step| caller.may_in(role, &step.connection)) && (!job.steps.is_empty() || caller.may(role))
+/// Whether the caller may do what asks for this role in every connection that the job reads or changes.
+pub(super) fn may(caller: &Caller, role: Role, job: &Job) -> bool {
+    let mut connections = job.steps.iter().flat_map(|step| [Some(&step.connection), step.source.as_ref()]).flatten();
+    connections.all(|connection| caller.may_in(role, connection)) && (!job.steps.is_empty() || caller.may(role))
 }
 
 /// The only connection of a job; empty where there are several.

@@ -20,13 +20,16 @@ const MAX_KEY: usize = 64;
 pub struct TypedSettings {
     /// The keys.
     pub keys: Vec<String>,
+    /// Whether secrets that are typed are kept protected; else in the clear, for the eyes of the agent's account alone.
+    pub is_protected: bool,
 }
 
 /// The keys that were typed for a connection; none where the file cannot be read, which the agent says when it starts.
 pub fn typed(web: &Web, name: &str) -> TypedSettings {
     let settings = &web.agent.settings;
     let keys = settings.connection(name).and_then(|it| settings::typed::keys(&settings.work_folder, it.id()));
-    TypedSettings { keys: keys.unwrap_or_default() }
+    let is_protected = settings::typed::protects(&settings.directory, settings::environment());
+    TypedSettings { keys: keys.unwrap_or_default(), is_protected }
 }
 
 /// Keeps settings of a connection; those without a value are taken back. Whether secrets are protected.
