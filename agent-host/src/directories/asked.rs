@@ -57,6 +57,23 @@ pub(super) fn shown(asked: &Uri) -> String {
     text
 }
 
+/// What a client was told, without the words that repeat what the address lost, and without what may be a mail address.
+pub(super) fn told(detail: &str, asked: &Uri) -> String {
+    let lost = |word: &str| {
+        let asks = |text: &str| {
+            form_urlencoded::parse(text.as_bytes()).any(|(name, value)| name.contains(word) || value.contains(word))
+        };
+        asks(asked.path()) || asks(asked.query().unwrap_or_default())
+    };
+    let kept = shown(asked);
+    let words = detail.split('`').enumerate().map(|(nth, part)| match part {
+        _ if nth % 2 == 0 || part.is_empty() => part,
+        _ if part.contains('@') || (lost(part) && !kept.contains(part)) => LEFT_OUT,
+        part => part,
+    });
+    words.collect::<Vec<_>>().join("`")
+}
+
 /// Names of resource types, ids as we give them, and URNs. A secret half has more letters.
 fn is_plain(segment: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -91,6 +108,19 @@ fn without_values(filter: Filter) -> Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_detail_says_what_to_fix_and_not_whom_it_is_about() {
+        for (asked, detail, kept) in [
+            ("/Users/ada%2Blove", "there is no User `ada+love`", "there is no User `…`"),
+            ("/Users/00000001-5dd8", "there is no User `00000001-5dd8`", "there is no User `00000001-5dd8`"),
+            ("/Users?filter=userName+eq+ada", "at character 13: found `ada`", "at character 13: found `…`"),
+            ("/Users?filter=userName+eq", "`userName` wants a value", "`…` wants a value"),
+            ("/Users", "operation 1: found `a@b` behind `emails`", "operation 1: found `…` behind `emails`"),
+        ] {
+            assert_eq!(told(detail, &format!("/scim/v2/acme{asked}").parse().unwrap()), kept);
+        }
+    }
 
     #[test]
     fn an_address_keeps_what_it_asks_for_and_loses_whom() {

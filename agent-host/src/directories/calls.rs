@@ -137,7 +137,7 @@ impl Calls {
             path: call.address.as_ref().map_or_else(|| "…".to_owned(), asked::shown),
             status: call.status.as_u16(),
             scim_type: call.refusal.as_ref().and_then(|refusal| Some(refusal.kind()?.name().to_owned())),
-            detail: call.refusal.map(|refusal| refusal.detail().to_owned()),
+            detail: call.refusal.zip(call.address).map(|(refusal, address)| asked::told(refusal.detail(), &address)),
             secret: call.secret,
             client: None,
             took_ms: i64::try_from(call.took.as_millis()).unwrap_or(i64::MAX),
