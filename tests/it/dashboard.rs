@@ -205,6 +205,9 @@ fn make_a_directory(browser: &Browser, _: &TestAgent, daemon: &Daemon, base: &st
         browser.text().contains("wrong credentials")
     });
     browser.reads("409 Conflict");
+    let endpoint = browser.run("return document.querySelector('#endpoint').textContent");
+    let endpoint = endpoint.as_str().unwrap_or_default();
+    assert!(endpoint.starts_with("http://127.0.0.1:") && endpoint.ends_with("/scim/v2/acme"), "{endpoint}");
     browser.reads("uniqueness");
     browser.click("#calls ~ .body summary, [aria-labelledby=calls] summary");
     browser.picture("dashboard-directory");

@@ -4,6 +4,7 @@ mod calls;
 mod client;
 mod input;
 mod oauth;
+mod okta;
 mod races;
 mod readme;
 mod replicas;

@@ -197,7 +197,8 @@ fn service_url(web: &Web, headers: &HeaderMap) -> String {
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.filter(|host| host.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@')));
-    format!("http://{}", host.unwrap_or("localhost"))
+    let scheme = if web.is_secure() { "https" } else { "http" };
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
 fn refusal(error: Error) -> Response {

@@ -377,9 +377,7 @@ fn secret(directory: String, endpoint: String, made: Minted) -> NewSecretView {
 fn endpoint(web: &Web, name: &str) -> Result<String> {
     let url = match web.directories.public_url() {
         Some(url) => url.to_owned(),
-        None => {
-            format!("http://{}", addresses(&web.agent.settings)?.first().map_or_else(String::new, ToString::to_string))
-        }
+        None => addresses(&web.agent.settings)?.first().map_or_else(String::new, ToString::to_string),
     };
     Ok(format!("{url}/scim/v2/{name}"))
 }
