@@ -6,6 +6,8 @@
 
 mod options;
 mod oauth;
+mod asked;
+mod calls;
 
 use std::{
     collections::HashMap,
@@ -22,6 +24,8 @@ use crate::{
     settings::Settings,
     store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
+pub use calls::Call;
+use calls::Calls;
 pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
 pub use options::DirectoryOptions;
 pub(crate) use options::MAX_PAGE_SIZE;
@@ -55,6 +59,7 @@ pub struct Directories {
     /// What the settings say, by directory in lower case.
     options: Arc<HashMap<String, DirectoryOptions>>,
     remembered: Arc<Mutex<HashMap<String, Remembered>>>,
+    calls: Arc<Calls>,
 }
 
 /// Somebody who may come in.
@@ -94,6 +99,7 @@ impl Directories {
             keep_events_ms: days * DAY_MS,
             options: Arc::new(options),
             remembered: Arc::default(),
+            calls: Arc::new(Calls::new()),
         })
     }
 
@@ -135,9 +141,12 @@ impl Directories {
         Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.prefix.as_str())
     }
 
-    /// Forgets old events now and then; never ends.
-    pub async fn forget_old_events(&self) {
+    /// Forgets old events and calls now and then; never ends.
+    pub async fn forget_old(&self) {
         loop {
+            if let Err(error) = self.store.forget_calls(self.now()).await {
+                tracing::error!(error = format!("{error:#}"), "old calls of directories cannot be forgotten");
+            }
             match self.store.forget_directory_events(self.now() - self.keep_events_ms).await {
                 Ok(0) => {}
                 Ok(forgotten) => tracing::info!(forgotten, "old events of directories are forgotten"),

@@ -10,6 +10,7 @@ mod audit;
 mod audit_pages;
 mod checks;
 mod directories;
+mod directory_calls;
 mod figures;
 mod forms;
 mod imports;
@@ -45,6 +46,7 @@ pub use approvals::{Approval, ApprovalState};
 pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
+pub use directory_calls::{CallCount, CallKind, DirectoryCall, NewCalls};
 pub use figures::QueueFigures;
 pub use job_runs::{Claim, JobRun, Lease, RunState, StepRun, WantedRun};
 pub use leases::Fence;
@@ -65,7 +67,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -79,6 +81,7 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
     (11, "imports", include_str!("../migrations/0011_imports.sql")),
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
+    (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
 ];
 
 /// The agent's database.

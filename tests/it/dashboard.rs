@@ -200,6 +200,17 @@ fn make_a_directory(browser: &Browser, _: &TestAgent, daemon: &Daemon, base: &st
     provision(daemon, &secret);
     browser.go(&format!("{base}/directories/acme"));
     browser.reads("grace.hopper@corp.example");
+    // Calls are kept once a second.
+    browser.until(|| {
+        browser.go(&format!("{base}/directories/acme"));
+        browser.text().contains("wrong credentials")
+    });
+    browser.reads("409 Conflict");
+    let endpoint = browser.run("return document.querySelector('#endpoint').textContent");
+    let endpoint = endpoint.as_str().unwrap_or_default();
+    assert!(endpoint.starts_with("http://127.0.0.1:") && endpoint.ends_with("/scim/v2/acme"), "{endpoint}");
+    browser.reads("uniqueness");
+    browser.click("#calls ~ .body summary, [aria-labelledby=calls] summary");
     browser.picture("dashboard-directory");
 }
 
@@ -225,17 +236,23 @@ fn pictures_at_night_and_on_a_phone(browser: &Browser, base: &str) {
 
 /// What Okta does with an address and a token.
 fn provision(daemon: &Daemon, token: &str) {
-    let send = |path: &str, body: &Value| {
-        let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/scim+json\r\n");
+    let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/scim+json\r\n");
+    let send_and_get = |path: &str, body: &Value, status: u16| {
         let page = daemon.ask_with("POST", path, &headers, &body.to_string());
-        assert_eq!(page.status, 201, "{}", page.body);
+        assert_eq!(page.status, status, "{}", page.body);
         serde_json::from_str::<Value>(&page.body).expect("an answer is JSON")
     };
+    let send = |path: &str, body: &Value| send_and_get(path, body, 201);
+    send_and_get("/scim/v2/acme/Users", &json!({ "displayName": "Nobody" }), 400);
     let user = send(
         "/scim/v2/acme/Users",
         &json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "grace.hopper@corp.example",
             "name": { "givenName": "Grace", "familyName": "Hopper" }, "active": true }),
     );
+    send_and_get("/scim/v2/acme/Users", &json!({ "userName": "Grace.Hopper@corp.example" }), 409);
+    let stranger =
+        daemon.ask_with("GET", "/scim/v2/acme/Users?startIndex=1&count=2", "authorization: Bearer a.b\r\n", "");
+    assert_eq!(stranger.status, 401, "{}", stranger.body);
     send(
         "/scim/v2/acme/Groups",
         &json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Navy",

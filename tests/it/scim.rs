@@ -1,8 +1,10 @@
 //! The SCIM inbox as Okta meets it: a daemon, an address, a token; and what the next export holds.
 
+mod calls;
 mod client;
 mod input;
 mod oauth;
+mod okta;
 mod races;
 mod readme;
 mod replicas;

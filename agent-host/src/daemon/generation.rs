@@ -98,11 +98,13 @@ impl Generation {
             let chores = async {
                 tokio::select! {
                     () = send_mails(&self.resets) => {}
-                    () = self.directories.forget_old_events() => {}
+                    () = self.directories.forget_old() => {}
+                    () = self.directories.go_on_keeping_calls() => {}
                     () = self.notifications.keep() => {}
                     () = self.audit.keep() => {}
                     () = self.web.retired() => {}
                 }
+                self.directories.keep_calls().await;
             };
             let worked = async {
                 // As long as runs are at work, the others know it.

@@ -147,6 +147,8 @@ impl Store {
             "DELETE FROM oauth_grants WHERE directory = $1",
             "DELETE FROM oauth_clients WHERE directory = $1",
             "DELETE FROM directory_secrets WHERE directory = $1",
+            "DELETE FROM directory_calls WHERE directory = $1",
+            "DELETE FROM directory_call_counts WHERE directory = $1",
             "DELETE FROM directory_events WHERE directory = $1",
             "DELETE FROM members WHERE directory = $1",
             "DELETE FROM resource_blocks WHERE directory = $1",

@@ -3,7 +3,12 @@
 //! Whoever comes with the wrong credentials is told the same whether there is the directory or not. Wrong attempts of one
 //! address are slowed down and audited, the first and the last that is let through; right ones never wait.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -17,12 +22,21 @@ use futures::{FutureExt, StreamExt};
 use scim_server::{Error, MAX_BODY_BYTES};
 
 use super::{LONGEST_REQUEST, Web};
-use crate::{credential::Credentials, directories::Admitted, password_reset::random_text, store::AuditRecord};
+use crate::{
+    credential::Credentials,
+    directories::{Admitted, Call},
+    password_reset::random_text,
+    store::AuditRecord,
+};
 
 /// How much of a body that is too long is taken in before the client is cut off …
 const MAX_DROPPED_BYTES: usize = 64 << 20;
 /// … and for how long.
 const LONGEST_DROP: Duration = Duration::from_secs(20);
+
+/// The public half of what opened the directory, on the answer.
+#[derive(Clone)]
+struct Opened(String);
 
 const BASE: &str = "/scim/v2/";
 /// Offers both schemes; a client takes the one it was set up with.
@@ -37,27 +51,49 @@ async fn respond(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let answered = AssertUnwindSafe(answer(&web, peer, request)).catch_unwind();
-    match tokio::time::timeout(LONGEST_REQUEST, answered).await {
+    let (began, at_ms) = (Instant::now(), web.directories.now());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let Some((name, rest)) = split(&uri) else {
+        return refusal(Error::not_found("directories are at `/scim/v2/{directory}`"));
+    };
+    let answered = AssertUnwindSafe(answer(&web, peer, name, rest, request)).catch_unwind();
+    let response = match tokio::time::timeout(LONGEST_REQUEST, answered).await {
         Ok(Ok(response)) => response,
         // What panicked is in the log already.
         Ok(Err(_)) => refusal(Error::internal()),
         Err(_) => refusal(Error::new(StatusCode::SERVICE_UNAVAILABLE, "this took too long; ask for less at once")),
-    }
+    };
+    let call = Call {
+        at_ms,
+        method,
+        address: Call::address(&uri),
+        status: response.status(),
+        refusal: response.extensions().get::<Error>().cloned(),
+        secret: response.extensions().get::<Opened>().map(|opened| opened.0.clone()),
+        took: began.elapsed(),
+    };
+    web.directories.note_call(name, call);
+    response
 }
 
-async fn answer(web: &Web, peer: SocketAddr, mut request: Request) -> Response {
-    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    let Some(below) = path.strip_prefix(BASE) else {
-        return refusal(Error::not_found("directories are at `/scim/v2/{directory}`"));
-    };
-    let end = below.find(['/', '?']).unwrap_or(below.len());
-    let (name, rest) = below.split_at(end);
+/// The directory's name, and what is behind it.
+fn split(uri: &Uri) -> Option<(&str, &str)> {
+    let below = uri.path_and_query()?.as_str().strip_prefix(BASE)?;
+    Some(below.split_at(below.find(['/', '?']).unwrap_or(below.len())))
+}
+
+async fn answer(web: &Web, peer: SocketAddr, name: &str, rest: &str, request: Request) -> Response {
     let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
     let admitted = match admit(web, peer, name, request.headers()).await {
         Ok(admitted) => admitted,
         Err(error) => return refusal(error),
     };
+    let mut response = answer_admitted(web, &admitted, &rest, request).await;
+    response.extensions_mut().insert(Opened(admitted.prefix));
+    response
+}
+
+async fn answer_admitted(web: &Web, admitted: &Admitted, rest: &str, mut request: Request) -> Response {
     let Ok(uri) = rest.parse::<Uri>() else {
         return refusal(Error::not_found("the address is malformed"));
     };
@@ -65,7 +101,7 @@ async fn answer(web: &Web, peer: SocketAddr, mut request: Request) -> Response {
     *request.uri_mut() = uri;
     drop_what_is_too_long(&mut request).await;
     let directory = admitted.options.serve_at(&base_url);
-    let resources = web.directories.resources(&admitted);
+    let resources = web.directories.resources(admitted);
     let response = scim_server::answer(&resources, &directory, request).await;
     if let Some(error) = response.extensions().get::<Error>() {
         tracing::debug!(directory = admitted.name, status = error.status().as_u16(), "{}", error.detail());

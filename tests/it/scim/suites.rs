@@ -5,6 +5,7 @@
 use std::{io::Write, path::PathBuf, process::Command};
 
 use acceptance::{Run, TestAgent};
+use serde_json::json;
 
 use super::{client::Client, create};
 
@@ -27,6 +28,19 @@ fn scim_sanity_finds_nothing() {
     let client = Client::start(&agent, &token);
     run_sanity(&client.base_url(), &token);
     client.end();
+}
+
+#[test]
+fn the_suites_pass_on_postgresql() {
+    for run in [run_tester, run_sanity] {
+        let agent = TestAgent::new();
+        let Some(url) = passing_postgres::database() else { return };
+        agent.write("appsettings.agent.json", &json!({ "Store": { "Url": url } }).to_string());
+        let token = create(&agent, &[]);
+        let client = Client::start(&agent, &token);
+        run(&client.base_url(), &token);
+        client.end();
+    }
 }
 
 pub(super) fn run_tester(base_url: &str, token: &str) {

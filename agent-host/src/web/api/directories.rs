@@ -17,11 +17,12 @@ use super::{
 use crate::{
     access::Caller,
     directories::{DirectoryOptions, MAX_PAGE_SIZE},
+    store::CallKind,
     web::{
         Web,
         views::{
             Refusal, Result,
-            directories::{self, DirectoryList, DirectoryView, EventPage, NewSecretView, ResourcePage},
+            directories::{self, CallLog, DirectoryList, DirectoryView, EventPage, NewSecretView, ResourcePage},
         },
     },
 };
@@ -68,12 +69,37 @@ struct EventsQuery {
     limit: Option<Limit>,
 }
 
+/// Which calls are wanted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CallsQuery {
+    /// Only those that ended so
+    kind: Option<WantedCalls>,
+    /// How many entries
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    limit: Option<Limit>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum WantedCalls {
+    /// As it was asked.
+    Answered,
+    /// With an error.
+    Refused,
+    /// Refused for its credentials.
+    SignIn,
+}
+
 pub(super) fn routes() -> OpenApiRouter<Arc<Web>> {
     OpenApiRouter::new()
         .routes(routes!(list_directories, create_directory))
         .routes(routes!(show_directory, remove_directory))
         .routes(routes!(rotate_secret))
         .routes(routes!(list_events))
+        .routes(routes!(list_calls))
         .routes(routes!(list_users))
         .routes(routes!(list_groups))
 }
@@ -160,6 +186,24 @@ async fn list_events(
 ) -> Result<Json<EventPage>> {
     let (after, limit) = (query.after.map_or(0, |after| after.0), query.limit.map(|limit| limit.0));
     directories::events(&web, &caller, &directory, after, limit).await.map(Json)
+}
+
+/// What clients asked lately and how they were answered, as Okta sees it
+#[utoipa::path(get, path = "/directories/{directory}/calls", tag = "directories",
+    params(("directory" = String, Path, description = "Its name"), CallsQuery),
+    responses((status = 200, body = CallLog), Refusals))]
+async fn list_calls(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    At(directory): At<String>,
+    Asked(query): Asked<CallsQuery>,
+) -> Result<Json<CallLog>> {
+    let kind = query.kind.map(|kind| match kind {
+        WantedCalls::Answered => CallKind::Answered,
+        WantedCalls::Refused => CallKind::Refused,
+        WantedCalls::SignIn => CallKind::SignIn,
+    });
+    directories::calls(&web, &caller, &directory, kind, query.limit.map(|limit| limit.0)).await.map(Json)
 }
 
 /// Users as they were received

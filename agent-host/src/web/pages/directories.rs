@@ -25,6 +25,8 @@ use crate::{
 /// Events and resources that the page lists.
 const EVENTS: i64 = 25;
 const RESOURCES: u32 = 25;
+/// All calls that are kept.
+const CALLS: u32 = 300;
 /// For how many days a secret stays good after it was rotated, unless it is said.
 const FORMER_DAYS: u16 = 7;
 
@@ -51,8 +53,12 @@ async fn one(State(web): State<Arc<Web>>, who: SignedIn, Path(name): Path<String
     let after = (one.last_event - EVENTS).max(0);
     let mut events = told(&web, &who, directories::events(&web, caller, &name, after, None).await)?.events;
     events.reverse();
+    let mut log = told(&web, &who, directories::calls(&web, caller, &name, None, Some(CALLS)).await)?;
+    let (answered, errors): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut log.calls).into_iter().partition(|call| call.kind == "answered");
     let words = context! {
         here => "/directories", said => said(&asked), it => value(&one),
+        counts => value(&log.counts), errors => value(&errors), answered => value(&answered),
         shows_groups => matches!(kind, Kind::Group), found => value(&found),
         events => value(&events), may_rule => caller.may(Role::Administrator),
     };

@@ -1,5 +1,6 @@
 //! How pages write times, numbers and states.
 
+use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat};
 use minijinja::{Environment, Value};
 use url::form_urlencoded;
@@ -27,6 +28,8 @@ pub(super) fn add_to(environment: &mut Environment<'static>, now: impl Fn() -> i
         .add_filter("urlencoded", |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
     environment.add_filter("stamp", |text: &str| stamp(text));
     environment.add_filter("told", |text: &str| Value::from_safe_string(told(text)));
+    environment
+        .add_filter("reason", |status: u16| StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason()));
     environment.add_filter("segment", |text: &str| segment(text));
 }
 

@@ -11,7 +11,7 @@ use crate::{
     access::{Caller, Role},
     credential::Minted,
     directories::{self, DirectoryOptions},
-    store::{DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
+    store::{CallCount, CallKind, DirectoryCall, DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
     web::{Web, addresses},
 };
 
@@ -115,6 +115,53 @@ pub struct EventView {
     pub added: Vec<String>,
     /// Ids of members that went.
     pub removed: Vec<String>,
+}
+
+/// What clients asked a directory lately, and how they were answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallLog {
+    /// The directory.
+    pub directory: String,
+    /// Since when `counts` count, in milliseconds since 1970; the last day, by the full hour.
+    pub since_ms: i64,
+    /// How many calls were answered how since then.
+    pub counts: Vec<CallCountView>,
+    /// The last calls, the newest first: two hundred that were refused are kept, and fifty of each other kind.
+    pub calls: Vec<CallView>,
+}
+
+/// How many calls were answered with a status.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallCountView {
+    /// The status of HTTP.
+    pub status: u16,
+    /// How many.
+    pub calls: i64,
+}
+
+/// A call of a client.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallView {
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// `answered`, `refused`, or `sign-in` where it was refused for its credentials.
+    pub kind: &'static str,
+    /// The method of HTTP.
+    pub method: String,
+    /// Below the directory's address; what may be of people or secret is left out, as `…`.
+    pub path: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The `scimType` of a refusal.
+    pub scim_type: Option<String>,
+    /// What the client was told to fix.
+    pub detail: Option<String>,
+    /// The public half of the secret or access token that opened the directory.
+    pub secret: Option<String>,
+    /// The client of OAuth, where it was its access token.
+    pub client: Option<String>,
+    /// How long the answer took.
+    pub took_ms: i64,
 }
 
 /// A page of users or groups as they were received.
@@ -235,6 +282,29 @@ pub async fn events(web: &Web, caller: &Caller, name: &str, after: i64, limit: O
     Ok(EventPage { directory: found.name, events: events.into_iter().map(Into::into).collect(), after })
 }
 
+/// The last calls, of one kind or of all.
+///
+/// # Errors
+/// Where there is no such directory, or the caller may not.
+pub async fn calls(
+    web: &Web,
+    caller: &Caller,
+    name: &str,
+    kind: Option<CallKind>,
+    limit: Option<u32>,
+) -> Result<CallLog> {
+    let found = find(web, caller, Role::Viewer, name).await?;
+    let since_ms = web.now_ms() - DAY_MS;
+    let counts = web.store().call_counts(found.id, since_ms).await?;
+    let calls = web.store().calls(found.id, kind, page(limit)).await?;
+    Ok(CallLog {
+        directory: found.name,
+        since_ms,
+        counts: counts.into_iter().map(|CallCount { status, calls }| CallCountView { status, calls }).collect(),
+        calls: calls.into_iter().map(Into::into).collect(),
+    })
+}
+
 /// Users or groups as they were received, behind this place.
 ///
 /// # Errors
@@ -328,6 +398,23 @@ impl From<DirectoryEvent> for EventView {
     fn from(event: DirectoryEvent) -> Self {
         let DirectoryEvent { number, at_ms, actor, action, kind, resource, before, after, added, removed } = event;
         Self { number, at_ms, actor, action, kind, resource, before, after, added, removed }
+    }
+}
+
+impl From<DirectoryCall> for CallView {
+    fn from(call: DirectoryCall) -> Self {
+        Self {
+            at_ms: call.at_ms,
+            kind: call.kind.name(),
+            method: call.method,
+            path: call.path,
+            status: call.status,
+            scim_type: call.scim_type,
+            detail: call.detail,
+            secret: call.secret,
+            client: call.client,
+            took_ms: call.took_ms,
+        }
     }
 }
 
