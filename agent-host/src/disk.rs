@@ -83,14 +83,15 @@ fn sync_names(folder: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
+    #[cfg(unix)]
     #[test]
     fn a_private_file_is_its_owners_alone_whatever_was_there() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        use super::*;
+
         let folder = tempfile::tempdir().unwrap();
         let [open, link, other] = ["open", "link", "other"].map(|name| folder.path().join(name));
         fs::write(&open, "anybody's").unwrap();

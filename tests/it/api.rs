@@ -138,7 +138,7 @@ fn runs_are_listed_page_by_page_cancelled_and_retried() {
 #[test]
 fn a_password_is_reset_and_shown_to_an_administrator_alone() {
     let agent = crate::password::agent("en");
-    crate::password::configure(&agent, json!({}), json!({}));
+    crate::password::configure(&agent, json!({ "PickupDirectory": "../Mails" }), json!({}));
     let operator = token(&agent, "help desk", &["--role", "operator"]);
     let client = Client::start(&agent, &administrator(&agent));
     let body = json!({ "login": ADA, "setting": "Silent", "show": true });
