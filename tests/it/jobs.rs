@@ -139,7 +139,7 @@ fn what_cannot_be_obeyed_is_refused_where_it_is_written() {
         ),
         (
             json!({ "A": { "Steps": [{ "Kind": "sync", "Connection": "x" }] } }),
-            "`Jobs:A:Steps:0:Kind` is not known; write one of export, fulfill, refresh-schema",
+            "`Jobs:A:Steps:0:Kind` is not known; write one of export, fulfill, import, refresh-schema",
         ),
         (
             json!({ "A": { "Steps": [{ "Kind": "export", "Connection": "Nobody" }] } }),
