@@ -161,7 +161,8 @@ async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart
         let mut numbers: Vec<i64> = futures::future::join_all(queued).await.concat();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=12).collect::<Vec<i64>>(), "each due time has one run");
-        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, &claim(None, &[], 10)));
+        let anyone = claim(None, &[], 10);
+        let claims = (0..24).map(|nth| stores[nth % 3].claim_run(None, &anyone));
         let claimed = futures::future::join_all(claims).await.into_iter().filter_map(Result::unwrap);
         let mut claimed: Vec<i64> = claimed.map(|run| run.id).collect();
         let count = claimed.len();
