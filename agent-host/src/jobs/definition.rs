@@ -205,7 +205,7 @@ impl Job {
 
     /// The orders folder whose files the job is about when somebody starts it here; none where any agent may take it up.
     pub(crate) fn orders_place(&self, settings: &Settings, store: &Store) -> Option<String> {
-        let is_about_orders = self.steps.iter().all(|step| step.kind == Kind::Fulfill);
+        let is_about_orders = !self.steps.is_empty() && self.steps.iter().all(|step| step.kind == Kind::Fulfill);
         is_about_orders.then(|| place_of(settings, store)).flatten()
     }
 
