@@ -82,6 +82,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     let mut house = opened?;
     let generation = Generation::open(agent, &mut house)?;
     let mut server = Server::open(generation.served()?).await?;
+    generation.told_of(&server);
     let mut next = due(generation.refresh_after());
     let mut at_work = AtWork::default();
     at_work.begin(generation);
@@ -199,6 +200,7 @@ fn is_unavailable(error: &anyhow::Error) -> bool {
 async fn renew(start: &Start<'_>, house: &mut House, server: &mut Server) -> anyhow::Result<Generation> {
     let generation = Generation::open(load(start).await?, house)?;
     server.change(generation.served()?).await?;
+    generation.told_of(server);
     Ok(generation)
 }
 

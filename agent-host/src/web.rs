@@ -15,7 +15,10 @@ mod session;
 mod pages;
 mod oauth;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -71,6 +74,8 @@ pub struct Web {
     around: Around,
     /// Whether figures are for everybody; else for this machine.
     metrics_without_token: Option<bool>,
+    /// Where it is listened, once it is.
+    address: OnceLock<Address>,
 }
 
 /// What the pages share with the daemon around them.
@@ -114,7 +119,21 @@ impl Web {
             planning: Arc::default(),
             delivering: tokio::sync::Mutex::default(),
             around,
+            address: OnceLock::new(),
         }))
+    }
+
+    /// Tells the pages where they are served.
+    pub fn served_at(&self, address: Address) {
+        // They are served at one place as long as they live.
+        let _ = self.address.set(address);
+    }
+
+    /// What addresses begin with that clients are told: the public one, else the first that is listened on.
+    fn own_url(&self) -> String {
+        let public = self.directories.public_url().map(ToOwned::to_owned);
+        let first = || addresses(&self.agent.settings).ok()?.first().copied();
+        public.or_else(|| self.address.get().copied().or_else(first).map(|it| it.to_string())).unwrap_or_default()
     }
 
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.

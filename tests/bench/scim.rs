@@ -3,7 +3,6 @@
 //! 10,000 users for single resources and one group of all of them; 100,000 for pages, memory and the start.
 
 use std::{
-    cell::RefCell,
     fs,
     io::{BufRead, BufReader},
     path::Path,
@@ -64,9 +63,8 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         for _ in 0..CONNECTIONS {
             connections.push(Connection::open(&daemon.address, token).await?);
         }
-        let ids = RefCell::new(Vec::with_capacity(MANY_USERS));
-        singles(report, &daemon, &mut connections, &ids).await?;
-        groups(report, &mut connections[0], &ids.borrow()).await?;
+        let ids = singles(report, &daemon, &mut connections).await?;
+        groups(report, &mut connections[0], &ids).await?;
         pages(report, &daemon, &mut connections).await?;
         let peak = daemon.peak_megabytes()?;
         report.figure(CASE, "peak memory with 100,000 users, MB", peak, Bound::Under(150.0));
@@ -74,37 +72,32 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         let began = Instant::now();
         let daemon = Daemon::start(&directory)?;
         let mut connection = Connection::open(&daemon.address, token).await?;
-        connection.ask(&get("/Users?startIndex=1&count=2".to_owned())).await?;
+        connection.ask(&get("/Users?startIndex=1&count=2")).await?;
         let seconds = began.elapsed().as_secs_f64();
         report.figure(CASE, "start with 100,000 users to the first answer, s", seconds, Bound::Under(1.0));
         Ok(())
     })
 }
 
-/// Creation, and what is done to single users.
-async fn singles(
-    report: &mut Report,
-    daemon: &Daemon,
-    connections: &mut [Connection],
-    ids: &RefCell<Vec<String>>,
-) -> anyhow::Result<()> {
+/// Creation, and what is done to single users; their ids.
+async fn singles(report: &mut Report, daemon: &Daemon, connections: &mut [Connection]) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::with_capacity(USERS);
     let meter = Meter::start(daemon)?;
     let created = load(connections, USERS, Duration::MAX, |number| post("/Users", &user(number))).await?;
     meter.rate(report, "POST of a user", &created, 2_000.0)?;
     for start in (1..=USERS).step_by(1_000) {
         let path = format!("/Users?startIndex={start}&count=1000&attributes=id");
-        let page: Value = serde_json::from_slice(connections[0].ask(&get(path)).await?)?;
+        let page: Value = serde_json::from_slice(connections[0].ask(&get(&path)).await?)?;
         let page = page["Resources"].as_array().context("a list")?;
-        ids.borrow_mut().extend(page.iter().filter_map(|user| user["id"].as_str().map(str::to_owned)));
+        ids.extend(page.iter().filter_map(|user| user["id"].as_str().map(str::to_owned)));
     }
-    let ids = ids.borrow();
     ensure!(ids.len() == USERS, "{} of {USERS} users are listed", ids.len());
     let meter = Meter::start(daemon)?;
-    let found = load(connections, usize::MAX, LONG, |number| get(user_at(&ids[scattered(number)]))).await?;
+    let found = load(connections, usize::MAX, LONG, |number| get(&user_at(&ids[scattered(number)]))).await?;
     meter.rate(report, "GET by id", &found, 8_000.0)?;
     let meter = Meter::start(daemon)?;
     let found = load(connections, usize::MAX, LONG, |number| {
-        get(format!("/Users?filter=userName%20eq%20%22{}%22&startIndex=1&count=100", name(scattered(number))))
+        get(&format!("/Users?filter=userName%20eq%20%22{}%22&startIndex=1&count=100", name(scattered(number))))
     })
     .await?;
     meter.rate(report, "filter userName eq", &found, 8_000.0)?;
@@ -116,7 +109,7 @@ async fn singles(
     })
     .await?;
     meter.rate(report, "PATCH active", &changed, 2_000.0)?;
-    Ok(())
+    Ok(ids)
 }
 
 /// A group of all users.
@@ -155,7 +148,7 @@ async fn pages(report: &mut Report, daemon: &Daemon, connections: &mut [Connecti
     let meter = Meter::start(daemon)?;
     let listed = load(connections, usize::MAX, LONG, |number| {
         let start = number.wrapping_mul(7_919_993) % (MANY_USERS - 100) + 1;
-        get(format!("/Users?startIndex={start}&count=100"))
+        get(&format!("/Users?startIndex={start}&count=100"))
     })
     .await?;
     meter.rate(report, "pages of 100 among 100,000", &listed, 400.0)?;
@@ -173,7 +166,7 @@ fn median(mut latencies: Vec<f64>) -> f64 {
     latencies[latencies.len() / 2]
 }
 
-fn get(path: String) -> Ask {
+fn get(path: &str) -> Ask {
     Ask { method: "GET", path: format!("{DIRECTORY}{path}"), body: None, status: 200 }
 }
 

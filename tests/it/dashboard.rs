@@ -191,6 +191,7 @@ fn make_a_directory(browser: &Browser, _: &TestAgent, daemon: &Daemon, base: &st
         browser.run("return document.querySelector('#secret').textContent").as_str().unwrap_or_default().to_owned();
     watch(&secret);
     assert!(secret.contains('.'), "a bearer token has two halves");
+    browser.reads(&format!("http://{}/scim/v2/acme", daemon.address));
     browser.picture("dashboard-directory-new");
     browser.press("I have it");
     assert!(

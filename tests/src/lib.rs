@@ -7,6 +7,7 @@
 mod chance;
 pub mod agents;
 pub mod browser;
+pub mod http;
 pub mod orders;
 mod secrets;
 mod program;
@@ -76,6 +77,8 @@ impl TestAgent {
         watch(sandbox.token());
         let agent = Self { sandbox, written: RefCell::default(), folder, _runtime: runtime };
         let connection = json!({ "Server": agent.sandbox.url(), "ApiKey": agent.sandbox.token() });
+        // The sample's job would begin by the machine's clock.
+        agent.write("appsettings.json", "{}");
         agent.write("appsettings.agent.json", &json!({ "Connections": { CONNECTION: connection } }).to_string());
         agent
     }

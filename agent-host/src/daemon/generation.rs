@@ -15,7 +15,7 @@ use crate::{
     password_reset::PasswordResets,
     presence::clocks_differ_by,
     store::{Place, Store},
-    web::{self, Around, Served, Web},
+    web::{self, Around, Served, Server, Web},
 };
 
 /// Between two looks for mails that wait.
@@ -86,6 +86,13 @@ impl Generation {
             );
         }
         Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
+    }
+
+    /// Tells its pages where they are served.
+    pub(super) fn told_of(&self, server: &Server) {
+        if let Some(address) = server.address() {
+            self.web.served_at(address);
+        }
     }
 
     /// Its work, and by what it is asked to end.

@@ -58,23 +58,7 @@ impl Store {
         let statement = "SELECT id, at_ms, action_id, action, actor, connection, account, login, mode, outcome, request_id, note \
              FROM audit ORDER BY at_ms DESC, id DESC LIMIT $1";
         let rows = sqlx::query(statement).bind(i64::from(most)).fetch_all(&self.pool).await?;
-        let read = |row: &sqlx::any::AnyRow| -> Result<AuditRecord, sqlx::Error> {
-            Ok(AuditRecord {
-                id: row.try_get(0)?,
-                at_ms: row.try_get(1)?,
-                action_id: row.try_get(2)?,
-                action: row.try_get(3)?,
-                actor: row.try_get(4)?,
-                connection: row.try_get(5)?,
-                account: row.try_get(6)?,
-                login: row.try_get(7)?,
-                mode: row.try_get(8)?,
-                outcome: row.try_get(9)?,
-                request_id: row.try_get(10)?,
-                note: row.try_get(11)?,
-            })
-        };
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        rows.iter().map(record).collect()
     }
 
     /// Forgets lines from before then, the oldest first and so many at the most. How many there were.
@@ -116,4 +100,22 @@ mod tests {
             assert_eq!(store.audit(9).await.unwrap(), [lines[0].clone()]);
         }
     }
+}
+
+/// A line as statements here select it.
+pub(super) fn record(row: &sqlx::any::AnyRow) -> anyhow::Result<AuditRecord> {
+    Ok(AuditRecord {
+        id: row.try_get(0)?,
+        at_ms: row.try_get(1)?,
+        action_id: row.try_get(2)?,
+        action: row.try_get(3)?,
+        actor: row.try_get(4)?,
+        connection: row.try_get(5)?,
+        account: row.try_get(6)?,
+        login: row.try_get(7)?,
+        mode: row.try_get(8)?,
+        outcome: row.try_get(9)?,
+        request_id: row.try_get(10)?,
+        note: row.try_get(11)?,
+    })
 }

@@ -1,8 +1,8 @@
 //! The audit as it is looked through: page by page, and filtered.
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::AssertSqlSafe;
 
-use super::{AuditRecord, Store};
+use super::{AuditRecord, Store, audit::record};
 
 /// Which lines of the audit are wanted; an empty text wants all.
 #[derive(Debug, Clone, Default)]
@@ -54,21 +54,4 @@ impl Store {
         }
         query.fetch_all(&self.pool).await?.iter().map(record).collect()
     }
-}
-
-fn record(row: &sqlx::any::AnyRow) -> anyhow::Result<AuditRecord> {
-    Ok(AuditRecord {
-        id: row.try_get(0)?,
-        at_ms: row.try_get(1)?,
-        action_id: row.try_get(2)?,
-        action: row.try_get(3)?,
-        actor: row.try_get(4)?,
-        connection: row.try_get(5)?,
-        account: row.try_get(6)?,
-        login: row.try_get(7)?,
-        mode: row.try_get(8)?,
-        outcome: row.try_get(9)?,
-        request_id: row.try_get(10)?,
-        note: row.try_get(11)?,
-    })
 }

@@ -66,22 +66,8 @@ impl Place {
         sqlx::any::install_default_drivers();
         match self {
             Self::File(path) => Ok(connect_file(path, care).await?),
-            Self::Server(url) => connect_server(url).await.map_err(|error| self.unreachable(error).into()),
+            Self::Server(url) => connect_server(url).await.map_err(|error| unreachable(&error).into()),
         }
-    }
-
-    fn unreachable(&self, error: sqlx::Error) -> Error {
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-        let (kind, hint) = match code.get(..2) {
-            // Authorisation, a database that is not there, rights.
-            Some("28" | "42") => (ErrorKind::Credentials, "give `Store:Url` a user and a password that may use it"),
-            Some("3D") => (ErrorKind::Settings, "make the database, or name another in `Store:Url`"),
-            _ if matches!(error, sqlx::Error::Configuration(_)) => {
-                (ErrorKind::Settings, "write `Store:Url` as `postgres://user:password@server:5432/database`")
-            }
-            _ => (ErrorKind::Unavailable, "see that the server runs and that `Store:Url` leads to it"),
-        };
-        Error::new(kind, format!("the store `{self}` cannot be used")).with_source(error).with_hint(hint)
     }
 }
 
@@ -191,6 +177,21 @@ fn address(path: &Path) -> String {
     address
 }
 
+fn unreachable(error: &sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    let (kind, hint) = match code.get(..2) {
+        // Authorisation, a database that is not there, rights.
+        Some("28" | "42") => (ErrorKind::Credentials, "give `Store:Url` a user and a password that may use it"),
+        Some("3D") => (ErrorKind::Settings, "make the database, or name another in `Store:Url`"),
+        _ if matches!(error, sqlx::Error::Configuration(_)) => {
+            (ErrorKind::Settings, "write `Store:Url` as `postgres://user:password@server:5432/database`")
+        }
+        _ => (ErrorKind::Unavailable, "see that the server runs and that `Store:Url` leads to it"),
+    };
+    // What sqlx says repeats its own source, and who opens the store names it.
+    Error::new(kind, "its server cannot be used").with_source(error.to_string()).with_hint(hint)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +201,7 @@ mod tests {
         let place = Place::Server("postgres://ada:s3cret@db.example:5433/agents?sslmode=require".into());
         assert_eq!(place.to_string(), "postgres://db.example:5433/agents");
         assert!(!format!("{place:?}").contains("s3cret"));
-        let error = place.unreachable(sqlx::Error::PoolTimedOut);
+        let error = unreachable(&sqlx::Error::PoolTimedOut);
         assert_eq!((error.kind(), error.to_string().contains("s3cret")), (ErrorKind::Unavailable, false));
     }
 }

@@ -54,7 +54,10 @@ pub struct Server {
 
 /// One address that is listened on, until this is told to let go.
 struct Listening {
+    /// As the settings say it.
     address: Address,
+    /// With the port that it has in truth.
+    bound: Address,
     let_go: watch::Sender<bool>,
 }
 
@@ -90,13 +93,19 @@ impl Server {
         self.served.send_replace(served);
         for (address, listener) in bound {
             // The words that operators of the vendor's agent wait for.
-            let listens = Address { socket: listener.local_addr()?, ..address };
-            tracing::info!("Now listening on: {listens}");
+            let bound = Address { socket: listener.local_addr()?, ..address };
+            tracing::info!("Now listening on: {bound}");
             let (let_go, told) = watch::channel(false);
-            self.listening.push(Listening { address, let_go });
+            self.listening.push(Listening { address, bound, let_go });
             self.tasks.spawn(listen(listener, address.is_https, self.served.subscribe(), self.places.clone(), told));
         }
         Ok(())
+    }
+
+    /// Where it listens in truth, at the first of the addresses that are said.
+    pub fn address(&self) -> Option<Address> {
+        let first = *self.served.borrow().addresses.first()?;
+        self.listening.iter().find(|listening| listening.address == first).map(|listening| listening.bound)
     }
 
     /// Takes no more connections, and lets those there are come to their end.

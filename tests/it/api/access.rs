@@ -112,7 +112,7 @@ fn tokens_are_listed_without_what_opens_anything() {
     let listed = agent.run(&["--format", "json", "token", "list"]).must_exit(0).json();
     assert_eq!((&listed["tokens"][0]["name"], &listed["tokens"][0]["state"]), (&json!("short"), &json!("in_force")));
     let text = agent.run(&["token", "list"]).must_exit(0).stdout;
-    assert!(text.contains("viewer, everywhere  in_force") && text.contains("never used, ends "), "{text}");
+    assert!(text.contains("viewer, everywhere  in force") && text.contains("never used, ends "), "{text}");
 }
 
 #[test]

@@ -1,12 +1,8 @@
 //! A program that calls the API: one request at a time, each on a connection of its own.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use acceptance::TestAgent;
+use acceptance::{TestAgent, http};
 use serde_json::Value;
 
 use crate::password::daemon::Daemon;
@@ -55,23 +51,12 @@ impl Client {
 
     /// A request with these further header lines, each with its end.
     pub(super) fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).expect("the daemon listens");
         let token =
             if self.token.is_empty() { String::new() } else { format!("authorization: Bearer {}\r\n", self.token) };
-        let (host, length) = (&self.address, body.len());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{token}{headers}content-length: {length}\r\n\r\n"
-        );
-        // Whoever refuses a body does not read it to the end.
-        let _ = stream.write_all(&[head.as_bytes(), body].concat());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).expect("it answers in UTF-8");
-        let (head, text) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        let is_chunked = head.contains("transfer-encoding: chunked");
-        assert!(!is_chunked, "every answer says how long it is:\n{head}");
-        Reply { status, head: head.to_owned(), text: text.to_owned() }
+        let answer = http::request(&self.address, method, path, &format!("{token}{headers}"), body);
+        let http::Answer { status, head, body } = answer.expect("the daemon answers");
+        assert!(!head.contains("transfer-encoding: chunked"), "every answer says how long it is:\n{head}");
+        Reply { status, head, text: body }
     }
 
     /// Ends the daemon as an operating system does.

@@ -1,14 +1,13 @@
 //! The daemon: the page behind a link, its other end, and what it tells to whom.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use acceptance::{CONNECTION, TestAgent, watch};
+use acceptance::{CONNECTION, TestAgent, http, watch};
 use okta_sandbox::{Fault, FaultAction, Status};
 use serde_json::json;
 
@@ -94,18 +93,7 @@ impl Daemon {
 
     /// A request with these header lines, each with its end.
     pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
-        let mut stream = TcpStream::connect(&self.address).expect("the daemon listens");
-        let length = body.len();
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n",
-            self.address
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers in UTF-8");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Page { status, head: head.to_owned(), body: body.to_owned() }
+        http::request(&self.address, method, target, headers, body.as_bytes()).expect("the daemon answers").into()
     }
 }
 
@@ -121,6 +109,12 @@ pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
+}
+
+impl From<http::Answer> for Page {
+    fn from(http::Answer { status, head, body }: http::Answer) -> Self {
+        Self { status, head, body }
+    }
 }
 
 impl Page {

@@ -1,12 +1,8 @@
 //! A client of the inbox: one request at a time, each on a connection of its own.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    process::Command,
-};
+use std::process::Command;
 
-use acceptance::TestAgent;
+use acceptance::{TestAgent, http};
 use serde_json::Value;
 
 use crate::password::daemon::Daemon;
@@ -95,24 +91,14 @@ impl Client {
     }
 
     fn try_ask(&self, method: &str, target: &str, authorization: &str, kind: &str, body: &[u8]) -> Option<Reply> {
-        let mut stream = TcpStream::connect(&self.daemon.address).ok()?;
         let authorization =
             if authorization.is_empty() { String::new() } else { format!("authorization: {authorization}\r\n") };
         let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nuser-agent: Okta SCIM Client 1.0.0\r\n\
-             {authorization}{kind}content-length: {}\r\n\r\n",
-            self.daemon.address,
-            body.len()
-        );
-        stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let headers = format!("user-agent: Okta SCIM Client 1.0.0\r\n{authorization}{kind}");
+        let http::Answer { status, head, body } = http::request(&self.daemon.address, method, target, &headers, body)?;
         // Pages are no JSON.
-        let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
-        Some(Reply { status, head: head.to_owned(), body })
+        let body = serde_json::from_str(&body).unwrap_or_else(|_| Value::from(body.as_str()));
+        Some(Reply { status, head, body })
     }
 
     /// Ends the daemon as an operating system does.
@@ -136,7 +122,6 @@ impl Reply {
 
     /// The value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        http::header(&self.head, name)
     }
 }

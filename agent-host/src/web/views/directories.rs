@@ -12,7 +12,7 @@ use crate::{
     credential::Minted,
     directories::{self, DirectoryOptions},
     store::{CallCount, CallKind, DirectoryCall, DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
-    web::{Web, addresses},
+    web::Web,
 };
 
 /// Links that a resource is shown with; where there are more, none.
@@ -244,7 +244,7 @@ pub async fn create(
     }
     let made = directories::create(web.store(), name, options, basic, web.now_ms()).await?;
     note(web, caller, "create_directory", name, &made.prefix, "done").await?;
-    Ok(secret(name.to_owned(), endpoint(web, name)?, made))
+    Ok(secret(name.to_owned(), endpoint(web, name), made))
 }
 
 /// Gives a directory a new secret; the one before stays good for so many days.
@@ -256,7 +256,7 @@ pub async fn rotate(web: &Web, caller: &Caller, name: &str, former_days: u16) ->
     let now_ms = web.now_ms();
     let made = directories::rotate(web.store(), &found.name, now_ms, now_ms + i64::from(former_days) * DAY_MS).await?;
     note(web, caller, "rotate_directory", &found.name, &made.prefix, "done").await?;
-    let endpoint = endpoint(web, &found.name)?;
+    let endpoint = endpoint(web, &found.name);
     Ok(secret(found.name, endpoint, made))
 }
 
@@ -352,7 +352,7 @@ async fn view(web: &Web, found: DirectoryRecord) -> Result<DirectoryView> {
     let counts = web.store().directory_counts(found.id).await?;
     let secrets = web.store().secrets(found.id).await?;
     Ok(DirectoryView {
-        endpoint: endpoint(web, &found.name)?,
+        endpoint: endpoint(web, &found.name),
         directory: found.name,
         users: counts.users,
         groups: counts.groups,
@@ -373,13 +373,9 @@ fn secret(directory: String, endpoint: String, made: Minted) -> NewSecretView {
     }
 }
 
-/// Where clients find the directory: at the public address, else at the first that is listened on.
-fn endpoint(web: &Web, name: &str) -> Result<String> {
-    let url = match web.directories.public_url() {
-        Some(url) => url.to_owned(),
-        None => addresses(&web.agent.settings)?.first().map_or_else(String::new, ToString::to_string),
-    };
-    Ok(format!("{url}/scim/v2/{name}"))
+/// Where clients find the directory.
+fn endpoint(web: &Web, name: &str) -> String {
+    format!("{}/scim/v2/{name}", web.own_url())
 }
 
 impl From<SecretRecord> for DirectorySecretView {
