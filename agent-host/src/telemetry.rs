@@ -1,7 +1,7 @@
 //! Traces for OpenTelemetry: spans of runs, steps, exports, orders, imports, requests to managed systems and requests that
 //! are answered, sent to a collector in batches, in builds with the feature `otel` alone.
 //!
-//! A span belongs to a trace when its target is [`SPANS`]; the log never shows such spans, and events are no part of them.
+//! A span belongs to a trace when its target is [`connector_api::SPANS`]; the log never shows such spans, and events are no part of them.
 //! Attributes are names, numbers and states; every text goes through redaction. What the collector does not take is lost:
 //! work never waits for it. Source: the OpenTelemetry protocol (OTLP) 1.x over HTTP, in JSON.
 
@@ -12,7 +12,7 @@ mod span;
 
 use std::future::Future;
 
-use connector_api::{Result, SPANS};
+use connector_api::Result;
 use tracing::{Instrument, Span};
 
 use crate::settings::Settings;
@@ -49,7 +49,7 @@ pub(crate) fn start(settings: &Settings) -> Result<()> {
 pub(crate) fn directive() -> String {
     #[cfg(feature = "otel")]
     if collector::is_on() {
-        return format!(",{SPANS}=info");
+        return format!(",{}=info", connector_api::SPANS);
     }
     String::new()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use acceptance::{CONNECTION, Chance, Run, TestAgent};
+use agent_host::store::{Fence, Place, Store};
 use okta_sandbox::{Fault, FaultAction, Seed, Status};
 use serde_json::{Value, json};
 
@@ -313,4 +314,30 @@ fn a_job_runs_imports_and_every_import_has_a_job_of_its_own() {
     people(&agent, &[]);
     let run = job("import:Staff", 7);
     assert_eq!(run["state"], "blocked", "{run}");
+}
+
+#[test]
+fn of_agents_that_share_a_store_one_runs_an_import() {
+    let Some(url) = passing_postgres::database() else { return };
+    let agent = agent();
+    people(&agent, &[line(1, "Tests", "active")]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lease = Fence { name: "import:staff".to_owned(), holder: "another".to_owned() };
+    runtime.block_on(async {
+        let store = Store::open(Place::Server(url.clone().into())).await.unwrap();
+        assert!(store.take_lease(&lease, 0, i64::MAX).await.unwrap());
+        store.close().await;
+    });
+    let run = |code| {
+        let mut command = agent.command(&["import", "staff"]);
+        command.env("Store__Url", &url);
+        Run::of(command).must_exit(code)
+    };
+    assert!(run(1).failure().contains("another agent is running the import `Staff`"));
+    runtime.block_on(async {
+        let store = Store::open(Place::Server(url.clone().into())).await.unwrap();
+        store.drop_lease(&lease).await.unwrap();
+        store.close().await;
+    });
+    run(0);
 }
