@@ -34,6 +34,8 @@ pub(crate) enum Bound {
     AtMost(f64),
     Under(f64),
     AtLeast(f64),
+    /// Nothing is promised: it stands beside another figure.
+    None,
 }
 
 impl Report {
@@ -44,6 +46,11 @@ impl Report {
 
     pub(crate) fn figure(&mut self, case: &'static str, what: impl Into<String>, measured: f64, promised: Bound) {
         self.figures.push(Figure { case, what: what.into(), measured, promised });
+    }
+
+    /// The figures of another report, without what they promise.
+    pub(crate) fn beside(&mut self, case: &'static str, other: Self) {
+        self.figures.extend(other.figures.into_iter().map(|figure| Figure { case, promised: Bound::None, ..figure }));
     }
 
     /// The peak memory of all runs must be under so many megabytes.
@@ -64,6 +71,7 @@ impl Figure {
             Bound::AtMost(bound) => self.measured <= bound,
             Bound::Under(bound) => self.measured < bound,
             Bound::AtLeast(bound) => self.measured >= bound,
+            Bound::None => true,
         }
     }
 }
@@ -107,6 +115,7 @@ impl fmt::Display for Figure {
             Bound::AtMost(bound) => ("at most", bound),
             Bound::Under(bound) => ("under", bound),
             Bound::AtLeast(bound) => ("at least", bound),
+            Bound::None => return writeln!(f, "{:<8} {:<58} {:>9.2}", self.case, self.what, self.measured),
         };
         let verdict = if self.is_reached() { "reached" } else { "MISSED" };
         writeln!(f, "{:<8} {:<58} {:>9.2}  {promise:>8} {bound:<6} {verdict}", self.case, self.what, self.measured)

@@ -1,6 +1,7 @@
 //! What the SCIM inbox bears: a daemon with its durable store, its log of events and its checks, asked by 16 connections.
 //!
-//! 10,000 users for single resources and one group of all of them; 100,000 for pages, memory and the start.
+//! 10,000 users for single resources and one group of all of them; 100,000 for pages, memory and the start. The same on
+//! PostgreSQL, where it is installed, for comparison: nothing is promised of it.
 
 use std::{
     fs,
@@ -20,6 +21,10 @@ use crate::{
 };
 
 const CASE: &str = "scim";
+/// The same on PostgreSQL.
+const ON_SERVER: &str = "scim pg";
+/// Where the agent's store is.
+const STORE: &str = "Store__Url";
 const USERS: usize = 10_000;
 const MANY_USERS: usize = 100_000;
 /// How long each kind of request is sent.
@@ -45,6 +50,17 @@ struct Daemon {
 }
 
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
+    measure_on(report, None)?;
+    if let Some(url) = passing_postgres::database() {
+        let mut beside = Report::default();
+        measure_on(&mut beside, Some(&url))?;
+        report.beside(ON_SERVER, beside);
+    }
+    Ok(())
+}
+
+/// On a new SQLite file, or in the database at this address.
+fn measure_on(report: &mut Report, store: Option<&str>) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("making a folder for the bench")?;
     let directory = folder.path().join("agent");
     agent_host::init::init(&directory)?;
@@ -52,13 +68,14 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         .arg("--directory")
         .arg(&directory)
         .args(["--format", "json", "directory", "create", "bench"])
+        .envs(store.map(|url| (STORE, url)))
         .output()?;
     ensure!(made.status.success(), "`directory create` fails: {}", String::from_utf8_lossy(&made.stderr));
     let made: Value = serde_json::from_slice(&made.stdout)?;
     let token = made["token"].as_str().context("a token is printed")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let daemon = Daemon::start(&directory)?;
+        let daemon = Daemon::start(&directory, store)?;
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             connections.push(Connection::open(&daemon.address, token).await?);
@@ -70,7 +87,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         report.figure(CASE, "peak memory with 100,000 users, MB", peak, Bound::Under(150.0));
         drop(daemon);
         let began = Instant::now();
-        let daemon = Daemon::start(&directory)?;
+        let daemon = Daemon::start(&directory, store)?;
         let mut connection = Connection::open(&daemon.address, token).await?;
         connection.ask(&get("/Users?startIndex=1&count=2")).await?;
         let seconds = began.elapsed().as_secs_f64();
@@ -215,9 +232,10 @@ impl<'d> Meter<'d> {
 }
 
 impl Daemon {
-    fn start(directory: &Path) -> anyhow::Result<Self> {
+    fn start(directory: &Path, store: Option<&str>) -> anyhow::Result<Self> {
         let mut command = Command::new(program("agent-host")?);
         command.arg("--directory").arg(directory).arg("run").env("Web__Urls", "http://127.0.0.1:0");
+        command.envs(store.map(|url| (STORE, url)));
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("starting the agent")?;
         let stderr = process.stderr.take().context("stderr is piped")?;
         let mut lines = BufReader::new(stderr).lines();

@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn a_detail_says_what_to_fix_and_not_whom_it_is_about() {
         for (asked, detail, kept) in [
-            ("/Users/ada%2Blove", "there is no User `ada+love`", "there is no User `…`"),
-            ("/Users/00000001-5dd8", "there is no User `00000001-5dd8`", "there is no User `00000001-5dd8`"),
+            ("/Groups/ada%2Blove", "there is no Group `ada+love`", "there is no Group `…`"),
+            ("/Groups/00000001-5dd8", "there is no Group `00000001-5dd8`", "there is no Group `00000001-5dd8`"),
             ("/Users?filter=userName+eq+ada", "at character 13: found `ada`", "at character 13: found `…`"),
             ("/Users?filter=userName+eq", "`userName` wants a value", "`…` wants a value"),
             ("/Users", "operation 1: found `a@b` behind `emails`", "operation 1: found `…` behind `emails`"),
@@ -136,8 +136,8 @@ mod tests {
             ),
             ("/Users?filter=ada%40example.com", "/Users?filter=…"),
             ("/Users?filter=phoneNumbers.value%20eq%2012345", "/Users?filter=phoneNumbers.value eq \"…\""),
-            ("/Users/0000002a-0123456789abcdef/", "/Users/0000002a-0123456789abcdef"),
-            ("/Users/ada@example.com", "/Users/…"),
+            ("/Groups/0000002a-0123456789abcdef/", "/Groups/0000002a-0123456789abcdef"),
+            ("/Groups/ada@example.com", "/Groups/…"),
             ("/abcdefghijkl.0123456789012345678901234567890123456789/Users", "/…/Users"),
             (
                 "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",

@@ -214,7 +214,7 @@ mod tests {
             at_ms: 7,
             kind,
             method: "GET".to_owned(),
-            path: format!("/Users/{nth}"),
+            path: format!("/Groups/{nth}"),
             status: if kind == CallKind::Answered { 200 } else { 404 },
             scim_type: None,
             detail: None,
@@ -240,7 +240,7 @@ mod tests {
             }
             let answered = store.calls(made.id, Some(CallKind::Answered), 500).await.unwrap();
             assert_eq!(answered.len(), 50);
-            assert_eq!((answered[0].path.as_str(), answered[49].path.as_str()), ("/Users/259", "/Users/210"));
+            assert_eq!((answered[0].path.as_str(), answered[49].path.as_str()), ("/Groups/259", "/Groups/210"));
             let all = store.calls(made.id, None, 500).await.unwrap();
             assert_eq!(all.len(), 52, "what was refused is not driven out");
             assert_eq!(all[51], call(0, CallKind::Refused));

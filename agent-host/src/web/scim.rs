@@ -51,7 +51,7 @@ async fn respond(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let (began, at_ms) = (Instant::now(), web.directories.now());
+    let at_ms = web.directories.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let Some((name, rest)) = split(&uri) else {
         return refusal(Error::not_found("directories are at `/scim/v2/{directory}`"));
@@ -70,7 +70,7 @@ async fn respond(
         status: response.status(),
         refusal: response.extensions().get::<Error>().cloned(),
         secret: response.extensions().get::<Opened>().map(|opened| opened.0.clone()),
-        took: began.elapsed(),
+        took_ms: (web.directories.now() - at_ms).max(0),
     };
     web.directories.note_call(name, call);
     response

@@ -104,6 +104,8 @@ fn options(fields: &Fields) -> DirectoryOptions {
         groups: off("groups"),
         import: off("import"),
         group_name_unique: fields.is_set("unique").then_some(true),
+        reject_unknown_member: fields.is_set("reject").then_some(true),
+        soft_delete: fields.is_set("soft").then_some(true),
         ..DirectoryOptions::default()
     }
 }
