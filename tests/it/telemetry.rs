@@ -22,14 +22,14 @@ struct Collector {
 
 impl Collector {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the collector works");
+        let address = format!("http://{}", listener.local_addr().expect("the collector works"));
         let taken = Arc::new(Mutex::new(Vec::new()));
         let kept = taken.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                if let Some(request) = take(stream.unwrap()) {
-                    kept.lock().unwrap().push(request);
+                if let Some(request) = take(stream.expect("the collector works")) {
+                    kept.lock().expect("the collector works").push(request);
                 }
             }
         });
@@ -39,12 +39,12 @@ impl Collector {
     /// All spans so far; each was sent where the protocol says, by a service of this name.
     fn spans(&self, service: &str) -> Vec<Value> {
         let mut spans = Vec::new();
-        for (path, body) in self.taken.lock().unwrap().iter() {
+        for (path, body) in self.taken.lock().expect("the collector works").iter() {
             assert_eq!(path, "/v1/traces");
             let of = &body["resourceSpans"][0];
             let named = json!({ "key": "service.name", "value": { "stringValue": service } });
-            assert!(of["resource"]["attributes"].as_array().unwrap().contains(&named), "{of}");
-            spans.extend(of["scopeSpans"][0]["spans"].as_array().unwrap().iter().cloned());
+            assert!(of["resource"]["attributes"].as_array().expect("the collector works").contains(&named), "{of}");
+            spans.extend(of["scopeSpans"][0]["spans"].as_array().expect("the collector works").iter().cloned());
         }
         spans
     }
@@ -102,12 +102,12 @@ fn a_command_sends_its_spans_before_it_ends_and_nothing_of_whom_it_reads() {
     let answered = json!({ "key": "http.response.status_code", "value": { "intValue": "200" } });
     for request in requests {
         assert_eq!(within(&spans, request), export);
-        let attributes = request["attributes"].as_array().unwrap();
+        let attributes = request["attributes"].as_array().expect("the collector works");
         assert!(attributes.contains(&asked) && attributes.contains(&answered), "{request}");
     }
-    let (text, users) = (serde_json::to_string(&spans).unwrap(), agent.csv("users"));
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("spans.json"), &text).unwrap();
+    let (text, users) = (serde_json::to_string(&spans).expect("the collector works"), agent.csv("users"));
+    let folder = tempfile::tempdir().expect("the collector works");
+    fs::write(folder.path().join("spans.json"), &text).expect("the collector works");
     assert_folder_unseen(folder.path(), &BTreeMap::new());
     let ids: Vec<&str> = users.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     assert!(ids.len() > 3 && ids.iter().all(|id| !text.contains(id.trim_matches('"'))), "{text}");
@@ -129,7 +129,7 @@ fn the_daemon_traces_a_run_down_to_its_requests_and_answers_too() {
     let run = within(&spans, step);
     assert_eq!((&step["name"], &run["name"]), (&json!("step"), &json!("run")));
     let state = json!({ "key": "run.state", "value": { "stringValue": "success" } });
-    assert!(run["attributes"].as_array().unwrap().contains(&state), "{run}");
+    assert!(run["attributes"].as_array().expect("the collector works").contains(&state), "{run}");
 }
 
 #[test]

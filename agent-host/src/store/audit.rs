@@ -73,6 +73,24 @@ impl Store {
     }
 }
 
+/// A line as statements here select it.
+pub(super) fn record(row: &sqlx::any::AnyRow) -> anyhow::Result<AuditRecord> {
+    Ok(AuditRecord {
+        id: row.try_get(0)?,
+        at_ms: row.try_get(1)?,
+        action_id: row.try_get(2)?,
+        action: row.try_get(3)?,
+        actor: row.try_get(4)?,
+        connection: row.try_get(5)?,
+        account: row.try_get(6)?,
+        login: row.try_get(7)?,
+        mode: row.try_get(8)?,
+        outcome: row.try_get(9)?,
+        request_id: row.try_get(10)?,
+        note: row.try_get(11)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,22 +118,4 @@ mod tests {
             assert_eq!(store.audit(9).await.unwrap(), [lines[0].clone()]);
         }
     }
-}
-
-/// A line as statements here select it.
-pub(super) fn record(row: &sqlx::any::AnyRow) -> anyhow::Result<AuditRecord> {
-    Ok(AuditRecord {
-        id: row.try_get(0)?,
-        at_ms: row.try_get(1)?,
-        action_id: row.try_get(2)?,
-        action: row.try_get(3)?,
-        actor: row.try_get(4)?,
-        connection: row.try_get(5)?,
-        account: row.try_get(6)?,
-        login: row.try_get(7)?,
-        mode: row.try_get(8)?,
-        outcome: row.try_get(9)?,
-        request_id: row.try_get(10)?,
-        note: row.try_get(11)?,
-    })
 }
