@@ -3,12 +3,7 @@
 //! Whoever comes with the wrong credentials is told the same whether there is the directory or not. Wrong attempts of one
 //! address are slowed down and audited, the first and the last that is let through; right ones never wait.
 
-use std::{
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
