@@ -198,3 +198,19 @@ fn an_administrator_who_is_signed_in_consents_and_a_rotation_takes_it_back() {
     assert!(audit.matches("approved").count() >= 2, "{audit}");
     daemon.end();
 }
+
+#[test]
+fn a_secret_is_not_led_to_another_address() {
+    let agent = agent(&json!({}));
+    let daemon = started(&agent);
+    let grace = Visitor::sign_in(&daemon, "grace");
+    let path = format!("/connections/{CONNECTION}/settings");
+    let code = grace.code();
+    let elsewhere = "https://evil.example.com";
+    let page = grace.post(&path, "", &form(&[("code", &code), ("set:Server", elsewhere)]));
+    assert!(page.status == 422 && page.body.contains("ApiKey"), "{} {}", page.status, page.body);
+    assert!(!agent.directory().join("Work/appsettings.connection.json").exists());
+    let page = grace.post(&path, "", &form(&[("code", &code), ("set:Server", elsewhere), ("set:ApiKey", "00another")]));
+    assert_eq!(page.status, 303, "{}", page.body);
+    daemon.end();
+}

@@ -64,6 +64,7 @@ pub async fn change(
             tried = tried.with(key.as_str(), value.clone());
         }
     }
+    secrets_stay(web, present, &changes)?;
     web.agent.try_settings(&tried)?;
     let agent = web.agent.clone();
     let (keys, id) = (changes.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", "), id.clone());
@@ -74,4 +75,21 @@ pub async fn change(
     let is_protected = written.await.map_err(anyhow::Error::from)??;
     note(web, caller, "change_settings", name, &keys, "done").await?;
     Ok(is_protected)
+}
+
+/// A secret goes only where whoever wrote it meant it to go: with another address it must be typed again.
+fn secrets_stay(web: &Web, present: &ConnectionSettings, changes: &[(String, Option<SecretString>)]) -> Result<()> {
+    let is_typed = |key: &str| changes.iter().any(|(typed, value)| typed.eq_ignore_ascii_case(key) && value.is_some());
+    if !is_typed("Server") {
+        return Ok(());
+    }
+    let settings = &web.agent.settings;
+    let is_secret = |key: &&str| settings.is_secret(&format!("Connections:{}:{key}", present.id()));
+    match present.keys().filter(is_secret).find(|key| !is_typed(key)) {
+        Some(key) => {
+            let message = format!("with another `Server`, `{key}` would be sent to where it was not meant to go");
+            Err(Refusal::unfit(message, format!("type `{key}` again beside the new address")))
+        }
+        None => Ok(()),
+    }
 }
