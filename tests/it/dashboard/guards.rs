@@ -93,7 +93,7 @@ fn what_was_asked_for_is_done_and_written_down_though_the_asker_goes() {
     stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
     until(|| agent.sandbox.faults_hit() > 0);
     drop(stream);
-    until(|| grace.get("/audit?action=password_reset").body.contains("password set must change"));
+    until(|| grace.get("/audit?action=password_reset").body.contains("password set, must be changed"));
     daemon.end();
 }
 
