@@ -1,6 +1,7 @@
 //! Who is told of failed runs, how often, and that nothing of it is lost.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -94,10 +95,13 @@ struct Told {
     agent: Agent,
 }
 
-static NOW: AtomicI64 = AtomicI64::new(START);
+thread_local! {
+    // A test is one thread, and others run beside it.
+    static NOW: Cell<i64> = const { Cell::new(START) };
+}
 
 fn clock() -> i64 {
-    NOW.load(Ordering::Relaxed)
+    NOW.get()
 }
 
 impl Told {
@@ -113,7 +117,7 @@ impl Told {
 
     /// A run that ends like this, and what is told of it. How many were told, and how many arrived.
     async fn run(&self, state: RunState, at: i64) -> (usize, usize) {
-        NOW.store(at, Ordering::Relaxed);
+        NOW.set(at);
         let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
         let run = self.store.queue_run(&wanted, at).await.expect("the store works").expect("the store works");
         let claim = Claim { worker: "test", place: None, at_work: &[], now_ms: at, until_ms: at + MINUTE };
@@ -187,12 +191,12 @@ fn what_cannot_be_delivered_waits_in_the_store_for_the_next_process() {
         assert_eq!(receiver.take().len(), 0, "its turn has not come");
         receiver.status.store(500, Ordering::Relaxed);
         for minute in [1, 3, 6] {
-            NOW.store(START + minute * MINUTE, Ordering::Relaxed);
+            NOW.set(START + minute * MINUTE);
             assert_eq!(notifications.deliver().await.unwrap(), 0);
             assert_eq!(receiver.take().len(), 1, "{minute}");
         }
         receiver.status.store(200, Ordering::Relaxed);
-        NOW.store(START + 20 * MINUTE, Ordering::Relaxed);
+        NOW.set(START + 20 * MINUTE);
         assert_eq!(notifications.deliver().await.unwrap(), 1);
         assert_eq!(told.store.notifications_waiting().await.unwrap(), 0);
         receiver.take();
@@ -200,7 +204,7 @@ fn what_cannot_be_delivered_waits_in_the_store_for_the_next_process() {
         // One that never arrives is given up after days.
         receiver.status.store(500, Ordering::Relaxed);
         told.run(RunState::Error, START + 120 * MINUTE).await;
-        NOW.store(START + 5 * 24 * 60 * MINUTE, Ordering::Relaxed);
+        NOW.set(START + 5 * 24 * 60 * MINUTE);
         notifications.deliver().await.unwrap();
         assert_eq!(told.store.notifications_waiting().await.unwrap(), 0);
     });

@@ -1,6 +1,6 @@
 //! Due times, with a clock that the test moves: each runs once, late where it was missed, never beside itself.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::cell::Cell;
 
 use agent_host::{
     agent::Agent,
@@ -16,15 +16,17 @@ const START: i64 = 1_772_323_200_000;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Tests run in processes of their own.
-static NOW: AtomicI64 = AtomicI64::new(START);
+thread_local! {
+    // A test is one thread, and others run beside it.
+    static NOW: Cell<i64> = const { Cell::new(START) };
+}
 
 fn clock() -> i64 {
-    NOW.load(Ordering::Relaxed)
+    NOW.get()
 }
 
 fn at(time: i64) {
-    NOW.store(time, Ordering::Relaxed);
+    NOW.set(time);
 }
 
 /// The test's own runtime: the sandbox has another, which must not end inside of it.
