@@ -84,9 +84,9 @@ fn https_is_served_from_pem_and_a_renewed_pfx_is_taken_by_a_reload() {
         assert_eq!(told.contains("-----BEGIN CERTIFICATE-----"), is_served, "{version}: {told}");
     }
 
-    second.write_pfx(&agent.directory().join("tls.pfx"), "a password");
-    acceptance::watch("a password");
-    agent.write("appsettings.json", &settings(json!({ "File": "tls.pfx", "Password": "a password" })));
+    second.write_pfx(&agent.directory().join("tls.pfx"), "opens-the-pfx");
+    acceptance::watch("opens-the-pfx");
+    agent.write("appsettings.json", &settings(json!({ "File": "tls.pfx", "Password": "opens-the-pfx" })));
     daemon.reload("the settings were read anew");
     assert_eq!(ask(&daemon.address, &authority).0, second.certificate);
 
