@@ -1,6 +1,6 @@
 //! Work that is done only while a lease is ours, on whatever machine others would do it.
 //!
-//! The store says whose a lease is; a keeper renews it. Work passes a [`Gate`], which closes when the last renewal is too
+//! The store says whose a lease is; a keeper renews it. Work passes a `Gate`, which closes when the last renewal is too
 //! long ago: a process that was stopped finds it closed when it wakes, before it sends or publishes anything, and the
 //! next renewal opens it again or ends the work. The clock of the gate goes on while the process is stopped.
 
