@@ -13,6 +13,9 @@ use serde_json::json;
 
 use super::{ADA, CONFIRMATION, agent, configure, picture};
 
+/// What another process does comes within this; a mail that its server did not take is tried again after 30 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
 /// `agent-host run`, until it is asked to end.
 pub(crate) struct Daemon {
     child: Child,
@@ -133,7 +136,7 @@ impl Page {
 pub(crate) fn until(done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not come");
+        assert!(began.elapsed() < LONGEST_WAIT, "it does not come");
         std::thread::yield_now();
     }
 }
