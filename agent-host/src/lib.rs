@@ -6,6 +6,7 @@ pub mod reload;
 pub mod monitoring;
 mod disk;
 pub mod settings;
+mod outbound;
 mod telemetry;
 pub mod init;
 pub mod store;

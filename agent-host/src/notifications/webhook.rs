@@ -8,11 +8,11 @@ use std::{fmt::Write as _, time::Duration};
 
 use aws_lc_rs::hmac;
 use connector_api::Result;
-use reqwest::{Certificate, Client, header::CONTENT_TYPE, redirect::Policy};
+use reqwest::{Client, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-use crate::settings::Settings;
+use crate::{outbound, settings::Settings};
 
 const SECTION: &str = "Notifications:Webhook";
 /// How long one request may take.
@@ -34,13 +34,7 @@ impl Webhook {
         let Some(text) = section.text("Url") else { return Ok(None) };
         let refuse = |key: &str, what: &str, hint: &str| section.error(key, what).with_hint(hint);
         let url = Url::parse(text).map_err(|_| refuse("Url", "is no address", "write https://…"))?;
-        let is_loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+        if url.scheme() != "https" && !(url.scheme() == "http" && outbound::is_loopback(&url)) {
             return Err(refuse("Url", "is not https", "write https://…; plain http is for this machine alone"));
         }
         let secret = section.secret("Secret").filter(|secret| secret.expose_secret().trim().len() >= MIN_SECRET);
@@ -52,22 +46,7 @@ impl Webhook {
                 "give the receiver and the agent the same long secret, such as `openssl rand -hex 32` prints",
             )
         })?;
-        let mut builder = Client::builder()
-            .user_agent(concat!("agent-host/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .timeout(TIMEOUT);
-        if is_loopback {
-            builder = builder.no_proxy();
-        }
-        if let Some(authorities) = settings.file_named_by(&format!("{SECTION}:CaFile"))? {
-            let known = Certificate::from_pem_bundle(&authorities)
-                .map_err(|_| refuse("CaFile", "names a file without certificates in PEM", "name your authority's"))?;
-            builder = builder.tls_certs_only(known);
-        }
-        let client = builder
-            .build()
-            .map_err(|_| refuse("CaFile", "cannot be trusted with TLS", "name your authority's file"))?;
+        let client = outbound::client(settings, SECTION, &url, TIMEOUT)?;
         Ok(Some(Self { client, url, secret }))
     }
 

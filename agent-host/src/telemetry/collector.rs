@@ -9,13 +9,16 @@ use std::{
 };
 
 use connector_api::Result;
-use reqwest::{Certificate, Client, header::CONTENT_TYPE, redirect::Policy};
+use reqwest::{Client, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
 use super::{SECTION, span::TracedSpan};
-use crate::settings::{self, Settings};
+use crate::{
+    outbound,
+    settings::{self, Settings},
+};
 
 /// Spans that wait; more are dropped, and counted.
 const MOST_WAITING: usize = 2_048;
@@ -93,21 +96,7 @@ impl Collector {
         let url = url.ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
         let hint = "write such as http://127.0.0.1:4318; `OTEL_EXPORTER_OTLP_ENDPOINT` counts where the key is absent";
         let url = url.ok_or_else(|| refuse("Endpoint", "is no address of a collector", hint))?;
-        let mut builder = Client::builder()
-            .user_agent(concat!("agent-host/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .timeout(TIMEOUT);
-        if ["127.0.0.1", "[::1]", "localhost"].contains(&url.host_str().unwrap_or_default()) {
-            builder = builder.no_proxy();
-        }
-        if let Some(authorities) = settings.file_named_by(&format!("{SECTION}:CaFile"))? {
-            let known = Certificate::from_pem_bundle(&authorities)
-                .map_err(|_| refuse("CaFile", "names a file without certificates in PEM", "name your authority's"))?;
-            builder = builder.tls_certs_only(known);
-        }
-        let client = builder
-            .build()
-            .map_err(|_| refuse("CaFile", "cannot be trusted with TLS", "name your authority's file"))?;
+        let client = outbound::client(settings, SECTION, &url, TIMEOUT)?;
         let service = section.text("ServiceName").or(service.as_deref()).unwrap_or("agent-host");
         let machine = whoami::hostname().unwrap_or_default();
         let attributes =
