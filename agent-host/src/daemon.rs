@@ -141,7 +141,7 @@ fn vigil(house: &House, systemd: Arc<Systemd>) -> Vigil {
     let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.to_str() == Some(&std::process::id().to_string()));
     let time = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| text.to_str()?.parse().ok());
     let watchdog = time.map(Duration::from_micros);
-    Vigil { monitoring: house.monitoring.clone(), store: house.store.clone(), clock: house.clock, systemd, watchdog }
+    Vigil { monitoring: house.monitoring.clone(), clock: house.clock, systemd, watchdog }
 }
 
 fn variable(name: &str) -> Option<OsString> {
