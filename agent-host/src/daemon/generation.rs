@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use axum::Router;
 use connector_api::{Error, ErrorKind};
 use tokio::sync::watch;
 
@@ -14,12 +15,16 @@ use crate::{
     notifications::Notifications,
     password_reset::PasswordResets,
     presence::clocks_differ_by,
+    settings::Settings,
     store::{Place, Store},
     web::{self, Around, Served, Server, Web},
 };
 
 /// Between two looks for mails that wait.
 const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
+
+/// How long the store may take to keep the last calls of clients when all else has ended.
+const KEEP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two signs of life.
 const SEEN_EVERY: Duration = Duration::from_secs(5);
@@ -73,19 +78,19 @@ impl Generation {
         self.agent.settings.refresh_after
     }
 
-    /// What it serves, and where.
-    pub(super) fn served(&self) -> anyhow::Result<Served> {
-        let settings = &self.agent.settings;
-        let addresses = web::addresses(settings)?;
-        let tls = web::tls(settings, &addresses, (self.clock)())?;
-        if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
-            self.monitoring.metrics.set(
-                families::CERTIFICATE,
-                &[],
-                Duration::from_millis(u64::try_from(ends_ms)?).as_secs_f64(),
-            );
-        }
-        Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
+    /// What its settings say.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.agent.settings
+    }
+
+    /// How long what is under way may go on when the agent is asked to end.
+    pub(super) fn stop_timeout(&self) -> Duration {
+        self.jobs.limits.stop_timeout
+    }
+
+    /// What it serves.
+    pub(super) fn router(&self) -> Router {
+        web::router(self.web.clone())
     }
 
     /// Tells its pages where they are served.
@@ -111,7 +116,8 @@ impl Generation {
                     () = self.audit.keep() => {}
                     () = self.web.retired() => {}
                 }
-                self.directories.keep_calls().await;
+                // A store that does not answer must not hold up the end.
+                let _ = tokio::time::timeout(KEEP_WITHIN, self.directories.keep_calls()).await;
             };
             let worked = async {
                 // As long as runs are at work, the others know it.
@@ -149,6 +155,25 @@ impl Generation {
             tokio::time::sleep(SEEN_EVERY).await;
         }
     }
+}
+
+/// This, served where the settings say. When its certificate ends is a figure.
+///
+/// # Errors
+/// Of kind `Settings`.
+pub(super) fn served(
+    settings: &Settings,
+    monitoring: &Monitoring,
+    now_ms: i64,
+    router: Router,
+) -> anyhow::Result<Served> {
+    let addresses = web::addresses(settings)?;
+    let tls = web::tls(settings, &addresses, now_ms)?;
+    if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
+        let ends = Duration::from_millis(u64::try_from(ends_ms)?);
+        monitoring.metrics.set(families::CERTIFICATE, &[], ends.as_secs_f64());
+    }
+    Ok(Served { addresses, tls, router })
 }
 
 async fn send_mails(resets: &PasswordResets) {
