@@ -11,10 +11,9 @@ use crate::{
     agent::Agent,
     directories::Directories,
     jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
-    monitoring::{Monitoring, families},
+    monitoring::{Monitoring, Part, families},
     notifications::Notifications,
     password_reset::PasswordResets,
-    presence::clocks_differ_by,
     settings::Settings,
     store::{Place, Store},
     web::{self, Around, Served, Server, Web},
@@ -28,6 +27,8 @@ const KEEP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two signs of life.
 const SEEN_EVERY: Duration = Duration::from_secs(5);
+/// How long one may take: longer than a store is waited for that another process holds.
+const SEEN_WITHIN: Duration = Duration::from_secs(35);
 
 pub(super) struct Generation {
     agent: Arc<Agent>,
@@ -109,7 +110,7 @@ impl Generation {
             let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
             let chores = async {
                 tokio::select! {
-                    () = send_mails(&self.resets) => {}
+                    () = self.send_mails() => {}
                     () = self.directories.forget_old() => {}
                     () = self.directories.go_on_keeping_calls() => {}
                     () = self.notifications.keep() => {}
@@ -131,27 +132,31 @@ impl Generation {
         (course, work)
     }
 
-    /// Tells the other agents that this one lives, and sees how many share the limits of an organisation.
-    async fn be_seen(&self) {
-        let mut problem = None;
+    /// Sends what is due by a clock that can be believed.
+    async fn send_mails(&self) {
         loop {
-            let met = async {
-                let (connections, now) = (&self.agent.settings.connections, (self.clock)());
-                self.agent.peers.meet(&self.runs, &self.id, connections, now).await?;
-                clocks_differ_by(&self.runs, (self.clock)()).await
-            };
-            let told = match met.await {
-                Ok(None) => None,
-                Ok(Some(by)) => Some(format!("the clock differs by {by} ms from the store's: set it by NTP")),
-                // The worker tells when the store fails.
-                Err(_) => problem.clone(),
-            };
-            if told != problem
-                && let Some(told) = &told
-            {
-                tracing::error!("{told}; until then runs may be taken from their agents too early");
+            let agrees = !self.monitoring.health.ailments().iter().any(|ailment| ailment.part == Part::Clock);
+            if agrees && let Err(error) = self.resets.send_waiting().await {
+                tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
             }
-            problem = told;
+            tokio::time::sleep(LOOK_FOR_MAILS).await;
+        }
+    }
+
+    /// Tells the other agents that this one lives, and sees how many share the limits of an organisation. It is a change
+    /// of the store, so that one that takes none any more is noticed by who has nothing to do too.
+    async fn be_seen(&self) {
+        let health = &self.monitoring.health;
+        loop {
+            let (connections, now) = (&self.agent.settings.connections, (self.clock)());
+            let met = tokio::time::timeout(SEEN_WITHIN, self.agent.peers.meet(&self.runs, &self.id, connections, now));
+            match met.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it does not answer"))) {
+                Ok(()) if health.is_kept() => tracing::info!("the store is well again"),
+                Err(error) if health.is_not_kept(now) => {
+                    tracing::error!("the store fails; nothing is begun until it is well again: {error:#}");
+                }
+                _ => {}
+            }
             tokio::time::sleep(SEEN_EVERY).await;
         }
     }
@@ -174,13 +179,4 @@ pub(super) fn served(
         monitoring.metrics.set(families::CERTIFICATE, &[], ends.as_secs_f64());
     }
     Ok(Served { addresses, tls, router })
-}
-
-async fn send_mails(resets: &PasswordResets) {
-    loop {
-        if let Err(error) = resets.send_waiting().await {
-            tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
-        }
-        tokio::time::sleep(LOOK_FOR_MAILS).await;
-    }
 }

@@ -60,10 +60,10 @@ mod tests {
     async fn what_passes_is_told_from_what_is_wrong() {
         for (_folder, store) in stores().await {
             let passes = match store.is_shared() {
-                false => ["PRAGMA max_page_count = 1; CREATE TABLE too_much (x TEXT)"].as_slice(),
+                false => ["PRAGMA max_page_count = 1; CREATE TABLE too_much AS SELECT zeroblob(1000000)"].as_slice(),
                 true => &[
                     "SET statement_timeout = 1; SELECT pg_sleep(9)",
-                    "SET default_transaction_read_only = on; CREATE TABLE too_much (x TEXT)",
+                    "SET LOCAL transaction_read_only = on; CREATE TABLE too_much (x TEXT)",
                     "SELECT pg_terminate_backend(pg_backend_pid())",
                 ],
             };

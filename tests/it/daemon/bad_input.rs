@@ -94,8 +94,9 @@ fn on_a_small_disk(agent: &TestAgent, before: &str) -> Option<Command> {
 
 /// From now on it can write files up to so many bytes.
 fn limit(daemon: &Daemon, bytes: &str) {
-    let status =
-        Command::new("prlimit").args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}:unlimited")]).status();
+    let status = Command::new("prlimit")
+        .args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}:unlimited")])
+        .status();
     assert!(status.unwrap().success());
 }
 
