@@ -42,6 +42,7 @@ use crate::{
     store::Store,
 };
 pub use address::{Address, Tls, addresses, tls};
+pub use monitoring::waiting;
 use patience::Patience;
 pub use server::{Served, Server};
 
