@@ -6,6 +6,7 @@
 
 mod schedule;
 mod definition;
+mod due;
 mod log;
 mod course;
 mod step;

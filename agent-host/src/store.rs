@@ -28,6 +28,7 @@ mod published_sets;
 mod resources;
 mod run_pages;
 mod runs;
+mod schedules;
 mod tokens;
 mod upkeep;
 
@@ -62,12 +63,13 @@ pub use place::Place;
 pub use published_sets::{PublishedSet, PublishedTable};
 pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
+pub use schedules::SettledSchedule;
 pub use tokens::TokenRecord;
 
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -82,6 +84,7 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
+    (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
 ];
 
 /// The agent's database.
@@ -159,6 +162,11 @@ async fn turn(path: &Path) -> anyhow::Result<disk::Lock> {
 /// says at the commit, which comes after it.
 fn only<T>(rows: sqlx::Result<Vec<T>>) -> sqlx::Result<Option<T>> {
     rows.map(|mut rows| rows.pop())
+}
+
+/// `$4, $5`: so many places from this number on.
+fn names(first: usize, count: usize) -> String {
+    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `($1, $2), ($3, $4)`: places for so many rows of so many values.

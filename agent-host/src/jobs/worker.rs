@@ -18,14 +18,14 @@ use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::sync::{Notify, watch};
 use tracing::field::Empty;
 
-use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
+use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, due::DueTimes, log::RunLog, run::Steps, step::Ended};
 use crate::{
     agent::Agent,
     leases::{Gate, Moment},
     monitoring::{Monitoring, Part, families},
     presence::place_of,
     redaction::redact,
-    store::{Claim, JobRun, Lease, RunState, Store, WantedRun},
+    store::{Claim, JobRun, Lease, RunState, Store},
     telemetry::traced,
 };
 
@@ -35,8 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY_MS: i64 = 3_600_000;
 /// A run that has ended so many of its workers is not taken up again.
 const MAX_ATTEMPTS: i64 = 5;
-/// A schedule that is dealt with so far beyond now was dealt with by a wrong clock; what that clock ran does not run again.
-const WRONG_CLOCK_MS: i64 = 300_000;
 /// How long one look for work may take: a store that is frozen says nothing.
 const LONGEST_LOOK: Duration = Duration::from_secs(40);
 /// How long a store is waited for when runs are handed over.
@@ -50,11 +48,14 @@ pub struct Worker<'a> {
     jobs: &'a Jobs,
     store: &'a Store,
     name: String,
+    /// The jobs that it has, where agents that have others share the store.
+    own: Option<Vec<String>>,
     /// The id of the orders folder that it sees, where not every agent does.
     place: Option<String>,
     clock: Clock,
     course: watch::Receiver<Course>,
     monitoring: Arc<Monitoring>,
+    due: DueTimes,
     /// When runs were taken up that are not begun yet.
     taken: RefCell<BTreeMap<i64, Moment>>,
     /// The runs that were taken up and are not over.
@@ -72,7 +73,9 @@ impl<'a> Worker<'a> {
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
         let place = place_of(&agent.settings, store);
         let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        Self { agent, jobs, store, name, place, clock, course, taken, at_work, monitoring: Arc::default() }
+        let (monitoring, due) = Default::default();
+        let own = store.is_shared().then(|| jobs.jobs.iter().map(|job| job.name.to_lowercase()).collect());
+        Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, taken, at_work }
     }
 
     /// The same, asked to end by this.
@@ -93,31 +96,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn queue_due(&self) -> anyhow::Result<usize> {
-        let now = (self.clock)();
-        let mut queued = 0;
-        for (job, schedule) in self.jobs.jobs.iter().filter_map(|job| Some((job, job.schedule.as_ref()?))) {
-            let text = schedule.text();
-            let settled = self.store.settled_until(&job.name, &text).await?;
-            let Some(settled) = settled.filter(|settled| *settled < now + WRONG_CLOCK_MS) else {
-                // A new schedule, or one that a wrong clock ran ahead of, counts from now.
-                self.store.settle_until(&job.name, &text, now).await?;
-                continue;
-            };
-            let Some(due) = schedule.latest(settled, now) else { continue };
-            let wanted =
-                WantedRun { name: &job.name, cause: "schedule", due_ms: Some(due), repairs: None, place: None };
-            // First the run, then that it is dealt with: a crash in between finds the due time taken.
-            let run = self.store.queue_run(&wanted, now).await?;
-            self.store.settle_until(&job.name, &text, due).await?;
-            match run {
-                Some(run) => {
-                    queued += 1;
-                    tracing::info!(job.name, run.id = run, "due at {}: queued", schedule.shown(due));
-                }
-                None => tracing::info!(job.name, "due at {}, but it waits already", schedule.shown(due)),
-            }
-        }
-        Ok(queued)
+        self.due.queue(self.jobs, self.store, (self.clock)()).await
     }
 
     /// Takes up a run that waits, or this one; none that files ask for which this agent does not see.
@@ -125,17 +104,34 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn claim(&self, only: Option<i64>) -> anyhow::Result<Option<JobRun>> {
-        let now = (self.clock)();
-        let (asked, until_ms) = (Moment::now(), self.jobs.limits.lease.until_ms(now));
+        let asked = Moment::now();
         let at_work: Vec<i64> = self.at_work.borrow().iter().copied().collect();
-        let place = self.place.as_deref();
-        let claim = Claim { worker: &self.name, place, at_work: &at_work, now_ms: now, until_ms };
-        let claimed = self.store.claim_run(only, &claim).await?;
+        let claimed = self.store.claim_run(only, &self.wish(&at_work)).await?;
         if let Some(run) = &claimed {
             self.taken.borrow_mut().insert(run.id, asked);
             self.at_work.borrow_mut().insert(run.id);
         }
         Ok(claimed)
+    }
+
+    fn wish<'b>(&'b self, at_work: &'b [i64]) -> Claim<'b> {
+        let now_ms = (self.clock)();
+        let until_ms = self.jobs.limits.lease.until_ms(now_ms);
+        Claim { worker: &self.name, place: self.place.as_deref(), jobs: self.own.as_deref(), at_work, now_ms, until_ms }
+    }
+
+    /// Forgets what is old, and ends what nobody takes up. How many runs it ended.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn tidy_up(&self) -> anyhow::Result<usize> {
+        let (limits, now) = (&self.jobs.limits, (self.clock)());
+        self.store.forget_runs(now - i64::from(limits.keep_days) * DAY_MS, i64::from(limits.keep_runs)).await?;
+        let ended = self.store.end_unclaimed(&self.wish(&[]), now - DAY_MS).await?;
+        for (run, job) in &ended {
+            tracing::error!(job.name = job, run.id = run, "nobody took up the run for a day: it is ended");
+        }
+        Ok(ended.len())
     }
 
     /// Carries out a run that was taken up. How it ended; none where it is another's now.
@@ -369,8 +365,7 @@ impl<'a> Worker<'a> {
         }
         orders.look(self.store, now).await?;
         if *forgotten_ms < now - FORGET_EVERY_MS {
-            let before = now - i64::from(limits.keep_days) * DAY_MS;
-            self.store.forget_runs(before, i64::from(limits.keep_runs)).await?;
+            self.tidy_up().await?;
             *forgotten_ms = now;
         }
         let mut claimed = Vec::new();

@@ -21,7 +21,7 @@ pub(crate) async fn stores() -> Vec<(TempDir, Store)> {
 
 /// A claim of a run for ten milliseconds.
 fn claim<'a>(place: Option<&'a str>, at_work: &'a [i64], now_ms: i64) -> Claim<'a> {
-    Claim { worker: "worker", place, at_work, now_ms, until_ms: now_ms + 10 }
+    Claim { worker: "worker", place, jobs: None, at_work, now_ms, until_ms: now_ms + 10 }
 }
 
 #[tokio::test]
