@@ -25,7 +25,7 @@ use crate::{
     monitoring::{Monitoring, Part, families},
     presence::place_of,
     redaction::redact,
-    store::{Claim, JobRun, Lease, RunState, Store},
+    store::{Claim, JobRun, Lease, RunState, StepRun, Store},
     telemetry::traced,
 };
 
@@ -39,6 +39,8 @@ const MAX_ATTEMPTS: i64 = 5;
 const LONGEST_LOOK: Duration = Duration::from_secs(40);
 /// How long a store is waited for when runs are handed over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
+/// How the note of a step begins that a repaired run did.
+const DONE_BY: &str = "done by run ";
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// One worker of an agent.
@@ -56,6 +58,8 @@ pub struct Worker<'a> {
     course: watch::Receiver<Course>,
     monitoring: Arc<Monitoring>,
     due: DueTimes,
+    /// Told when somebody in this process has queued a run.
+    queued: Arc<Notify>,
     /// When runs were taken up that are not begun yet.
     taken: RefCell<BTreeMap<i64, Moment>>,
     /// The runs that were taken up and are not over.
@@ -73,9 +77,9 @@ impl<'a> Worker<'a> {
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
         let place = place_of(&agent.settings, store);
         let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        let (monitoring, due) = Default::default();
+        let (monitoring, due, queued) = Default::default();
         let own = store.is_shared().then(|| jobs.jobs.iter().map(|job| job.name.to_lowercase()).collect());
-        Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, taken, at_work }
+        Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, queued, taken, at_work }
     }
 
     /// The same, asked to end by this.
@@ -87,6 +91,12 @@ impl<'a> Worker<'a> {
     /// The same, telling this how it is and what it does.
     pub fn watched_by(mut self, monitoring: Arc<Monitoring>) -> Self {
         self.monitoring = monitoring;
+        self
+    }
+
+    /// The same, looking for runs as soon as this is told.
+    pub fn woken_by(mut self, queued: Arc<Notify>) -> Self {
+        self.queued = queued;
         self
     }
 
@@ -129,6 +139,7 @@ impl<'a> Worker<'a> {
         self.store.forget_runs(now - i64::from(limits.keep_days) * DAY_MS, i64::from(limits.keep_runs)).await?;
         let ended = self.store.end_unclaimed(&self.wish(&[]), now - DAY_MS).await?;
         for (run, job) in &ended {
+            self.store.end_open_steps(*run, now).await?;
             tracing::error!(job.name = job, run.id = run, "nobody took up the run for a day: it is ended");
         }
         Ok(ended.len())
@@ -170,7 +181,11 @@ impl<'a> Worker<'a> {
             self.store.add_to_log(run.id, &text).await?;
         }
         let Some(Ended { state, message }) = ended else { return Ok(None) };
-        let ours = self.store.end_job_run(run.id, &self.name, state, &message, (self.clock)()).await?;
+        let now = (self.clock)();
+        let ours = self.store.end_job_run(run.id, &self.name, state, &message, now).await?;
+        if ours && state == RunState::Error {
+            self.store.end_open_steps(run.id, now).await?;
+        }
         Ok(ours.then_some(state))
     }
 
@@ -187,10 +202,7 @@ impl<'a> Worker<'a> {
             return failed(format!("its agent ended {MAX_ATTEMPTS} times while it was at it"));
         }
         tracing::info!(job.name, run.id, cause = run.cause, attempt = run.attempts, "the run begins");
-        let mut done_before = Vec::new();
-        for earlier in run.repairs.into_iter().chain((run.attempts > 1).then_some(run.id)) {
-            done_before.extend(self.store.steps_of(earlier).await?);
-        }
+        let done_before = self.done_before(run).await?;
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());
         // What is to end before its next worker has it does not begin.
@@ -215,7 +227,7 @@ impl<'a> Worker<'a> {
             tokio::select! {
                 // The lease first: what is no longer ours is not carried on with.
                 biased;
-                stopped = self.keep(run.id, log, &steps, &gate, wished == Course::Cancel) => match stopped {
+                stopped = self.keep(run.id, log, &steps, &gate, wished >= Course::Cancel) => match stopped {
                     Stopped::Lost => {
                         tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
                         return Ok(None);
@@ -228,12 +240,25 @@ impl<'a> Worker<'a> {
                 () = wanted(self.course.clone(), Course::HandOver), if wished < Course::HandOver => {
                     wish.send_replace(Course::HandOver);
                 }
-                () = &mut out_of_time => {
-                    return failed(format!("not done after {} minutes: stopped", job.timeout.as_secs() / 60));
+                () = &mut out_of_time, if wished < Course::Cancel => {
+                    tracing::error!(job.name, run.id, "not done after {} minutes: stopped", job.timeout.as_secs() / 60);
+                    wish.send_replace(Course::Expire);
                 }
                 ended = &mut work => return ended,
             }
         }
+    }
+
+    /// The steps of a former attempt, which has noted those that were done before it; else those of the run that is
+    /// repaired.
+    async fn done_before(&self, run: &JobRun) -> anyhow::Result<Vec<StepRun>> {
+        let ours = if run.attempts > 1 { self.store.steps_of(run.id).await? } else { Vec::new() };
+        let Some(repaired) = run.repairs.filter(|_| ours.is_empty()) else { return Ok(ours) };
+        let mut steps = self.store.steps_of(repaired).await?;
+        for step in steps.iter_mut().filter(|step| step.state.is_done() && !step.message.starts_with(DONE_BY)) {
+            step.message = format!("{DONE_BY}{repaired}: {}", step.message);
+        }
+        Ok(steps)
     }
 
     /// Renews the lease and keeps the log until there is a reason to stop. A store that fails is asked again.
@@ -347,6 +372,7 @@ impl<'a> Worker<'a> {
                 () = &mut end => return,
                 () = has_ended.notified() => {}
                 () = orders.changed() => {}
+                () = self.queued.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }

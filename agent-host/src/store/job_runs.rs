@@ -350,7 +350,17 @@ impl Store {
         Ok(())
     }
 
-    /// The steps of a run that have begun.
+    /// Notes of a run that has ended the steps that have not as failed.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn end_open_steps(&self, run: i64, now_ms: i64) -> anyhow::Result<()> {
+        let statement = "UPDATE job_steps SET state = 'error', ended_ms = $2, message = 'dropped before it was done'              WHERE run = $1 AND ended_ms IS NULL";
+        sqlx::query(statement).bind(run).bind(now_ms).execute(&self.pool).await.context("ending steps")?;
+        Ok(())
+    }
+
+    /// The steps of a run that have begun, or were done before it.
     ///
     /// # Errors
     /// Where the store fails.

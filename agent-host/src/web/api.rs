@@ -12,7 +12,7 @@ mod orders;
 mod people;
 mod runs;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -30,7 +30,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{ErrorBody, Refusals};
-use super::{Web, patience::MAX_WRONG, views::Refusal};
+use super::{LONGEST_REQUEST, Web, in_time, patience::MAX_WRONG, views::Refusal};
 use crate::{
     access::{Caller, Scope},
     credential::Credentials,
@@ -71,12 +71,18 @@ pub(super) fn routes(web: &Arc<Web>) -> Router<Arc<Web>> {
     let (router, v1) = OpenApiRouter::new().routes(routes!(me)).merge(all()).split_for_parts();
     let description = Arc::new(Description::openapi().nest("/api/v1", v1));
     let describe = move || async move { Json((*description).clone()) };
-    Router::new()
+    let router = Router::new()
         .nest("/v1", router)
         .route("/openapi.json", get(describe))
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(middleware::map_response(answer::in_our_words))
-        .layer(middleware::from_fn_with_state(web.clone(), authenticate))
+        .layer(middleware::from_fn_with_state(web.clone(), authenticate));
+    answered(router, LONGEST_REQUEST)
+}
+
+/// The same, answering in time, and in our words alone.
+fn answered<S: Clone + Send + Sync + 'static>(router: Router<S>, longest: Duration) -> Router<S> {
+    let in_time = middleware::from_fn_with_state(longest, in_time);
+    router.layer(in_time).layer(middleware::map_response(answer::in_our_words))
 }
 
 fn all() -> OpenApiRouter<Arc<Web>> {
