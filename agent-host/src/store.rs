@@ -137,15 +137,16 @@ impl Store {
 /// Makes the tables, or brings them up to date. Two programs that open a new store at once must not both do that: of a
 /// server sqlx takes an advisory lock, of a file it does not.
 async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
     let _turn = match place {
         Place::File(path) => Some(turn(&path.with_extension("lock")).await?),
         Place::Server(_) => None,
     };
     Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(pool).await?;
     Ok(())
+}
+
+fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 
 /// Waits without holding up the thread, on which the one that has the turn may be.

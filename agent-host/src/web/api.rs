@@ -163,3 +163,35 @@ async fn knocked(web: &Web, peer: SocketAddr, prefix: &str, is_slowed: bool) {
         tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What a server of these routes answers, head and body.
+    async fn asked(router: Router, method: &str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = tokio::spawn(axum::serve(listener, router).into_future());
+        let request = format!("{method} /slow HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        server.abort();
+        answer
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_told_in_our_words() {
+        for method in ["GET", "POST"] {
+            let slow = axum::routing::any(std::future::pending::<()>);
+            let router = answered(Router::new().route("/slow", slow), Duration::from_millis(1));
+            let answer = asked(router, method).await;
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            let told = r#"{"error":{"kind":"unavailable","message":"the answer took too long","hint":"see what came"#;
+            assert!(answer.contains(told), "{answer}");
+        }
+    }
+}
