@@ -22,13 +22,13 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use connector_api::Result;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     agent::Agent,
@@ -39,7 +39,7 @@ use crate::{
     password_reset::PasswordResets,
     reload::Reload,
     settings::Settings,
-    store::Store,
+    store::{Store, WantedRun},
 };
 pub use address::{Address, Tls, addresses, tls};
 pub use monitoring::waiting;
@@ -87,6 +87,8 @@ pub struct Around {
     pub course: watch::Receiver<Course>,
     /// How the agent is, and what it has done.
     pub monitoring: Arc<Monitoring>,
+    /// By which they tell that a run is queued.
+    pub queued: Arc<Notify>,
 }
 
 impl Web {
@@ -142,6 +144,13 @@ impl Web {
         self.around.reload.ask().await
     }
 
+    /// Queues a run, which the agent takes up at once; none where it waits already.
+    async fn queue_run(&self, wanted: &WantedRun<'_>) -> anyhow::Result<Option<i64>> {
+        let queued = self.store().queue_run(wanted, self.now_ms()).await?;
+        self.around.queued.notify_one();
+        Ok(queued)
+    }
+
     /// Comes when others have taken these pages' place, or the agent is asked to end: answers that never end by
     /// themselves end then.
     pub async fn retired(&self) {
@@ -180,10 +189,11 @@ pub fn router(web: Arc<Web>) -> Router {
         .merge(password_page::routes())
         .merge(oauth::routes())
         .merge(pages::routes())
-        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
+        .layer(middleware::from_fn_with_state(LONGEST_REQUEST, in_time))
+        // The API says in its own words that something took too long.
+        .nest("/api", api::routes(&web))
         .layer(middleware::map_response(guarded))
-        .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
         .merge(scim::routes())
@@ -192,9 +202,9 @@ pub fn router(web: Arc<Web>) -> Router {
 }
 
 /// Answers in time. What changes something is done to its end, and written down, though whoever asked goes away meanwhile.
-async fn in_time(request: Request, next: Next) -> Response {
+async fn in_time(State(longest): State<Duration>, request: Request, next: Next) -> Response {
     let is_read = request.method().is_safe();
-    let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request));
+    let answered = tokio::time::timeout(longest, next.run(request));
     let answered = if is_read { Ok(answered.await) } else { tokio::spawn(answered).await };
     match answered {
         Ok(Ok(response)) => response,

@@ -136,6 +136,21 @@ fn runs_are_listed_page_by_page_cancelled_and_retried() {
 }
 
 #[test]
+fn a_run_that_is_asked_for_begins_at_once() {
+    let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));
+    let client = Client::start(&agent, &administrator(&agent));
+    // Each is asked for when the agent has just looked for others, as it does at the end of a run.
+    let waited = (0..5).map(|_| {
+        let run = client.post(&format!("/api/v1/jobs/fulfill:{CONNECTION}/runs"), None).must(202);
+        let ended = ended(&client, &run["run"]);
+        ended["began_ms"].as_i64().unwrap() - ended["queued_ms"].as_i64().unwrap()
+    });
+    let waited: Vec<i64> = waited.collect();
+    assert!(waited.iter().skip(1).any(|waited| *waited < 300), "by itself it looks once a second: {waited:?} ms");
+    client.end();
+}
+
+#[test]
 fn a_password_is_reset_and_shown_to_an_administrator_alone() {
     let agent = crate::password::agent("en");
     crate::password::configure(&agent, json!({ "PickupDirectory": "../Mails" }), json!({}));

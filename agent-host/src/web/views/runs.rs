@@ -254,7 +254,7 @@ pub async fn start(web: &Web, caller: &Caller, name: &str, repair: bool) -> Resu
     };
     let place = job.orders_place(&web.agent.settings, web.store());
     let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: place.as_deref() };
-    match web.store().queue_run(&wanted, web.now_ms()).await? {
+    match web.queue_run(&wanted).await? {
         Some(queued) => {
             note(web, caller, "start_job", &connection_of(job), &job.name, "queued").await?;
             Ok(find(web, caller, Role::Viewer, queued).await?.into())
@@ -304,7 +304,7 @@ pub(super) async fn queue(web: &Web, job: &str, cause: &str) -> Result<RunView> 
     let place = place_of(&web.agent.settings, web.store());
     let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None, place: place.as_deref() };
     for _ in 0..TRIES {
-        if let Some(run) = web.store().queue_run(&wanted, web.now_ms()).await? {
+        if let Some(run) = web.queue_run(&wanted).await? {
             let run = web.store().job_run(run).await?;
             return run.map(Into::into).ok_or_else(|| anyhow::anyhow!("a run that was queued is gone").into());
         }
