@@ -44,7 +44,7 @@ use sqlx::{
 use crate::disk;
 
 pub use agents::AgentRecord;
-pub use approvals::{Approval, ApprovalState};
+pub use approvals::{Approval, ApprovalState, Offer};
 pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
@@ -71,7 +71,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 15] = [
+const MIGRATIONS: [(i64, &str, &str); 16] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -87,6 +87,7 @@ const MIGRATIONS: [(i64, &str, &str); 15] = [
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
     (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
+    (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
 ];
 
 /// The agent's database.
