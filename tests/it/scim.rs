@@ -8,6 +8,7 @@ mod okta;
 mod races;
 mod readme;
 mod replicas;
+mod stores;
 mod suites;
 
 use acceptance::{TestAgent, watch};
