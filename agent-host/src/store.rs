@@ -67,7 +67,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -82,6 +82,7 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
+    (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
 ];
 
 /// The agent's database.
