@@ -71,7 +71,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 16] = [
+const MIGRATIONS: [(i64, &str, &str); 17] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -88,6 +88,7 @@ const MIGRATIONS: [(i64, &str, &str); 16] = [
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
     (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
     (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
+    (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
 ];
 
 /// The agent's database.
