@@ -260,11 +260,17 @@ impl ResourceStore for Resources {
     }
 
     async fn update(&self, kind: Kind, id: &str, change: Change, links: Links) -> Result<Resource, StoreError> {
+        if !can_be_kept(id) {
+            return Err(StoreError::NotFound);
+        }
         let updated = self.change(Wish::Update { kind, id: id.to_owned(), change }, links).await?;
         Ok(updated.expect("what is updated is answered with"))
     }
 
     async fn delete(&self, kind: Kind, id: &str, deletion: Deletion) -> Result<(), StoreError> {
+        if !can_be_kept(id) {
+            return Err(StoreError::NotFound);
+        }
         self.change(Wish::Delete { kind, id: id.to_owned(), deletion }, Links::None).await.map(drop)
     }
 }
@@ -297,7 +303,8 @@ impl Statement {
 
     /// Only the resources that the look-up finds. `$1` is the directory.
     fn push_lookup(&mut self, kind: Kind, lookup: &Lookup) {
-        let values = padded(lookup.values.iter().cloned());
+        let values: Vec<String> = lookup.values.iter().filter(|value| can_be_kept(value)).cloned().collect();
+        let values = padded(values.into_iter());
         let places: Vec<String> = values.into_iter().map(|value| self.bind(Bound::Text(value))).collect();
         let places = places.join(", ");
         let condition = match (lookup.field, kind) {
@@ -336,6 +343,11 @@ fn within(field: Option<Field>) -> &'static str {
         Some(Field::Id | Field::Link) => "directory + 0 = $1 AND kind + 0 = $2",
         _ => "directory = $1 AND kind = $2",
     }
+}
+
+/// PostgreSQL has no text with U+0000, and cannot even be asked for one.
+fn can_be_kept(value: &str) -> bool {
+    !value.contains('\0')
 }
 
 fn column(field: Field) -> &'static str {

@@ -2,7 +2,8 @@
 //!
 //! A statement begins after each of its questions was asked, so an answer is never older than the question, whoever
 //! wrote, in this process or another: nothing is remembered, nothing can be stale. What costs is the way to the database
-//! and back, and that is gone once for many.
+//! and back, and that is gone once for many. What the database refuses is asked again one by one, so that a question that
+//! it cannot answer harms no other.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,7 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     super::Store,
-    Bound, COME_BACK, PATIENCE, Statement, column,
+    Bound, COME_BACK, PATIENCE, Statement, can_be_kept, column,
     rows::{self, padded, read_link, read_resource},
 };
 
@@ -62,6 +63,9 @@ impl Store {
 impl ResourceReader {
     /// The resource in which the field has this value.
     pub(super) async fn read(&self, shape: Shape, value: String) -> Answer {
+        if !can_be_kept(&value) {
+            return Ok(None);
+        }
         let (answer, answered) = oneshot::channel();
         let question = Question { shape, value, answer };
         self.sender.send_timeout(question, PATIENCE).await.map_err(|_| StoreError::Busy(COME_BACK))?;
@@ -105,10 +109,19 @@ async fn answer(store: &Store, shape: Shape, questions: Vec<Question>) {
                 let _ = question.answer.send(Ok(found.get(&question.value).cloned()));
             }
         }
-        Err(error) => {
+        // Where it cannot be reached at all, asking again would keep everybody waiting.
+        Err(error) if values.len() == 1 || error.as_database_error().is_none() => {
             let told = error.to_string();
             for question in questions {
                 let _ = question.answer.send(Err(StoreError::Failed(told.clone().into())));
+            }
+        }
+        Err(error) => {
+            tracing::warn!("questions to directories are asked one by one: {error}");
+            for question in questions {
+                let found = read(store, shape, &[&question.value]).await;
+                let found = found.map(|mut found| found.remove(&question.value));
+                let _ = question.answer.send(found.map_err(|error| StoreError::Failed(Box::new(error))));
             }
         }
     }
