@@ -157,11 +157,36 @@ async fn check_members(store: &dyn ResourceStore, users: &[Resource]) {
     let found = store.page(Kind::Group, &query).await.expect("groups can be looked up").resources;
     let member = &found[0].links.as_ref().expect("all were asked for")[0];
     assert_eq!((member.kind, member.display.as_deref()), (Some(Kind::User), Some("bo")), "a member has its name");
+    check_few_links(store, second).await;
     let by_group = Lookup { field: Field::Link, values: vec![group.id.clone()] };
     assert_eq!(page(store, Query { lookup: Some(by_group), ..all() }).await.0, [second], "users are found by group");
     let user = store.get(Kind::User, second, Links::All).await.expect("a user can be read").expect("it is there");
     let groups = user.links.expect("all were asked for");
     assert_eq!((groups[0].id.as_str(), groups[0].display.as_deref()), (group.id.as_str(), Some("Staff")));
+}
+
+/// Of several groups those with more members than are wanted come without any.
+async fn check_few_links(store: &dyn ResourceStore, member: &str) {
+    let link = |id: &str| Link { id: id.to_owned(), ..Link::default() };
+    let mut made = Vec::new();
+    for members in [vec![], vec![link(member), link("x")], vec![link("x"), link("y"), link(member)]] {
+        let mut group = draft(Kind::Group, json!({ "displayName": "Few or many" }));
+        group.members = members;
+        made.push(store.create(Kind::Group, group, Links::None).await.expect("a group can be created").id);
+    }
+    let named = Lookup { field: Field::DisplayName, values: vec!["few or many".to_owned()] };
+    let by_id = Lookup { field: Field::Id, values: made.clone() };
+    let cases = [(Links::UpTo(2), [Some(0), Some(2), None]), (Links::UpTo(0), [Some(0), None, None])];
+    for ((links, expected), lookup) in cases.into_iter().zip([named, by_id]) {
+        let query = Query { lookup: Some(lookup), links, ..all() };
+        let found = store.page(Kind::Group, &query).await.expect("groups can be looked up").resources;
+        let counts: Vec<Option<usize>> =
+            found.iter().map(|group| group.links.as_ref().map(Vec::len)).collect();
+        assert_eq!(counts, expected, "{links:?} is meant of each");
+    }
+    for id in made {
+        store.delete(Kind::Group, &id, Deletion::default()).await.expect("a group can be deleted");
+    }
 }
 
 async fn check_deleted(store: &dyn ResourceStore, users: &[Resource]) {

@@ -14,6 +14,7 @@ mod writer;
 use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use scim_server::{
     Change, Deletion, Draft, Field, From, Kind, Links, Lookup, Order, Page, Query, Resource, ResourceStore, StoreError,
 };
@@ -29,6 +30,8 @@ use writer::Wish;
 
 /// So many sequences make a block.
 const BLOCK: i64 = 1_000;
+/// So many links of each of several resources may be read at once.
+const FEW_LINKS: usize = 100;
 /// How long a read or a change waits for a place in its queue.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When to come back who found none, in seconds.
@@ -80,7 +83,11 @@ impl Resources {
         let (reader, _) = self.queues.as_ref()?;
         let lookup = lookup.filter(|lookup| matches!(lookup.field, Field::Id | Field::UserName))?;
         let [value] = lookup.values.as_slice() else { return None };
-        let are_few = links == Links::None || (kind == Kind::User && links == Links::All);
+        let are_few = match links {
+            Links::None => true,
+            Links::UpTo(most) => most <= FEW_LINKS,
+            Links::All => kind == Kind::User,
+        };
         let shape = Shape { directory: self.directory, kind, field: lookup.field, links };
         are_few.then(|| reader.read(shape, value.clone()))
     }
@@ -183,20 +190,15 @@ impl Resources {
         let limit = statement.bind(Bound::Number(saturated(query.limit as u64)));
         let skip = statement.bind(Bound::Number(skip));
         statement.push(&format!(" ORDER BY {order} LIMIT {limit} OFFSET {skip}) "));
-        // One more than is wanted says that there are too many.
-        let most = match query.links {
-            Links::UpTo(most) if query.limit == 1 => Some(most.saturating_add(1)),
-            _ => None,
-        };
-        statement.push(&rows::selection(kind, query.links, most, key));
-        let rows: Vec<AnyRow> = statement.bound().fetch_all(&self.store.pool).await?;
+        statement.push(&rows::selection(kind, query.links, key));
+        let mut rows = statement.bound().fetch(&self.store.pool);
         let mut resources = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut links = Vec::new();
-        for row in &rows {
-            match read_link(row)? {
+        while let Some(row) = rows.try_next().await? {
+            match read_link(&row)? {
                 Some(link) => links.push(link),
-                None => resources.push(read_resource(row, query.links)?),
+                None => resources.push(read_resource(&row, query.links)?),
             }
         }
         if let Order::By { descending, .. } = query.order {
@@ -215,11 +217,6 @@ impl Resources {
         for (owner, link) in links {
             if let Some(links) = places.get(&owner).and_then(|place| resources[*place].links.as_mut()) {
                 links.push(link);
-            }
-        }
-        if let Links::UpTo(most) = query.links {
-            for resource in &mut resources {
-                resource.links.take_if(|links| links.len() > most);
             }
         }
         Ok(resources)

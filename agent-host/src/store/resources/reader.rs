@@ -7,8 +7,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures::TryStreamExt;
 use scim_server::{Field, Kind, Links, Resource, StoreError};
-use sqlx::any::AnyRow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
@@ -35,7 +35,7 @@ pub(super) struct Shape {
     pub(super) kind: Kind,
     /// By a value of which there is one at most.
     pub(super) field: Field,
-    /// All or none.
+    /// None, or few.
     pub(super) links: Links,
 }
 
@@ -139,18 +139,18 @@ async fn read(store: &Store, shape: Shape, values: &[&str]) -> Result<HashMap<St
     statement.push(&format!(
         " AND {column} IN ({})) {}",
         places.join(", "),
-        rows::selection(kind, links, None, column)
+        rows::selection(kind, links, column)
     ));
-    let rows: Vec<AnyRow> = statement.bound().fetch_all(&store.pool).await?;
+    let mut rows = statement.bound().fetch(&store.pool);
     let mut found: HashMap<String, Resource> = HashMap::new();
     let mut of_id: HashMap<String, String> = HashMap::new();
     let mut held = Vec::new();
-    for row in &rows {
-        if let Some(link) = read_link(row)? {
+    while let Some(row) = rows.try_next().await? {
+        if let Some(link) = read_link(&row)? {
             held.push(link);
             continue;
         }
-        let (value, resource) = read_resource(row, links)?;
+        let (value, resource) = read_resource(&row, links)?;
         let value = value.unwrap_or_default();
         of_id.insert(resource.id.clone(), value.clone());
         found.insert(value, resource);
