@@ -86,6 +86,10 @@ impl Credentials {
         }
         let decoded = Zeroizing::new(STANDARD.decode(rest).ok()?);
         let (prefix, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        // No key holds U+0000, and PostgreSQL could not be asked for one.
+        if prefix.contains('\0') {
+            return None;
+        }
         Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), scheme: Scheme::Basic })
     }
 
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_none() {
-        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Digest a.b"] {
+        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Basic AGE6Yg==", "Digest a.b"] {
             assert!(Credentials::read(header).is_none(), "{header}");
         }
     }

@@ -46,4 +46,4 @@ pub use store::{
     StoreError, UnknownMember,
 };
 pub use syntax::{AttributePath, Filter, Operator, Path};
-pub use values::MAX_VALUES;
+pub use values::{MAX_KEY_BYTES, MAX_VALUES};
