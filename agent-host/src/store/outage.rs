@@ -17,10 +17,12 @@ const READ_ONLY: &str = "25006";
 
 /// Whether the same may work later although nobody changes a setting.
 pub fn is_passing(error: &anyhow::Error) -> bool {
+    // An error that knows its kind knows what its cause comes to.
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) {
+        return error.kind() == ErrorKind::Unavailable;
+    }
     error.chain().any(|cause| {
-        let is_away = cause.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable);
-        is_away
-            || cause.downcast_ref::<sqlx::Error>().is_some_and(of_store)
+        cause.downcast_ref::<sqlx::Error>().is_some_and(of_store)
             || cause.downcast_ref::<io::Error>().is_some_and(of_disk)
     })
 }
@@ -77,5 +79,8 @@ mod tests {
         let full = anyhow::Error::new(io::Error::from(io::ErrorKind::StorageFull)).context("writing");
         let denied = anyhow::Error::new(io::Error::from(io::ErrorKind::PermissionDenied));
         assert!(is_passing(&full) && !is_passing(&denied));
+        let of =
+            |kind| anyhow::Error::new(Error::new(kind, "it").with_source(io::Error::from(io::ErrorKind::StorageFull)));
+        assert!(is_passing(&of(ErrorKind::Unavailable)) && !is_passing(&of(ErrorKind::Settings)));
     }
 }
