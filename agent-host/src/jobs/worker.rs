@@ -153,7 +153,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn carry_out(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
-        let ended = self.carry_to_its_end(run).await;
+        let ended = Box::pin(self.carry_to_its_end(run)).await;
         // Where its end could not be noted, it is taken up again when the lease is over.
         self.at_work.borrow_mut().remove(&run.id);
         ended
@@ -313,7 +313,7 @@ impl<'a> Worker<'a> {
         // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
         // waits for one.
         let runs = taken.for_each_concurrent(None, async |run| {
-            Box::pin(self.told(run)).await;
+            self.told(run).await;
             at_work.set(at_work.get() - 1);
             has_ended.notify_one();
         });

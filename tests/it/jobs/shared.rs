@@ -38,11 +38,11 @@ async fn all_due(workers: &[Worker<'_>], store: &Store, from: i64, until: i64) -
     for now in (from..=until).step_by(30_000) {
         at(now);
         for worker in workers {
-            worker.queue_due().await.unwrap();
-            if let Some(run) = worker.claim(None).await.unwrap() {
+            worker.queue_due().await.expect("the store works");
+            if let Some(run) = worker.claim(None).await.expect("the store works") {
                 due.extend(run.due_ms);
                 for name in ["one", "two"] {
-                    store.end_job_run(run.id, name, RunState::Success, "", now).await.unwrap();
+                    store.end_job_run(run.id, name, RunState::Success, "", now).await.expect("the store works");
                 }
             }
         }

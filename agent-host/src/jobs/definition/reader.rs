@@ -91,7 +91,7 @@ impl Reader<'_> {
         Ok(Job {
             name: declared.identifier.clone(),
             schedule: schedule.transpose()?,
-            steps: in_order(drafts, |draft, parent| left_alone(draft, parent, &declared.identifier), circle)?,
+            steps: in_order(&drafts, |draft, parent| left_alone(draft, parent, &declared.identifier), circle)?,
             timeout: self.timeout,
             start_denied: declared.user_start_denied,
             log_level: declared.log_level.unwrap_or(DEFAULT_LOG_LEVEL),
@@ -196,7 +196,7 @@ impl Reader<'_> {
         Ok(Job {
             name: name.to_owned(),
             schedule: schedule.transpose()?,
-            steps: in_order(drafts, unknown, circle)?,
+            steps: in_order(&drafts, unknown, circle)?,
             timeout: Duration::from_secs(60 * minutes),
             start_denied: section.flag("UserStartDenied", false)?,
             log_level: DEFAULT_LOG_LEVEL,
@@ -249,12 +249,12 @@ fn is_named(task: &mapping::Task, name: &str) -> bool {
 /// The steps in the order in which they run. `unknown` is told of the names that no step has, `circle` of steps that wait
 /// for each other.
 fn in_order(
-    drafts: Vec<Draft>,
+    drafts: &[Draft],
     unknown: impl Fn(&Draft, &str) -> Result<()>,
     circle: impl Fn(String) -> Error,
 ) -> Result<Vec<Step>> {
     let mut after = Vec::new();
-    for draft in &drafts {
+    for draft in drafts {
         let mut places = Vec::new();
         for name in &draft.after {
             let is_it = |other: &Draft| other.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name));
