@@ -62,7 +62,7 @@ pub use outage::is_passing;
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
-pub use published_sets::{PublishedSet, PublishedTable};
+pub use published_sets::{PublishedSet, PublishedTable, RecordChanges};
 pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 pub use schedules::SettledSchedule;

@@ -33,6 +33,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     agent::Agent,
     directories::Directories,
+    export::Output,
     jobs::{Course, Jobs},
     monitoring::Monitoring,
     operators::Operators,
@@ -57,6 +58,8 @@ const MOST_FOLLOWERS: usize = 64;
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    /// Where the sets are that people look at.
+    output: Output,
     jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
@@ -109,6 +112,7 @@ impl Web {
         Ok(Arc::new(Self {
             is_secure: is_secure(&agent.settings, directories.public_url()),
             metrics_without_token: monitoring::without_token(&agent.settings)?,
+            output: Output::of(&agent.settings)?,
             agent,
             jobs,
             resets,
