@@ -160,17 +160,23 @@ impl Directories {
         Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.actor.as_str())
     }
 
-    /// Forgets old events and calls now and then; never ends.
+    /// Forgets old events, traces and calls now and then; never ends.
     pub async fn forget_old(&self) {
         loop {
             if let Err(error) = self.store.forget_calls(self.now()).await {
                 tracing::error!(error = format!("{error:#}"), "old calls of directories cannot be forgotten");
             }
-            match self.store.forget_directory_events(self.now() - self.keep_events_ms).await {
-                Ok(0) => {}
-                Ok(forgotten) => tracing::info!(forgotten, "old events of directories are forgotten"),
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "old events of directories cannot be forgotten");
+            let before_ms = self.now() - self.keep_events_ms;
+            for (what, forgotten) in [
+                ("events", self.store.forget_directory_events(before_ms).await),
+                ("traces of what was deleted", self.store.forget_deleted_resources(before_ms).await),
+            ] {
+                match forgotten {
+                    Ok(0) => {}
+                    Ok(forgotten) => tracing::info!(forgotten, "old {what} of directories are forgotten"),
+                    Err(error) => {
+                        tracing::error!(error = format!("{error:#}"), "old {what} of directories cannot be forgotten");
+                    }
                 }
             }
             tokio::time::sleep(LOOK_FOR_OLD).await;

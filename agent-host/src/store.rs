@@ -60,7 +60,7 @@ pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
 pub use published_sets::{PublishedSet, PublishedTable};
-pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
+pub use resources::{DeletedResource, DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 pub use tokens::TokenRecord;
 
