@@ -111,7 +111,7 @@ impl Generation {
                     () = self.audit.keep() => {}
                     () = self.web.retired() => {}
                 }
-                self.directories.keep_calls().await;
+                self.directories.finish().await;
             };
             let worked = async {
                 // As long as runs are at work, the others know it.

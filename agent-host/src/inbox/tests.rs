@@ -25,7 +25,9 @@ async fn inbox() -> (TempDir, Inbox, Resources, Vec<Resource>) {
             "urn:acme:1.0:Badge": { "Level": 3 } }),
         json!({ "userName": "bob" }),
     ] {
-        let keys = Keys { user_name: attributes["userName"].as_str().map(str::to_owned), ..Keys::default() };
+        let text = |name: &str| attributes[name].as_str().map(str::to_owned);
+        let (user_name, external_id) = (text("userName"), text("externalId"));
+        let keys = Keys { user_name, external_id, ..Keys::default() };
         let attributes = attributes.as_object().unwrap().clone();
         let draft = Draft { attributes, keys, unique: vec![Field::UserName], ..Draft::default() };
         users.push(resources.create(Kind::User, draft, Links::None).await.unwrap());

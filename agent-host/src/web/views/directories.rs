@@ -218,7 +218,7 @@ pub async fn create(
     basic: bool,
 ) -> Result<NewSecretView> {
     everywhere(caller, Role::Administrator)?;
-    directories::check_name(name)
+    directories::check_new_name(name)
         .map_err(|error| Refusal::unfit(error.to_string(), error.hint().unwrap_or_default()))?;
     if let Some(known) = web.store().directory(name).await? {
         let message = format!("there is a directory `{}` already", known.name);
