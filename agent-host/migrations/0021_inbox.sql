@@ -7,6 +7,8 @@ UPDATE resources SET managed = 1 WHERE kind = 0 AND (external_id IS NOT NULL OR 
 -- Who deleted it, as the log of changes names them.
 ALTER TABLE deleted_resources ADD COLUMN actor TEXT NOT NULL DEFAULT '';
 CREATE INDEX deleted_resources_by_time ON deleted_resources (deleted_ms);
+DROP INDEX deleted_resources_by_directory;
+CREATE INDEX deleted_resources_in_order ON deleted_resources (directory, deleted_ms);
 
 -- When the client last came with an access token.
 ALTER TABLE oauth_clients ADD COLUMN last_used_ms BIGINT;

@@ -8,6 +8,7 @@ mod options;
 mod oauth;
 mod asked;
 mod calls;
+mod attempts;
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,8 @@ use crate::{
     settings::Settings,
     store::{DirectoryRecord, OauthClient, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
+use attempts::Attempts;
+pub use attempts::{Attempt, Way};
 pub use calls::Call;
 use calls::Calls;
 pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
@@ -61,6 +64,7 @@ pub struct Directories {
     options: Arc<HashMap<String, DirectoryOptions>>,
     remembered: Arc<Mutex<HashMap<String, Remembered>>>,
     calls: Arc<Calls>,
+    attempts: Arc<Attempts>,
 }
 
 /// Somebody who may come in.
@@ -108,6 +112,7 @@ impl Directories {
             options: Arc::new(options),
             remembered: Arc::default(),
             calls: Arc::new(Calls::new()),
+            attempts: Arc::default(),
         })
     }
 
@@ -160,17 +165,23 @@ impl Directories {
         Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.actor.as_str())
     }
 
-    /// Forgets old events and calls now and then; never ends.
+    /// Forgets old events, traces and calls now and then; never ends.
     pub async fn forget_old(&self) {
         loop {
             if let Err(error) = self.store.forget_calls(self.now()).await {
                 tracing::error!(error = format!("{error:#}"), "old calls of directories cannot be forgotten");
             }
-            match self.store.forget_directory_events(self.now() - self.keep_events_ms).await {
-                Ok(0) => {}
-                Ok(forgotten) => tracing::info!(forgotten, "old events of directories are forgotten"),
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "old events of directories cannot be forgotten");
+            let before_ms = self.now() - self.keep_events_ms;
+            for (what, forgotten) in [
+                ("events", self.store.forget_directory_events(before_ms).await),
+                ("traces of what was deleted", self.store.forget_deleted_resources(before_ms).await),
+            ] {
+                match forgotten {
+                    Ok(0) => {}
+                    Ok(forgotten) => tracing::info!(forgotten, "old {what} of directories are forgotten"),
+                    Err(error) => {
+                        tracing::error!(error = format!("{error:#}"), "old {what} of directories cannot be forgotten");
+                    }
                 }
             }
             tokio::time::sleep(LOOK_FOR_OLD).await;
@@ -252,7 +263,7 @@ pub async fn create(
     basic: bool,
     now_ms: i64,
 ) -> anyhow::Result<Minted> {
-    check_name(name)?;
+    check_new_name(name)?;
     let options = serde_json::to_string(options)?;
     let Some(directory) = store.add_directory(name, &options, &random_text(16)?, now_ms).await? else {
         let error = Error::new(ErrorKind::Settings, format!("there is a directory `{name}` already"));
@@ -306,6 +317,19 @@ pub fn public_url(settings: &Settings) -> Result<Option<String>> {
         return Err(error.with_hint("write the address by which clients reach the agent: https://agent.example.com"));
     }
     Ok(Some(text.trim_end_matches('/').to_owned()))
+}
+
+/// The name of a directory that is to be made: Okta takes no base URL with `_` in it.
+///
+/// # Errors
+/// Of kind `Settings` where it cannot be one.
+pub(crate) fn check_new_name(name: &str) -> Result<()> {
+    check_name(name)?;
+    if !name.contains('_') {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Settings, format!("`{name}` cannot name a new directory: it has a `_`"));
+    Err(error.with_hint("Okta takes no base URL with `_`; write `-` or `.` instead"))
 }
 
 /// A name is a part of an address.

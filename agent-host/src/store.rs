@@ -63,7 +63,7 @@ pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
 pub use published_sets::{PublishedSet, PublishedTable, RecordChanges};
-pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
+pub use resources::{DeletedResource, DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 pub use schedules::SettledSchedule;
 pub use tokens::TokenRecord;

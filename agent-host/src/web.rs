@@ -70,7 +70,10 @@ pub struct Web {
     is_secure: bool,
     /// Those who follow the log of a run.
     followers: Arc<tokio::sync::Semaphore>,
+    /// With wrong links …
     patience: Patience,
+    /// … and with wrong tokens.
+    patience_with_tokens: Patience,
     /// One plan is made at a time.
     planning: Arc<tokio::sync::Mutex<()>>,
     /// One delivery of orders is put in place at a time.
@@ -123,6 +126,7 @@ impl Web {
             operators,
             followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
+            patience_with_tokens: Patience::default(),
             planning: Arc::default(),
             delivering: tokio::sync::Mutex::default(),
             around,

@@ -207,6 +207,7 @@ impl Call<'_> {
             let shown = links_after_change(kind, projection);
             let is_nothing = change.attributes.is_none() && change.members.is_empty() && change.password.is_none();
             let changed = if is_nothing {
+                self.store.confirm(kind, id).await.map_err(|error| refusal(error, kind, id))?;
                 self.present(kind, id, shown).await?
             } else {
                 match self.store.update(kind, id, change, shown).await {

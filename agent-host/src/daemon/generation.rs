@@ -136,7 +136,7 @@ impl Generation {
                     () = self.web.retired() => {}
                 }
                 // A store that does not answer must not hold up the end.
-                let _ = tokio::time::timeout(KEEP_WITHIN, self.directories.keep_calls()).await;
+                let _ = tokio::time::timeout(KEEP_WITHIN, self.directories.finish()).await;
             };
             let worked = async {
                 // As long as runs are at work, the others know it.

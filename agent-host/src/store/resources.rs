@@ -5,13 +5,17 @@
 //! costs what the first page does.
 
 mod events;
+mod deleted;
 mod rows;
 mod reader;
 mod present;
 mod batch;
 mod writer;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -21,6 +25,7 @@ use scim_server::{
 use sqlx::{Any, AssertSqlSafe, any::AnyArguments, any::AnyRow};
 
 use super::Store;
+pub use deleted::DeletedResource;
 pub use events::DirectoryEvent;
 pub use reader::ResourceReader;
 use reader::Shape;
@@ -71,6 +76,20 @@ impl Resources {
     /// The same, for somebody who changes nothing.
     pub fn to_read(store: Store, directory: i64) -> Self {
         Self { store, queues: None, directory, actor: String::new() }
+    }
+
+    /// Those of these users whom clients manage: created with an id of theirs, or wrote since.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn managed(&self, users: &[Resource]) -> anyhow::Result<HashSet<String>> {
+        let sequences = users.iter().map(|user| user.sequence);
+        let (Some(first), Some(last)) = (sequences.clone().min(), sequences.max()) else { return Ok(HashSet::new()) };
+        let statement = "SELECT id FROM resources WHERE directory = $1 AND kind = 0 AND sequence BETWEEN $2 AND $3 \
+             AND managed = 1";
+        let query = sqlx::query_scalar(statement).bind(self.directory).bind(saturated(first)).bind(saturated(last));
+        let ids: Vec<String> = query.fetch_all(&self.store.pool).await?;
+        Ok(ids.into_iter().collect())
     }
 
     /// The only resource that the look-up can find; None where it can find several, or the links may be many.
@@ -262,6 +281,21 @@ impl ResourceStore for Resources {
         }
         let updated = self.change(Wish::Update { kind, id: id.to_owned(), change }, links).await?;
         Ok(updated.expect("what is updated is answered with"))
+    }
+
+    /// Who writes an account manages it, even where it was as wanted already.
+    async fn confirm(&self, kind: Kind, id: &str) -> Result<(), StoreError> {
+        if kind != Kind::User {
+            return Ok(());
+        }
+        let statement = "SELECT COUNT(*) FROM resources WHERE directory = $1 AND id = $2 AND kind = 0 AND managed = 0";
+        let query = sqlx::query_scalar(statement).bind(self.directory).bind(id);
+        let unmanaged: i64 = query.fetch_one(&self.store.pool).await.map_err(failed)?;
+        if unmanaged > 0 {
+            let wish = Wish::Update { kind, id: id.to_owned(), change: Change::default() };
+            self.change(wish, Links::None).await?;
+        }
+        Ok(())
     }
 
     async fn delete(&self, kind: Kind, id: &str, deletion: Deletion) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use scim_server::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{BLOCK, Resources, Store};
+use super::{BLOCK, DeletedResource, Resources, Store};
 use crate::store::tests::stores;
 
 /// A directory in a store of each kind.
@@ -140,6 +140,7 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
             (4, "updated", staff),
             (5, "deleted", ada),
         ];
+        assert_eq!(store.oldest_directory_event(1).await.unwrap(), Some(1));
         assert_eq!(told, expected);
         assert_eq!(
             (events[2].added.as_slice(), events[3].removed.as_slice()),
@@ -152,6 +153,62 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
             store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
         assert_eq!(rest, [json!(5)]);
         assert_eq!(store.forget_directory_events(i64::MAX).await.unwrap(), 5);
+        assert_eq!(store.oldest_directory_event(1).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_leaves_a_trace_where_that_is_wanted_until_it_is_old() {
+    for (_folder, store, resources) in directories().await {
+        let mut times = Vec::new();
+        for (name, soft) in [("ada", true), ("bob", false), ("eve", true)] {
+            let mut draft = user(name);
+            draft.password = Some("s3cret-of-all".into());
+            let made = resources.create(Kind::User, draft, Links::None).await.unwrap();
+            resources.delete(Kind::User, &made.id, Deletion { soft, ..Deletion::default() }).await.unwrap();
+            times.push(store.directory("acme").await.unwrap().unwrap().changed_ms.unwrap());
+        }
+        let told = async |most| {
+            let found = store.deleted_resources(1, most).await.unwrap();
+            let row = |it: &DeletedResource| (it.attributes.clone(), it.deleted_ms, it.kind, it.actor.clone());
+            found.iter().map(row).collect::<Vec<_>>()
+        };
+        let row = |name: &str, nth: usize| (user(name).attributes, times[nth], "User", "prefix".to_owned());
+        assert_eq!(told(10).await, [row("eve", 2), row("ada", 0)]);
+        assert_eq!(told(1).await, [row("eve", 2)]);
+        assert_eq!(store.forget_deleted_resources(times[2]).await.unwrap(), 1);
+        assert_eq!(told(10).await, [row("eve", 2)]);
+        let again = resources.create(Kind::User, user("eve"), Links::None).await;
+        assert!(again.is_ok(), "the name is free");
+    }
+}
+
+#[tokio::test]
+async fn a_group_takes_no_name_that_another_has_where_names_are_unique() {
+    for (_folder, _store, resources) in directories().await {
+        let group = |name: &str| Draft {
+            attributes: json!({ "displayName": name }).as_object().unwrap().clone(),
+            keys: Keys { display_name: Some(name.to_lowercase()), ..Keys::default() },
+            unique: vec![Field::DisplayName],
+            ..Draft::default()
+        };
+        let is_taken =
+            |outcome: &Result<_, StoreError>| matches!(outcome, Err(StoreError::NotUnique(Field::DisplayName)));
+        let racing = (0..12).map(|_| resources.create(Kind::Group, group("Staff"), Links::None));
+        let outcomes = futures::future::join_all(racing).await;
+        assert_eq!(outcomes.iter().filter(|outcome| is_taken(outcome)).count(), 11);
+        assert!(is_taken(&resources.create(Kind::Group, group("STAFF"), Links::None).await));
+        let others = ["one", "two"].map(|name| resources.create(Kind::Group, group(name), Links::None));
+        let others: Vec<_> = futures::future::join_all(others).await.into_iter().map(Result::unwrap).collect();
+        let rename = async |id: &str, name: &str| {
+            let Draft { attributes, keys, unique, .. } = group(name);
+            let change = Change { attributes: Some((attributes, keys)), unique, ..Change::default() };
+            resources.update(Kind::Group, id, change, Links::None).await
+        };
+        assert!(is_taken(&rename(&others[0].id, "staff").await));
+        assert!(rename(&others[0].id, "ONE").await.is_ok());
+        let outcomes = futures::future::join_all(others.iter().map(|other| rename(&other.id, "crew"))).await;
+        assert_eq!(outcomes.iter().filter(|outcome| is_taken(outcome)).count(), 1);
     }
 }
 
