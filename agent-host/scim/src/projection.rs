@@ -11,7 +11,7 @@ use crate::{
     json::is,
     parser,
     place::{Place, Target},
-    resource::Kind,
+    resource::{Kind, Resource},
     schema::Returned,
     syntax::AttributePath,
     view::View,
@@ -69,7 +69,8 @@ impl Projection {
     }
 
     /// What is asked for of the resource.
-    pub(crate) fn show<'r>(&self, view: View<'r>) -> Shown<'r> {
+    pub(crate) fn show<'r>(&self, kind: Kind, resource: &'r Resource, base_url: &'r str) -> Shown<'r> {
+        let view = View { kind, resource, base_url, shows_names: self.asks_for_names() };
         match self {
             Self::Default => Shown::Whole(view),
             _ => Shown::Part(self.apply(view.kind, view.body())),
