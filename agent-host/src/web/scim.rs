@@ -95,7 +95,7 @@ async fn answer_admitted(web: &Web, admitted: &Admitted, rest: &str, mut request
     drop_what_is_too_long(&mut request).await;
     let directory = admitted.options.serve_at(&base_url, admitted.authentication);
     let resources = web.directories.resources(admitted);
-    let response = scim_server::answer(&resources, &directory, request).await;
+    let response = scim_server::answer(Arc::new(resources), &directory, request).await;
     if let Some(error) = response.extensions().get::<Error>() {
         tracing::debug!(directory = admitted.name, status = error.status().as_u16(), "{}", error.detail());
     }

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -106,9 +107,9 @@ async fn bodies_that_turn_out_too_long() {
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let pieces = (0..11).map(move |_| Ok::<_, Infallible>(Frame::data(piece.clone())));
     let body = StreamBody::new(futures::stream::iter(pieces));
-    let store = crate::memory::Memory::new(|| 0);
+    let store = Arc::new(crate::memory::Memory::new(|| 0));
     let request = Request::post("/Users").body(body).unwrap();
-    let response = scim_server::answer(&store, &Directory::new("https://x"), request).await;
+    let response = scim_server::answer(store, &Directory::new("https://x"), request).await;
     assert_eq!(response.status(), 413);
     let error = response.extensions().get::<Error>().unwrap();
     assert!(error.detail().contains("longer than 10485760 bytes"));

@@ -38,7 +38,7 @@ pub(super) fn selection(kind: Kind, links: Links, key: &str) -> String {
         ", counted AS (SELECT found.*, (SELECT m.{other} FROM members m WHERE m.directory = $1 AND m.{own} = found.id \
          ORDER BY m.{other} LIMIT 1 OFFSET {most}) AS beyond FROM found) \
          SELECT CASE WHEN beyond IS NULL THEN 0 ELSE {RESOURCE_OF_MANY} END, {columns} FROM counted \
-         UNION ALL SELECT * FROM ({} WHERE found.beyond IS NULL) AS links",
+         UNION ALL SELECT * FROM ({} AND found.beyond IS NULL) AS links",
         of_found.replace("FROM found", "FROM counted AS found")
     )
 }
@@ -49,16 +49,18 @@ pub(super) fn links_of_one(kind: Kind, most: Option<usize>) -> String {
     format!("WITH found AS (SELECT CAST($2 AS TEXT) AS id) {}{most}", links_of_found(kind))
 }
 
+/// Selects the links of what `found` holds. That is gone through first, which of SQLite must be demanded (`CROSS JOIN`):
+/// it would rather read all memberships of the directory.
 pub(super) fn links_of_found(kind: Kind) -> &'static str {
     match kind {
         Kind::User => {
-            "SELECT 1, m.member_id, g.kind, 0, 0, 0, g.label, m.group_id FROM found JOIN members m ON m.directory = $1 \
-             AND m.member_id = found.id JOIN resources g ON g.id = m.group_id"
+            "SELECT 1, m.member_id, g.kind, 0, 0, 0, g.label, m.group_id FROM found CROSS JOIN members m \
+             CROSS JOIN resources g WHERE m.directory = $1 AND m.member_id = found.id AND g.id = m.group_id"
         }
         Kind::Group => {
             "SELECT 1, m.group_id, COALESCE(r.kind, -1), 0, 0, 0, COALESCE(r.label, m.display), m.member_id FROM found \
-             JOIN members m ON m.directory = $1 AND m.group_id = found.id \
-             LEFT JOIN resources r ON r.id = m.member_id AND r.directory = $1"
+             CROSS JOIN members m LEFT JOIN resources r ON r.id = m.member_id AND r.directory = $1 \
+             WHERE m.directory = $1 AND m.group_id = found.id"
         }
     }
 }
