@@ -16,13 +16,14 @@ use std::{
 };
 
 use connector_api::{Error, ErrorKind, Result};
+use scim_server::Authentication;
 use url::Url;
 
 use crate::{
-    credential::{Credentials, Minted},
+    credential::{Credentials, Minted, Scheme},
     password_reset::random_text,
     settings::Settings,
-    store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
+    store::{DirectoryRecord, OauthClient, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
 pub use calls::Call;
 use calls::Calls;
@@ -71,8 +72,13 @@ pub struct Admitted {
     pub name: String,
     /// Which secret it was, by its public half.
     pub prefix: String,
+    /// Who it was, as the log of changes says: that public half, or the client of OAuth and what was consented to, which
+    /// stay when its tokens change.
+    pub actor: String,
     /// How the directory wants to be served.
     pub options: DirectoryOptions,
+    /// How its clients show who they are.
+    pub authentication: &'static [Authentication],
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +86,9 @@ struct Remembered {
     at_ms: i64,
     secret: SecretRecord,
     name: String,
+    actor: String,
     options: DirectoryOptions,
+    authentication: &'static [Authentication],
 }
 
 impl Directories {
@@ -126,19 +134,30 @@ impl Directories {
         let now_ms = self.now();
         let Some(known) = self.look_up(credentials.prefix(), now_ms).await? else { return Ok(None) };
         let is_open = known.secret.ends_ms.is_none_or(|ends_ms| now_ms < ends_ms);
-        if !is_open || !known.name.eq_ignore_ascii_case(name) || !opens(credentials, &known.secret) {
+        if !is_open || !known.name.eq_ignore_ascii_case(name) || !known.is_opened_by(credentials) {
             return Ok(None);
         }
         if known.secret.last_used_ms.is_none_or(|used_ms| now_ms - used_ms >= NOTED_EVERY_MS) {
             self.note_use(&known, now_ms).await?;
         }
-        let Remembered { secret, name, options, .. } = known;
-        Ok(Some(Admitted { directory: secret.directory, name, prefix: secret.prefix, options }))
+        let Remembered { secret, name, actor, options, authentication, .. } = known;
+        let (directory, prefix) = (secret.directory, secret.prefix);
+        Ok(Some(Admitted { directory, name, prefix, actor, options, authentication }))
+    }
+
+    /// How a directory is served: as the settings say, and where they say nothing as it was made.
+    ///
+    /// # Errors
+    /// Where what is kept cannot be read.
+    pub fn options_of(&self, directory: &DirectoryRecord) -> anyhow::Result<DirectoryOptions> {
+        let made: DirectoryOptions = serde_json::from_str(&directory.options)?;
+        let said = self.options.get(&directory.name.to_lowercase()).copied().unwrap_or_default();
+        Ok(said.or(made))
     }
 
     /// The resources of the directory, for whoever was admitted.
     pub fn resources(&self, admitted: &Admitted) -> Resources {
-        Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.prefix.as_str())
+        Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.actor.as_str())
     }
 
     /// Forgets old events and calls now and then; never ends.
@@ -163,21 +182,35 @@ impl Directories {
         if let Some(known) = known.filter(|known| (0..REMEMBERED_MS).contains(&(now_ms - known.at_ms))) {
             return Ok(Some(known));
         }
-        let Some((secret, directory)) = self.read(prefix).await? else {
+        let Some(known) = self.read(prefix, now_ms).await? else {
             self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(prefix);
             return Ok(None);
         };
-        let written: DirectoryOptions = serde_json::from_str(&directory.options)?;
-        let said = self.options.get(&directory.name.to_lowercase()).copied().unwrap_or_default();
-        let known = Remembered { at_ms: now_ms, secret, name: directory.name, options: said.or(written) };
         self.remember(known.clone());
         Ok(Some(known))
     }
 
-    async fn read(&self, prefix: &str) -> anyhow::Result<Option<(SecretRecord, DirectoryRecord)>> {
+    async fn read(&self, prefix: &str, at_ms: i64) -> anyhow::Result<Option<Remembered>> {
         let Some(secret) = self.store.secret(prefix).await? else { return Ok(None) };
         let directories = self.store.directories().await?;
-        Ok(directories.into_iter().find(|directory| directory.id == secret.directory).map(|found| (secret, found)))
+        let found = directories.into_iter().find(|directory| directory.id == secret.directory);
+        let Some(directory) = found else { return Ok(None) };
+        let options = self.options_of(&directory)?;
+        let client = self.store.oauth_client(directory.id).await?;
+        let is_basic = self.store.secrets(directory.id).await?.first().is_some_and(|newest| newest.basic);
+        let authentication = match (is_basic, client.is_some()) {
+            (false, false) => &[Authentication::BearerToken][..],
+            (true, false) => &[Authentication::Basic],
+            (false, true) => &[Authentication::OAuth, Authentication::BearerToken],
+            (true, true) => &[Authentication::OAuth, Authentication::Basic],
+        };
+        let actor = match (&secret.grant, client) {
+            (Some(grant), Some(OauthClient { client_id, service_user, .. })) => {
+                format!("{service_user} (OAuth client {client_id}, grant {grant})")
+            }
+            _ => secret.prefix.clone(),
+        };
+        Ok(Some(Remembered { at_ms, secret, name: directory.name, actor, options, authentication }))
     }
 
     fn remember(&self, known: Remembered) {
@@ -193,6 +226,18 @@ impl Directories {
         noted.secret.last_used_ms = Some(now_ms);
         self.remember(noted);
         self.store.note_use(&known.secret.prefix, now_ms).await
+    }
+}
+
+impl Remembered {
+    /// A secret opens by its own scheme alone; a bare token only where the directory wants that.
+    fn is_opened_by(&self, credentials: &Credentials) -> bool {
+        let is_its_own = match credentials.scheme() {
+            Scheme::Basic => self.secret.basic,
+            Scheme::Bearer => !self.secret.basic,
+            Scheme::Bare => !self.secret.basic && self.options.bare_token == Some(true),
+        };
+        credentials.match_hash(&self.secret.hash) && is_its_own
     }
 }
 
@@ -235,11 +280,6 @@ pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) 
     Ok(minted)
 }
 
-/// A secret opens by its own scheme alone.
-fn opens(credentials: &Credentials, secret: &SecretRecord) -> bool {
-    credentials.match_hash(&secret.hash) && credentials.is_basic() == secret.basic
-}
-
 fn record(minted: &Minted, directory: i64, now_ms: i64) -> SecretRecord {
     SecretRecord {
         prefix: minted.prefix.clone(),
@@ -249,6 +289,7 @@ fn record(minted: &Minted, directory: i64, now_ms: i64) -> SecretRecord {
         created_ms: now_ms,
         ends_ms: None,
         last_used_ms: None,
+        grant: None,
     }
 }
 

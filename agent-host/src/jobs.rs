@@ -5,7 +5,9 @@
 //! once, a missed one late and once; a job never overlaps itself.
 
 mod schedule;
+mod sequence;
 mod definition;
+mod due;
 mod log;
 mod course;
 mod step;

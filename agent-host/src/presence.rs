@@ -86,6 +86,11 @@ pub(crate) fn own_id(settings: &Settings) -> anyhow::Result<String> {
     kept_id(&path).with_context(|| format!("cannot keep the agent's id in `{}`", path.display()))
 }
 
+/// The name of this machine, for people.
+pub(crate) fn own_machine() -> String {
+    whoami::hostname().unwrap_or_default()
+}
+
 /// The id of the orders folder, where not every agent sees it; none where it cannot be kept there: then any agent may take
 /// up what its files ask for.
 pub(crate) fn place_of(settings: &Settings, store: &Store) -> Option<String> {

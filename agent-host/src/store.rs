@@ -29,6 +29,7 @@ mod published_sets;
 mod resources;
 mod run_pages;
 mod runs;
+mod schedules;
 mod tokens;
 mod upkeep;
 
@@ -43,7 +44,7 @@ use sqlx::{
 use crate::disk;
 
 pub use agents::AgentRecord;
-pub use approvals::{Approval, ApprovalState};
+pub use approvals::{Approval, ApprovalState, Offer};
 pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
@@ -61,15 +62,16 @@ pub use outage::is_passing;
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
-pub use published_sets::{PublishedSet, PublishedTable};
+pub use published_sets::{PublishedSet, PublishedTable, RecordChanges};
 pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
+pub use schedules::SettledSchedule;
 pub use tokens::TokenRecord;
 
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 17] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -84,6 +86,9 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
+    (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
+    (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
+    (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
 ];
 
 /// The agent's database.
@@ -136,15 +141,16 @@ impl Store {
 /// Makes the tables, or brings them up to date. Two programs that open a new store at once must not both do that: of a
 /// server sqlx takes an advisory lock, of a file it does not.
 async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
     let _turn = match place {
         Place::File(path) => Some(turn(&path.with_extension("lock")).await?),
         Place::Server(_) => None,
     };
     Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(pool).await?;
     Ok(())
+}
+
+fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 
 /// Waits without holding up the thread, on which the one that has the turn may be.
@@ -161,6 +167,11 @@ async fn turn(path: &Path) -> anyhow::Result<disk::Lock> {
 /// says at the commit, which comes after it.
 fn only<T>(rows: sqlx::Result<Vec<T>>) -> sqlx::Result<Option<T>> {
     rows.map(|mut rows| rows.pop())
+}
+
+/// `$4, $5`: so many places from this number on.
+fn names(first: usize, count: usize) -> String {
+    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `($1, $2), ($3, $4)`: places for so many rows of so many values.

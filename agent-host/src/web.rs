@@ -22,24 +22,25 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use connector_api::Result;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     agent::Agent,
     directories::Directories,
+    export::Output,
     jobs::{Course, Jobs},
     monitoring::Monitoring,
     operators::Operators,
     password_reset::PasswordResets,
     reload::Reload,
     settings::Settings,
-    store::Store,
+    store::{Store, WantedRun},
 };
 pub use address::{Address, Tls, addresses, tls};
 pub use monitoring::waiting;
@@ -57,6 +58,8 @@ const MOST_FOLLOWERS: usize = 64;
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    /// Where the sets are that people look at.
+    output: Output,
     jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
@@ -87,6 +90,8 @@ pub struct Around {
     pub course: watch::Receiver<Course>,
     /// How the agent is, and what it has done.
     pub monitoring: Arc<Monitoring>,
+    /// By which they tell that a run is queued.
+    pub queued: Arc<Notify>,
 }
 
 impl Web {
@@ -107,6 +112,7 @@ impl Web {
         Ok(Arc::new(Self {
             is_secure: is_secure(&agent.settings, directories.public_url()),
             metrics_without_token: monitoring::without_token(&agent.settings)?,
+            output: Output::of(&agent.settings)?,
             agent,
             jobs,
             resets,
@@ -140,6 +146,13 @@ impl Web {
     /// Asks that the settings be read anew, and waits until they hold; else why they do not, in words.
     pub async fn reload(&self) -> std::result::Result<(), String> {
         self.around.reload.ask().await
+    }
+
+    /// Queues a run, which the agent takes up at once; none where it waits already.
+    async fn queue_run(&self, wanted: &WantedRun<'_>) -> anyhow::Result<Option<i64>> {
+        let queued = self.store().queue_run(wanted, self.now_ms()).await?;
+        self.around.queued.notify_one();
+        Ok(queued)
     }
 
     /// Comes when others have taken these pages' place, or the agent is asked to end: answers that never end by
@@ -180,10 +193,11 @@ pub fn router(web: Arc<Web>) -> Router {
         .merge(password_page::routes())
         .merge(oauth::routes())
         .merge(pages::routes())
-        .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
+        .layer(middleware::from_fn_with_state(LONGEST_REQUEST, in_time))
+        // The API says in its own words that something took too long.
+        .nest("/api", api::routes(&web))
         .layer(middleware::map_response(guarded))
-        .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Clients of SCIM want SCIM's words, whatever happens: none of the layers speaks to them.
         .merge(scim::routes())
@@ -192,9 +206,9 @@ pub fn router(web: Arc<Web>) -> Router {
 }
 
 /// Answers in time. What changes something is done to its end, and written down, though whoever asked goes away meanwhile.
-async fn in_time(request: Request, next: Next) -> Response {
+async fn in_time(State(longest): State<Duration>, request: Request, next: Next) -> Response {
     let is_read = request.method().is_safe();
-    let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request));
+    let answered = tokio::time::timeout(longest, next.run(request));
     let answered = if is_read { Ok(answered.await) } else { tokio::spawn(answered).await };
     match answered {
         Ok(Ok(response)) => response,

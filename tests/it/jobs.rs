@@ -1,7 +1,10 @@
 //! Jobs through the program: what is declared, what is run, when, and what is told of it.
 
 mod daemon;
+mod definition;
+mod limits;
 mod schedule;
+mod shared;
 
 use acceptance::{CONNECTION, TestAgent};
 use okta_sandbox::{Fault, FaultAction, Seed};
@@ -66,7 +69,8 @@ fn a_failed_run_is_repaired_from_the_step_that_failed() {
     let repaired = job(&agent, &["start", "All", "--repair"], 0);
     assert_eq!((&repaired["state"], &repaired["repairs"]), (&json!("success"), &json!(1)));
     let names: Vec<&Value> = repaired["steps"].as_array().unwrap().iter().map(|step| &step["step"]).collect();
-    assert_eq!(names, ["Export", "Orders"], "what was done is not done again");
+    assert_eq!(names, ["Schema", "Export", "Orders"]);
+    assert!(repaired["steps"][0]["message"].as_str().unwrap().starts_with("done by run 1: "), "{repaired}");
     let refused = agent.run(&["job", "start", "All", "--repair"]).must_exit(1);
     assert!(refused.failure().starts_with("there is nothing to repair"), "{}", refused.stderr);
 }
@@ -177,4 +181,18 @@ fn an_unknown_job_or_run_is_refused() {
     agent.write("appsettings.json", &json!({ "Jobs": denied }).to_string());
     let refused = agent.run(&["job", "start", "denied"]).must_exit(3);
     assert!(refused.failure().contains("people may not start the job `Denied`"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_store_is_brought_up_to_date_before_the_agent_runs() {
+    let agent = agent(&json!({}));
+    let file = agent.directory().join("Work/agent.db");
+    assert!(!file.exists());
+    let migrate = || agent.run(&["--format", "json", "store", "migrate"]).must_exit(0).json();
+    let first = migrate();
+    assert!(file.exists() && first["version"].as_i64().is_some_and(|version| version >= 17), "{first}");
+    assert_eq!((migrate(), &first["problems"]), (first.clone(), &json!([])), "done twice it changes nothing");
+    let told = agent.run(&["store", "migrate"]).must_exit(0).stdout;
+    assert!(told.ends_with(&format!("has version {}.\n", first["version"])), "{told}");
+    job(&agent, &["history"], 0);
 }

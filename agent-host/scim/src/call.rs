@@ -98,7 +98,7 @@ impl Call<'_> {
             written.attributes.entry("active").or_insert(Value::Bool(true));
         }
         let draft = Draft {
-            keys: values::keys(kind, &written.attributes),
+            keys: values::keys(kind, &written.attributes)?,
             attributes: written.attributes,
             unique: self.unique(kind),
             members: written.members.unwrap_or_default(),
@@ -194,12 +194,11 @@ impl Call<'_> {
                 self.check_switches(&present, attributes.as_ref(), wanted.password.is_some())?;
             }
             let rests_on_present = attributes.is_some() || links != Links::None || preconditions.are_given();
+            let with_keys = |attributes| Ok::<_, Error>((values::keys(kind, &attributes)?, attributes));
+            let attributes = attributes.map(with_keys).transpose()?.map(|(keys, attributes)| (attributes, keys));
             let change = Change {
                 if_version: rests_on_present.then_some(present.version),
-                attributes: attributes.map(|attributes| {
-                    let keys = values::keys(kind, &attributes);
-                    (attributes, keys)
-                }),
+                attributes,
                 unique: self.unique(kind),
                 members: wanted.members,
                 unknown_member: self.directory.unknown_member,

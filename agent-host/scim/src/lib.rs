@@ -29,7 +29,7 @@ pub mod conformance;
 pub use async_trait::async_trait;
 pub use bulk::MAX_BULK_OPERATIONS;
 pub use call::MEMBERS_IN_ANSWER;
-pub use directory::Directory;
+pub use directory::{Authentication, Directory};
 pub use error::{ERROR_SCHEMA, Error, ErrorKind, Result, SCIM_JSON};
 pub use json::{MAX_BODY_BYTES, MAX_DEPTH};
 pub use letters::fold;
@@ -46,4 +46,4 @@ pub use store::{
     StoreError, UnknownMember,
 };
 pub use syntax::{AttributePath, Filter, Operator, Path};
-pub use values::MAX_VALUES;
+pub use values::{MAX_KEY_BYTES, MAX_VALUES};

@@ -118,7 +118,8 @@ impl Route {
             ["Schemas", urn] => Some(Self::Schemas(Some((*urn).to_owned()))),
             [endpoint] => kind(endpoint).map(Self::List),
             [endpoint, ".search"] => kind(endpoint).map(|kind| Self::Search(Some(kind))),
-            [endpoint, id] => kind(endpoint).map(|kind| Self::One(kind, (*id).to_owned())),
+            // No id holds U+0000, and not every database could be asked for one.
+            [endpoint, id] if !id.contains('\0') => kind(endpoint).map(|kind| Self::One(kind, (*id).to_owned())),
             _ => None,
         };
         route.ok_or_else(|| {

@@ -21,6 +21,9 @@ use crate::{
 /// The most values of a multi-valued attribute other than `members`, and the most names of an extension.
 pub const MAX_VALUES: usize = 1_000;
 
+/// The longest key, in bytes of its folded form, and the longest id of a member: what an index of PostgreSQL has room for.
+pub const MAX_KEY_BYTES: usize = 2_000;
+
 /// A resource as a client wants it.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -171,6 +174,7 @@ pub(crate) fn members(value: Value) -> Result<Vec<Link>> {
             let detail = "each of `members` is an object with the member's id as `value`";
             Error::of(ErrorKind::InvalidValue, detail)
         })?;
+        check_length(&member.id, "value` of one of `members")?;
         if seen.insert(member.id.clone()) {
             members.push(member);
         }
@@ -202,15 +206,27 @@ pub(crate) fn require(kind: Kind, attributes: &Map<String, Value>) -> Result<()>
     }
 }
 
-/// What a store indexes.
-pub(crate) fn keys(kind: Kind, attributes: &Map<String, Value>) -> Keys {
+/// What a store indexes. Errors: `invalidValue` for one that is too long for that.
+pub(crate) fn keys(kind: Kind, attributes: &Map<String, Value>) -> Result<Keys> {
     let text = |field: Field| attributes.get(field.name()).and_then(Value::as_str);
     let folded = |field| text(field).map(|text| fold(text).into_owned());
-    Keys {
+    let keys = Keys {
         user_name: if kind == Kind::User { folded(Field::UserName) } else { None },
         external_id: text(Field::ExternalId).map(str::to_owned),
         display_name: folded(Field::DisplayName),
+    };
+    for field in [Field::UserName, Field::ExternalId, Field::DisplayName] {
+        keys.get(field).map_or(Ok(()), |key| check_length(key, field.name()))?;
     }
+    Ok(keys)
+}
+
+fn check_length(key: &str, path: &str) -> Result<()> {
+    if key.len() > MAX_KEY_BYTES {
+        let detail = format!("`{path}` is longer than {MAX_KEY_BYTES} bytes; send a shorter one");
+        return Err(Error::of(ErrorKind::InvalidValue, detail));
+    }
+    Ok(())
 }
 
 pub(crate) fn is_primary(element: &Value) -> bool {

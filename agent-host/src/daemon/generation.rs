@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
 use connector_api::{Error, ErrorKind};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{house::House, retention::AuditRetention};
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct Generation {
     agent: Arc<Agent>,
     jobs: Jobs,
     runs: Store,
+    /// Told when the pages have queued a run.
+    queued: Arc<Notify>,
     /// The agent's own.
     id: String,
     clock: Clock,
@@ -67,11 +69,26 @@ impl Generation {
         let audit = AuditRetention::read(&agent.settings, house.store.clone(), clock)?;
         let course = watch::Sender::new(Course::GoOn);
         let monitoring = house.monitoring.clone();
+        let (reload, queued) = (house.reload.clone(), Arc::<Notify>::default());
         let around =
-            Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
+            Around { reload, course: course.subscribe(), monitoring: monitoring.clone(), queued: queued.clone() };
         let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, id) = (house.runs.clone(), house.id.clone());
-        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, audit, web, course, monitoring })
+        Ok(Self {
+            agent,
+            jobs,
+            runs,
+            queued,
+            id,
+            clock,
+            resets,
+            directories,
+            notifications,
+            audit,
+            web,
+            course,
+            monitoring,
+        })
     }
 
     /// After how long the settings must be read again.
@@ -108,6 +125,7 @@ impl Generation {
             let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
             let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.agent.name.clone(), self.clock);
             let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
+            let worker = worker.woken_by(self.queued.clone());
             let chores = async {
                 tokio::select! {
                     () = self.send_mails() => {}

@@ -117,6 +117,7 @@ pub async fn set_up_client(
             .unwrap_or_else(|| format!("scim-{}", directory.name)),
         approval_hash: Some(hash(&approval_code)),
         approval_ends_ms: Some(now_ms + APPROVAL_MS),
+        last_used_ms: None,
     };
     if minted.is_some() || wanted.public {
         store.revoke_oauth_grants(directory.id).await?;

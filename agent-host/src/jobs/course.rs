@@ -16,6 +16,8 @@ pub enum Course {
     HandOver,
     /// What has begun ends now, and nobody takes it up.
     Cancel,
+    /// The same, because its time is over.
+    Expire,
 }
 
 /// Comes when this, or something more urgent, is wanted; never where nobody can want it any more.

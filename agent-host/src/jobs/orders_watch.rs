@@ -163,3 +163,26 @@ fn files(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
     });
     described.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::stores;
+
+    #[tokio::test]
+    async fn files_are_found_where_the_system_tells_nothing() {
+        for (folder, store) in stores().await {
+            let orders = folder.path().join("orders");
+            fs::create_dir_all(&orders).unwrap();
+            let folders = vec![(orders.clone(), "fulfill:okta".to_owned())];
+            let mut watch = OrdersWatch { folders, ..OrdersWatch::default() };
+            let now = 1_000_000;
+            assert_eq!(watch.look(&store, now).await.unwrap(), 0);
+            fs::write(orders.join("1.json"), r#"{"ProvisioningOrdersList":[]}"#).unwrap();
+            assert_eq!(watch.look(&store, now + LOOK_EVERY_MS - 1).await.unwrap(), 0, "it is not its time");
+            assert_eq!(watch.look(&store, now + LOOK_EVERY_MS).await.unwrap(), 1);
+            let run = store.waiting_run("fulfill:okta", None).await.unwrap().expect("it waits");
+            assert_eq!(run.cause, "orders");
+        }
+    }
+}

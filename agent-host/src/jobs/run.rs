@@ -1,6 +1,7 @@
 //! One run of a job: its steps level by level, until they are done, it is stopped, or it is another worker's.
 //!
-//! What a former attempt finished is not done again. A step's failure ends the run after its level, unless the step may
+//! What was done before, by a former attempt or by the run that this one repairs, is not done again and noted as done, so
+//! that a repair of the repair finds it. A step's failure ends the run after those that run beside it, unless the step may
 //! fail; a safety limit always does.
 
 use std::{cell::RefCell, collections::BTreeMap, future::Future, pin::pin};
@@ -48,6 +49,8 @@ impl Steps<'_> {
             let is_it = |(place, step): &(usize, &super::Step)| step.name == done.name && !ended.contains_key(place);
             if let Some((place, _)) = self.job.steps.iter().enumerate().find(is_it) {
                 ended.insert(place, Ended { state: done.state, message: done.message.clone() });
+                let noted = StepRun { position: i64::try_from(place)?, ..done.clone() };
+                self.store.note_step(self.run, &noted).await?;
             }
         }
         for batch in self.job.batches(self.limits.steps_at_once) {
@@ -71,9 +74,14 @@ impl Steps<'_> {
         let is_whole = ended.len() == self.job.steps.len() && sum.state != RunState::Error;
         Ok(match *self.course.borrow() {
             Course::HandOver if !is_whole && sum.state != RunState::Blocked => None,
-            Course::Cancel if !is_whole => {
+            course @ (Course::Cancel | Course::Expire) if !is_whole => {
                 let done = if sum.message.is_empty() { String::new() } else { format!(" · {}", sum.message) };
-                Some(Ended { state: RunState::Cancelled, message: format!("cancelled while it was at work{done}") })
+                let minutes = self.job.timeout.as_secs() / 60;
+                let (state, why) = match course {
+                    Course::Expire => (RunState::Error, format!("not done after {minutes} minutes: stopped")),
+                    _ => (RunState::Cancelled, "cancelled while it was at work".to_owned()),
+                };
+                Some(Ended { state, message: format!("{why}{done}") })
             }
             _ => Some(sum),
         })
@@ -89,12 +97,10 @@ impl Steps<'_> {
             ended_ms: None,
             message: String::new(),
         };
-        let lacking = self.job.steps.iter().enumerate().find(|(other, parent)| {
-            step.after.contains(&parent.name) && !ended.get(other).is_some_and(|step| step.state.is_done())
-        });
+        let lacking = step.after.iter().find(|parent| !ended.get(parent).is_some_and(|step| step.state.is_done()));
         let outcome = match lacking {
-            Some((_, parent)) => {
-                let message = format!("not begun, because `{}` has no output", parent.name);
+            Some(parent) => {
+                let message = format!("not begun, because `{}` has no output", self.job.steps[*parent].name);
                 Ended { state: RunState::Cancelled, message }
             }
             None => {

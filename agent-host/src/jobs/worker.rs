@@ -18,14 +18,14 @@ use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::sync::{Notify, watch};
 use tracing::field::Empty;
 
-use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, log::RunLog, run::Steps, step::Ended};
+use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, due::DueTimes, log::RunLog, run::Steps, step::Ended};
 use crate::{
     agent::Agent,
     leases::{Gate, Moment},
     monitoring::{Monitoring, Part, families},
     presence::{clocks_differ_by, place_of},
     redaction::redact,
-    store::{Claim, JobRun, Lease, RunState, Store, WantedRun},
+    store::{Claim, JobRun, Lease, RunState, StepRun, Store},
     telemetry::traced,
 };
 
@@ -37,12 +37,12 @@ const FORGET_EVERY_MS: i64 = 3_600_000;
 const MOST_FORGOTTEN: i64 = 200;
 /// A run that has ended so many of its workers is not taken up again.
 const MAX_ATTEMPTS: i64 = 5;
-/// A schedule that is dealt with so far beyond now was dealt with by a wrong clock; what that clock ran does not run again.
-const WRONG_CLOCK_MS: i64 = 300_000;
 /// How long one look for work may take: a store that is frozen says nothing.
 const LONGEST_LOOK: Duration = Duration::from_secs(40);
 /// How long a store is waited for when runs are handed over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
+/// How the note of a step begins that a repaired run did.
+const DONE_BY: &str = "done by run ";
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// One worker of an agent.
@@ -52,11 +52,16 @@ pub struct Worker<'a> {
     jobs: &'a Jobs,
     store: &'a Store,
     name: String,
+    /// The jobs that it has, where agents that have others share the store.
+    own: Option<Vec<String>>,
     /// The id of the orders folder that it sees, where not every agent does.
     place: Option<String>,
     clock: Clock,
     course: watch::Receiver<Course>,
     monitoring: Arc<Monitoring>,
+    due: DueTimes,
+    /// Told when somebody in this process has queued a run.
+    queued: Arc<Notify>,
     /// When runs were taken up that are not begun yet.
     taken: RefCell<BTreeMap<i64, Moment>>,
     /// The runs that were taken up and are not over.
@@ -74,7 +79,9 @@ impl<'a> Worker<'a> {
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
         let place = place_of(&agent.settings, store);
         let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        Self { agent, jobs, store, name, place, clock, course, taken, at_work, monitoring: Arc::default() }
+        let (monitoring, due, queued) = Default::default();
+        let own = store.is_shared().then(|| jobs.jobs.iter().map(|job| job.name.to_lowercase()).collect());
+        Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, queued, taken, at_work }
     }
 
     /// The same, asked to end by this.
@@ -89,37 +96,19 @@ impl<'a> Worker<'a> {
         self
     }
 
+    /// The same, looking for runs as soon as this is told.
+    pub fn woken_by(mut self, queued: Arc<Notify>) -> Self {
+        self.queued = queued;
+        self
+    }
+
     /// Queues a run for every job whose time has come since it was last dealt with: one, for the last of those times.
     /// How many.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn queue_due(&self) -> anyhow::Result<usize> {
-        let now = (self.clock)();
-        let mut queued = 0;
-        for (job, schedule) in self.jobs.jobs.iter().filter_map(|job| Some((job, job.schedule.as_ref()?))) {
-            let text = schedule.text();
-            let settled = self.store.settled_until(&job.name, &text).await?;
-            let Some(settled) = settled.filter(|settled| *settled < now + WRONG_CLOCK_MS) else {
-                // A new schedule, or one that a wrong clock ran ahead of, counts from now.
-                self.store.settle_until(&job.name, &text, now).await?;
-                continue;
-            };
-            let Some(due) = schedule.latest(settled, now) else { continue };
-            let wanted =
-                WantedRun { name: &job.name, cause: "schedule", due_ms: Some(due), repairs: None, place: None };
-            // First the run, then that it is dealt with: a crash in between finds the due time taken.
-            let run = self.store.queue_run(&wanted, now).await?;
-            self.store.settle_until(&job.name, &text, due).await?;
-            match run {
-                Some(run) => {
-                    queued += 1;
-                    tracing::info!(job.name, run.id = run, "due at {}: queued", schedule.shown(due));
-                }
-                None => tracing::info!(job.name, "due at {}, but it waits already", schedule.shown(due)),
-            }
-        }
-        Ok(queued)
+        self.due.queue(self.jobs, self.store, (self.clock)()).await
     }
 
     /// Takes up a run that waits, or this one; none that files ask for which this agent does not see.
@@ -127,12 +116,9 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// Where the store fails.
     pub async fn claim(&self, only: Option<i64>) -> anyhow::Result<Option<JobRun>> {
-        let now = (self.clock)();
-        let (asked, until_ms) = (Moment::now(), self.jobs.limits.lease.until_ms(now));
+        let asked = Moment::now();
         let at_work: Vec<i64> = self.at_work.borrow().iter().copied().collect();
-        let place = self.place.as_deref();
-        let claim = Claim { worker: &self.name, place, at_work: &at_work, now_ms: now, until_ms };
-        let claimed = self.store.claim_run(only, &claim).await?;
+        let claimed = self.store.claim_run(only, &self.wish(&at_work)).await?;
         if let Some(run) = &claimed {
             self.taken.borrow_mut().insert(run.id, asked);
             self.at_work.borrow_mut().insert(run.id);
@@ -140,12 +126,34 @@ impl<'a> Worker<'a> {
         Ok(claimed)
     }
 
+    fn wish<'b>(&'b self, at_work: &'b [i64]) -> Claim<'b> {
+        let now_ms = (self.clock)();
+        let until_ms = self.jobs.limits.lease.until_ms(now_ms);
+        Claim { worker: &self.name, place: self.place.as_deref(), jobs: self.own.as_deref(), at_work, now_ms, until_ms }
+    }
+
+    /// Forgets what is old, and ends what nobody takes up. How many runs it ended.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn tidy_up(&self) -> anyhow::Result<usize> {
+        let (limits, now) = (&self.jobs.limits, (self.clock)());
+        let before = now - i64::from(limits.keep_days) * DAY_MS;
+        self.store.forget_runs(before, MOST_FORGOTTEN, i64::from(limits.keep_runs)).await?;
+        let ended = self.store.end_unclaimed(&self.wish(&[]), now - DAY_MS).await?;
+        for (run, job) in &ended {
+            self.store.end_open_steps(*run, now).await?;
+            tracing::error!(job.name = job, run.id = run, "nobody took up the run for a day: it is ended");
+        }
+        Ok(ended.len())
+    }
+
     /// Carries out a run that was taken up. How it ended; none where it is another's now.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn carry_out(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
-        let ended = self.carry_to_its_end(run).await;
+        let ended = Box::pin(self.carry_to_its_end(run)).await;
         // Where its end could not be noted, it is taken up again when the lease is over.
         self.at_work.borrow_mut().remove(&run.id);
         ended
@@ -176,7 +184,11 @@ impl<'a> Worker<'a> {
             self.store.add_to_log(run.id, &text).await?;
         }
         let Some(Ended { state, message }) = ended else { return Ok(None) };
-        let ours = self.store.end_job_run(run.id, &self.name, state, &message, (self.clock)()).await?;
+        let now = (self.clock)();
+        let ours = self.store.end_job_run(run.id, &self.name, state, &message, now).await?;
+        if ours && state == RunState::Error {
+            self.store.end_open_steps(run.id, now).await?;
+        }
         Ok(ours.then_some(state))
     }
 
@@ -193,10 +205,7 @@ impl<'a> Worker<'a> {
             return failed(format!("its agent ended {MAX_ATTEMPTS} times while it was at it"));
         }
         tracing::info!(job.name, run.id, cause = run.cause, attempt = run.attempts, "the run begins");
-        let mut done_before = Vec::new();
-        for earlier in run.repairs.into_iter().chain((run.attempts > 1).then_some(run.id)) {
-            done_before.extend(self.store.steps_of(earlier).await?);
-        }
+        let done_before = self.done_before(run).await?;
         let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
         let progress = RefCell::new(BTreeMap::new());
         // What is to end before its next worker has it does not begin.
@@ -221,7 +230,7 @@ impl<'a> Worker<'a> {
             tokio::select! {
                 // The lease first: what is no longer ours is not carried on with.
                 biased;
-                stopped = self.keep(run.id, log, &steps, &gate, wished == Course::Cancel) => match stopped {
+                stopped = self.keep(run.id, log, &steps, &gate, wished >= Course::Cancel) => match stopped {
                     Stopped::Lost => {
                         tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
                         return Ok(None);
@@ -234,12 +243,25 @@ impl<'a> Worker<'a> {
                 () = wanted(self.course.clone(), Course::HandOver), if wished < Course::HandOver => {
                     wish.send_replace(Course::HandOver);
                 }
-                () = &mut out_of_time => {
-                    return failed(format!("not done after {} minutes: stopped", job.timeout.as_secs() / 60));
+                () = &mut out_of_time, if wished < Course::Cancel => {
+                    tracing::error!(job.name, run.id, "not done after {} minutes: stopped", job.timeout.as_secs() / 60);
+                    wish.send_replace(Course::Expire);
                 }
                 ended = &mut work => return ended,
             }
         }
+    }
+
+    /// The steps of a former attempt, which has noted those that were done before it; else those of the run that is
+    /// repaired.
+    async fn done_before(&self, run: &JobRun) -> anyhow::Result<Vec<StepRun>> {
+        let ours = if run.attempts > 1 { self.store.steps_of(run.id).await? } else { Vec::new() };
+        let Some(repaired) = run.repairs.filter(|_| ours.is_empty()) else { return Ok(ours) };
+        let mut steps = self.store.steps_of(repaired).await?;
+        for step in steps.iter_mut().filter(|step| step.state.is_done() && !step.message.starts_with(DONE_BY)) {
+            step.message = format!("{DONE_BY}{repaired}: {}", step.message);
+        }
+        Ok(steps)
     }
 
     /// Renews the lease and keeps the log until there is a reason to stop. A store that fails is asked again.
@@ -291,7 +313,7 @@ impl<'a> Worker<'a> {
         // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
         // waits for one.
         let runs = taken.for_each_concurrent(None, async |run| {
-            Box::pin(self.told(run)).await;
+            self.told(run).await;
             at_work.set(at_work.get() - 1);
             has_ended.notify_one();
         });
@@ -361,6 +383,7 @@ impl<'a> Worker<'a> {
                 () = &mut end => return,
                 () = has_ended.notified() => {}
                 () = orders.changed() => {}
+                () = self.queued.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
@@ -383,8 +406,7 @@ impl<'a> Worker<'a> {
         orders.look(self.store, now).await?;
         // Not waited for by a clock that was ahead and is set back.
         if !(*forgotten_ms..forgotten_ms.saturating_add(FORGET_EVERY_MS)).contains(&now) {
-            let before = now - i64::from(limits.keep_days) * DAY_MS;
-            self.store.forget_runs(before, MOST_FORGOTTEN, i64::from(limits.keep_runs)).await?;
+            self.tidy_up().await?;
             *forgotten_ms = now;
         }
         let mut claimed = Vec::new();

@@ -72,7 +72,7 @@ mod tests {
                 let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None, place: None };
                 store.queue_run(&wanted, at_ms).await.unwrap();
             }
-            let claim = Claim { worker: "worker", place: None, at_work: &[], now_ms: 8, until_ms: 90 };
+            let claim = Claim { worker: "worker", place: None, jobs: None, at_work: &[], now_ms: 8, until_ms: 90 };
             store.claim_run(None, &claim).await.unwrap().unwrap();
             let figures = QueueFigures { queued: 2, queued_ms: Some(6), started: 1, lease_until_ms: Some(90) };
             assert_eq!(store.queue_figures().await.unwrap(), figures);

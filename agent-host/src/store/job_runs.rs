@@ -6,7 +6,9 @@
 use anyhow::Context;
 use sqlx::{Row, any::AnyRow};
 
-use super::{Store, only};
+use super::{Store, names, only};
+
+const UNCLAIMED: &str = "nobody took it up for a day: no agent has the job, or sees the orders folder that it is for";
 
 /// What came of a run or a step, or where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,12 +134,25 @@ pub struct Claim<'a> {
     pub worker: &'a str,
     /// The orders folder that it sees, where not every agent does.
     pub place: Option<&'a str>,
+    /// The jobs that its agent has, in lower case, where others may have others; else any.
+    pub jobs: Option<&'a [String]>,
     /// The runs that its agent is at.
     pub at_work: &'a [i64],
     /// The time.
     pub now_ms: i64,
     /// Until when the run is the worker's if it says nothing more.
     pub until_ms: i64,
+}
+
+impl Claim<'_> {
+    /// Whether a run's job is one of its agent's, whose names are bound from this number on.
+    fn known(&self, first: usize) -> String {
+        match self.jobs {
+            None => "TRUE".to_owned(),
+            Some([]) => "FALSE".to_owned(),
+            Some(jobs) => format!("job IN ({})", names(first, jobs.len())),
+        }
+    }
 }
 
 /// What a worker is told when it renews a lease.
@@ -186,7 +201,7 @@ impl Store {
     }
 
     /// Takes up the run that has waited longest and whose job is not running, or this one; one whose worker is silent
-    /// too. None that another orders folder asks for, or that the worker is at.
+    /// too. None that another orders folder asks for, of a job that its agent lacks, or that the worker is at.
     ///
     /// # Errors
     /// Where the store fails.
@@ -195,10 +210,11 @@ impl Store {
         let at_work: Vec<String> = claim.at_work.iter().map(i64::to_string).collect();
         let others = format!("id NOT IN (0{}{})", if at_work.is_empty() { "" } else { ", " }, at_work.join(", "));
         // Said twice, because another agent may have taken it between the choice and the change.
+        let known = claim.known(6);
         let statement = format!(
             "UPDATE job_runs SET state = 'started', worker = $1, lease_until_ms = $3, attempts = attempts + 1, \
              began_ms = COALESCE(began_ms, $2) WHERE id = (SELECT id FROM job_runs AS wanted \
-             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND {others} AND (place IS NULL OR place = $5) \
+             WHERE ended_ms IS NULL AND ($4 = 0 OR id = $4) AND {others} AND (place IS NULL OR place = $5) AND {known} \
              AND ((state = 'queued' AND NOT EXISTS \
              (SELECT 1 FROM job_runs AS other WHERE other.job = wanted.job AND other.state = 'started')) \
              OR (state = 'started' AND lease_until_ms < $2)) ORDER BY queued_ms, id LIMIT 1) \
@@ -206,11 +222,28 @@ impl Store {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(claim.worker).bind(claim.now_ms);
         let query = query.bind(claim.until_ms).bind(only.unwrap_or(0)).bind(claim.place);
+        let query = claim.jobs.unwrap_or_default().iter().fold(query, |query, job| query.bind(job));
         match super::only(query.fetch_all(&self.pool).await) {
             // At the same time another agent began a run of the job that waits for another place.
             Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => Ok(None),
             row => row.context("taking up a run")?.as_ref().map(job_run).transpose(),
         }
+    }
+
+    /// Ends what has waited since then and this worker may not take up: nobody has the job, or sees the orders folder,
+    /// or it would have begun. What is ended: its number and its job.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn end_unclaimed(&self, claim: &Claim<'_>, before_ms: i64) -> anyhow::Result<Vec<(i64, String)>> {
+        let known = claim.known(5);
+        let statement = format!(
+            "UPDATE job_runs SET state = 'error', message = $1, ended_ms = $2, lease_until_ms = NULL              WHERE queued_ms < $3 AND NOT ((place IS NULL OR place = $4) AND {known})              AND (state = 'queued' AND NOT EXISTS              (SELECT 1 FROM job_runs AS other WHERE other.job = job_runs.job AND other.state = 'started')              OR state = 'started' AND began_ms < $3 AND lease_until_ms < $3) RETURNING id, name"
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(UNCLAIMED).bind(claim.now_ms).bind(before_ms);
+        let query = query.bind(claim.place.unwrap_or_default());
+        let query = claim.jobs.unwrap_or_default().iter().fold(query, |query, job| query.bind(job));
+        query.fetch_all(&self.pool).await.context("ending runs that nobody takes up")
     }
 
     /// Says that the worker is still at the run, and how far it is.
@@ -317,7 +350,17 @@ impl Store {
         Ok(())
     }
 
-    /// The steps of a run that have begun.
+    /// Notes of a run that has ended the steps that have not as failed.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn end_open_steps(&self, run: i64, now_ms: i64) -> anyhow::Result<()> {
+        let statement = "UPDATE job_steps SET state = 'error', ended_ms = $2, message = 'dropped before it was done'              WHERE run = $1 AND ended_ms IS NULL";
+        sqlx::query(statement).bind(run).bind(now_ms).execute(&self.pool).await.context("ending steps")?;
+        Ok(())
+    }
+
+    /// The steps of a run that have begun, or were done before it.
     ///
     /// # Errors
     /// Where the store fails.
@@ -359,30 +402,8 @@ impl Store {
         Ok(rows.into_iter().map(|(text,)| text).collect())
     }
 
-    /// Up to when the job's due times are dealt with, where the schedule is still this one.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn settled_until(&self, job: &str, schedule: &str) -> anyhow::Result<Option<i64>> {
-        let statement = "SELECT settled_ms FROM job_schedules WHERE job = $1 AND schedule = $2";
-        let query = sqlx::query_as(statement).bind(job.to_lowercase()).bind(schedule);
-        let row: Option<(i64,)> = query.fetch_optional(&self.pool).await?;
-        Ok(row.map(|(settled,)| settled))
-    }
-
-    /// Notes up to when the job's due times are dealt with.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn settle_until(&self, job: &str, schedule: &str, settled_ms: i64) -> anyhow::Result<()> {
-        let statement = "INSERT INTO job_schedules (job, schedule, settled_ms) VALUES ($1, $2, $3) \
-             ON CONFLICT (job) DO UPDATE SET schedule = excluded.schedule, settled_ms = excluded.settled_ms";
-        sqlx::query(statement).bind(job.to_lowercase()).bind(schedule).bind(settled_ms).execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Forgets runs that ended before this time, the first so many of them, and all but so many of the last ones; how
-    /// many. The last one stays, so that no number comes twice.
+    /// many. The last one stays, so that no number comes twice. Schedules that nobody had since then go too.
     ///
     /// # Errors
     /// Where the store fails.
@@ -398,6 +419,8 @@ impl Store {
             let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(before_ms).bind(keep).bind(most);
             forgotten = query.execute(&mut *transaction).await.context("forgetting old runs")?.rows_affected();
         }
+        let schedules = "DELETE FROM job_schedules WHERE seen_ms < $1";
+        sqlx::query(schedules).bind(before_ms).execute(&mut *transaction).await.context("forgetting schedules")?;
         transaction.commit().await?;
         Ok(forgotten)
     }

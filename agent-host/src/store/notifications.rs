@@ -176,7 +176,7 @@ mod tests {
             let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
             let run = store.queue_run(&wanted, 1).await.unwrap().unwrap();
             assert!(store.unnoticed_runs(9).await.unwrap().is_empty(), "it has not ended");
-            let claim = Claim { worker: "worker", place: None, at_work: &[], now_ms: 2, until_ms: 100 };
+            let claim = Claim { worker: "worker", place: None, jobs: None, at_work: &[], now_ms: 2, until_ms: 100 };
             store.claim_run(Some(run), &claim).await.unwrap().unwrap();
             store.end_job_run(run, "worker", RunState::Error, "no such host", 3).await.unwrap();
             let ended = store.unnoticed_runs(9).await.unwrap().remove(0);

@@ -24,6 +24,8 @@ pub struct OauthClient {
     pub approval_hash: Option<String>,
     /// When that code ends, in milliseconds since 1970.
     pub approval_ends_ms: Option<i64>,
+    /// When it last came with an access token, to the minute. Not written with the rest.
+    pub last_used_ms: Option<i64>,
 }
 
 /// What somebody consented to.
@@ -107,7 +109,7 @@ impl Store {
     /// Where the store fails.
     pub async fn oauth_client(&self, directory: i64) -> anyhow::Result<Option<OauthClient>> {
         let statement = "SELECT directory, client_id, secret_hash, redirects, service_user, approval_hash, \
-             approval_ends_ms FROM oauth_clients WHERE directory = $1";
+             approval_ends_ms, last_used_ms FROM oauth_clients WHERE directory = $1";
         let row = sqlx::query(statement).bind(directory).fetch_optional(&self.pool).await?;
         row.map(|row| {
             Ok(OauthClient {
@@ -118,6 +120,7 @@ impl Store {
                 service_user: row.try_get(4)?,
                 approval_hash: row.try_get(5)?,
                 approval_ends_ms: row.try_get(6)?,
+                last_used_ms: row.try_get(7)?,
             })
         })
         .transpose()
@@ -315,6 +318,7 @@ mod tests {
                 service_user: "okta".to_owned(),
                 approval_hash: Some("hash".to_owned()),
                 approval_ends_ms: Some(ends_ms),
+                last_used_ms: None,
             };
             store.set_oauth_client(&client("one", 10), 1).await.unwrap();
             assert!(!store.use_consent_code(1, "hash", 10).await.unwrap(), "too late");

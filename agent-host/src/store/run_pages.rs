@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{
     RunState, Store,
     job_runs::{COLUMNS, JobRun, StepRun, job_run},
+    names,
 };
 
 impl Store {
@@ -78,11 +79,6 @@ impl Store {
         let next = rows.last().map_or(piece, |(position, _)| position + 1);
         Ok((rows.into_iter().map(|(_, text)| text).collect(), next))
     }
-}
-
-/// `$4, $5`: so many places from this number on.
-fn names(first: usize, count: usize) -> String {
-    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

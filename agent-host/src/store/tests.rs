@@ -1,8 +1,11 @@
 //! The store on a real file and on a real PostgreSQL: what it remembers once it is opened again.
 
+use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
-use super::{BegunStep, Claim, OrderPlace, Outcome, Place, RunState, Store, WantedRun, places};
+use super::{
+    BegunStep, Care, Claim, MIGRATIONS, OrderPlace, Outcome, Place, RunState, Store, WantedRun, migration, places,
+};
 
 /// Where stores are tested: in a file in the folder, and on a server where one is installed.
 pub(crate) fn both() -> Vec<(TempDir, Place)> {
@@ -21,7 +24,7 @@ pub(crate) async fn stores() -> Vec<(TempDir, Store)> {
 
 /// A claim of a run for ten milliseconds.
 fn claim<'a>(place: Option<&'a str>, at_work: &'a [i64], now_ms: i64) -> Claim<'a> {
-    Claim { worker: "worker", place, at_work, now_ms, until_ms: now_ms + 10 }
+    Claim { worker: "worker", place, jobs: None, at_work, now_ms, until_ms: now_ms + 10 }
 }
 
 #[tokio::test]
@@ -182,4 +185,23 @@ async fn what_two_agents_open_and_number_at_once_is_made_once_and_numbered_apart
 #[test]
 fn places_are_numbered_through() {
     assert_eq!(places(2, 2), "($1, $2), ($3, $4)");
+}
+
+#[tokio::test]
+async fn a_store_of_an_earlier_version_keeps_what_it_knows() {
+    for (_folder, place) in both() {
+        let pool = place.connect(Care::Full).await.unwrap();
+        let earlier = MIGRATIONS.into_iter().filter(|(version, ..)| *version < 17).map(migration);
+        Migrator::with_migrations(earlier.collect()).run(&pool).await.unwrap();
+        let known = "INSERT INTO job_schedules (job, schedule, settled_ms) VALUES ('nightly', '0 3 * * * UTC', 7)";
+        sqlx::query(known).execute(&pool).await.unwrap();
+        pool.close().await;
+        for _ in 0..2 {
+            let store = Store::open(&place).await.unwrap();
+            assert_eq!(store.version(), MIGRATIONS[MIGRATIONS.len() - 1].0);
+            let settled = store.settled_schedule("Nightly", "0 3 * * * UTC", 9).await.unwrap().unwrap();
+            assert_eq!(settled.settled_ms, 7);
+            store.close().await;
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod orders;
 mod people;
 mod runs;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -30,7 +30,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{ErrorBody, Refusals};
-use super::{Web, patience::MAX_WRONG, views::Refusal};
+use super::{LONGEST_REQUEST, Web, in_time, patience::MAX_WRONG, views::Refusal};
 use crate::{
     access::{Caller, Scope},
     credential::Credentials,
@@ -71,12 +71,18 @@ pub(super) fn routes(web: &Arc<Web>) -> Router<Arc<Web>> {
     let (router, v1) = OpenApiRouter::new().routes(routes!(me)).merge(all()).split_for_parts();
     let description = Arc::new(Description::openapi().nest("/api/v1", v1));
     let describe = move || async move { Json((*description).clone()) };
-    Router::new()
+    let router = Router::new()
         .nest("/v1", router)
         .route("/openapi.json", get(describe))
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(middleware::map_response(answer::in_our_words))
-        .layer(middleware::from_fn_with_state(web.clone(), authenticate))
+        .layer(middleware::from_fn_with_state(web.clone(), authenticate));
+    answered(router, LONGEST_REQUEST)
+}
+
+/// The same, answering in time, and in our words alone.
+fn answered<S: Clone + Send + Sync + 'static>(router: Router<S>, longest: Duration) -> Router<S> {
+    let in_time = middleware::from_fn_with_state(longest, in_time);
+    router.layer(in_time).layer(middleware::map_response(answer::in_our_words))
 }
 
 fn all() -> OpenApiRouter<Arc<Web>> {
@@ -155,5 +161,37 @@ async fn knocked(web: &Web, peer: SocketAddr, prefix: &str, is_slowed: bool) {
     let noted = tokens::audit(web.store(), "api_sign_in", &actor, &prefix, "api", outcome, web.now_ms()).await;
     if let Err(error) = noted {
         tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What a server of these routes answers, head and body.
+    async fn asked(router: Router, method: &str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = tokio::spawn(axum::serve(listener, router).into_future());
+        let request = format!("{method} /slow HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        server.abort();
+        answer
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_told_in_our_words() {
+        for method in ["GET", "POST"] {
+            let slow = axum::routing::any(std::future::pending::<()>);
+            let router = answered(Router::new().route("/slow", slow), Duration::from_millis(1));
+            let answer = asked(router, method).await;
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            let told = r#"{"error":{"kind":"unavailable","message":"the answer took too long","hint":"see what came"#;
+            assert!(answer.contains(told), "{answer}");
+        }
     }
 }

@@ -34,7 +34,7 @@ const LONGEST_DROP: Duration = Duration::from_secs(20);
 struct Opened(String);
 
 const BASE: &str = "/scim/v2/";
-/// Offers both schemes; a client takes the one it was set up with.
+/// Offers both schemes, whatever opens the directory: who may not come in is not told which directories there are.
 const CHALLENGE: &str = "Bearer realm=\"SCIM\", Basic realm=\"SCIM\"";
 
 pub(super) fn routes() -> Router<Arc<Web>> {
@@ -95,7 +95,7 @@ async fn answer_admitted(web: &Web, admitted: &Admitted, rest: &str, mut request
     let base_url = format!("{}{BASE}{}", service_url(web, request.headers()), admitted.name);
     *request.uri_mut() = uri;
     drop_what_is_too_long(&mut request).await;
-    let directory = admitted.options.serve_at(&base_url);
+    let directory = admitted.options.serve_at(&base_url, admitted.authentication);
     let resources = web.directories.resources(admitted);
     let response = scim_server::answer(&resources, &directory, request).await;
     if let Some(error) = response.extensions().get::<Error>() {

@@ -120,7 +120,7 @@ impl Told {
         NOW.set(at);
         let wanted = WantedRun { name: "Nightly", cause: "person", due_ms: None, repairs: None, place: None };
         let run = self.store.queue_run(&wanted, at).await.expect("the store works").expect("the store works");
-        let claim = Claim { worker: "test", place: None, at_work: &[], now_ms: at, until_ms: at + MINUTE };
+        let claim = Claim { worker: "test", place: None, jobs: None, at_work: &[], now_ms: at, until_ms: at + MINUTE };
         let claimed = self.store.claim_run(Some(run), &claim).await.expect("the store works").expect("the store works");
         assert!(self.store.end_job_run(claimed.id, "test", state, "it says why", at).await.expect("the store works"));
         let notifications = self.notifications();

@@ -19,42 +19,49 @@ use tokio::sync::watch;
 use super::{agent, export_job};
 
 /// 2026-03-01, midnight.
-const START: i64 = 1_772_323_200_000;
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
+pub(super) const START: i64 = 1_772_323_200_000;
+pub(super) const MINUTE: i64 = 60_000;
+pub(super) const HOUR: i64 = 60 * MINUTE;
 
 thread_local! {
     // A test is one thread, and others run beside it.
     static NOW: Cell<i64> = const { Cell::new(START) };
 }
 
-fn clock() -> i64 {
+pub(super) fn clock() -> i64 {
     NOW.get()
 }
 
-fn at(time: i64) {
+pub(super) fn at(time: i64) {
     NOW.set(time);
 }
 
 /// The test's own runtime: the sandbox has another, which must not end inside of it.
-fn within(test: impl Future<Output = ()>) {
+pub(super) fn within(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(test);
 }
 
-struct Opened {
-    agent: Agent,
-    jobs: Jobs,
-    store: Store,
+pub(super) struct Opened {
+    pub(super) agent: Agent,
+    pub(super) jobs: Jobs,
+    pub(super) store: Store,
 }
 
 impl Opened {
-    async fn of(agent: &acceptance::TestAgent) -> Self {
-        let agent = Agent::open(&agent.directory()).await.expect("the agent opens");
-        let store = Store::open(store::Place::of(&agent.settings)).await.expect("the store opens");
+    pub(super) async fn of(directory: &acceptance::TestAgent) -> Self {
+        let agent = Agent::open(&directory.directory()).await.expect("the agent opens");
+        let place = store::Place::of(&agent.settings);
+        Self::at(directory, place).await
+    }
+
+    /// With a store that others may have too.
+    pub(super) async fn at(directory: &acceptance::TestAgent, place: store::Place) -> Self {
+        let agent = Agent::open(&directory.directory()).await.expect("the agent opens");
+        let store = Store::open(place).await.expect("the store opens");
         Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
     }
 
-    fn worker(&self, name: &str) -> Worker<'_> {
+    pub(super) fn worker(&self, name: &str) -> Worker<'_> {
         Worker::new(&self.agent, &self.jobs, &self.store, name.to_owned(), clock)
     }
 }
@@ -306,4 +313,34 @@ async fn until(is_so: impl AsyncFn() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(60), "it does not come");
         tokio::task::yield_now().await;
     }
+}
+
+#[test]
+fn server_time_is_the_clock_of_the_machine_in_settings_and_in_xml() {
+    let mut by_settings = export_job("0 2 * * *");
+    by_settings["TimeZone"] = json!("ServerTime");
+    let jobs = json!({ "TimeZone": "Europe/Paris", "Settings": by_settings, "Universal": export_job("0 2 * * *") });
+    let directory = agent(&jobs);
+    let task = format!(r#"<ExportTask Connection="{}" DisplayName_L1="x" />"#, acceptance::CONNECTION);
+    let job = |name: &str, zone: u8| {
+        format!(r#"<Job Identifier="{name}" CronTabExpression="0 2 * * *" CronTimeZone="{zone}">{task}</Job>"#)
+    };
+    let xml = format!("<ConfigurationFile>{}{}</ConfigurationFile>", job("Local", 1), job("Utc", 0));
+    directory.write("Conf/Jobs.xml", &xml);
+    within(async {
+        let opened = Opened::of(&directory).await;
+        let worker = opened.worker("one");
+        let due = async |time: i64| {
+            at(time);
+            worker.queue_due().await.unwrap();
+            let runs = opened.store.job_runs(None, 9).await.unwrap();
+            let mut due: Vec<String> =
+                runs.into_iter().filter(|run| run.due_ms == Some(time)).map(|run| run.name).collect();
+            due.sort();
+            due
+        };
+        assert!(due(START).await.is_empty());
+        assert_eq!(due(START + HOUR).await, ["Local", "Settings"], "two in Paris");
+        assert_eq!(due(START + 2 * HOUR).await, ["Universal", "Utc"]);
+    });
 }

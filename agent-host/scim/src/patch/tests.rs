@@ -127,6 +127,7 @@ fn elements_are_chosen_by_filter() {
         json!([{ "op": "remove", "path": "emails", "value": [{ "value": "a@work" }] }]),
         json!({ "emails": [{ "value": "a@home", "type": "home" }] }),
     );
+    check(json!([{ "op": "remove", "path": "emails", "value": [] }]), json!({}));
     check(json!([{ "op": "remove", "path": "emails[type eq \"none\"]" }]), json!({}));
     check(
         json!([{ "op": "remove", "path": "emails[type eq \"home\"].type" }]),
@@ -279,6 +280,8 @@ fn members_change_by_differences() {
         (json!([{ "op": "remove", "path": "members[value eq \"u1\" or value eq \"u2\"]" }]), (false, "u1,u2", "")),
         (json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": "u1" }] }]), (false, "u1", "")),
         (json!([{ "op": "remove", "path": "members" }]), (true, "", "")),
+        (json!([{ "op": "remove", "path": "members", "value": null }]), (true, "", "")),
+        (json!([{ "op": "remove", "path": "members", "value": [] }]), (false, "", "")),
         (json!([{ "op": "replace", "path": "members", "value": [] }]), (true, "", "")),
         (json!([{ "op": "replace", "path": "members", "value": [{ "value": "a" }] }]), (true, "", "a")),
         (json!([{ "op": "replace", "value": { "members": [{ "value": "a" }] } }]), (true, "", "a")),

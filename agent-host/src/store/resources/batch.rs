@@ -14,7 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{
     super::places,
-    BLOCK, column,
+    BLOCK, can_be_kept, column,
     events::{self, NewEvent},
     present::{self, Ahead, Present},
     rows::{attributes, kind_number, links_of_one, list, padded, read_link},
@@ -330,7 +330,7 @@ impl<'c> Batch<'c> {
         group: &str,
         change: &MemberChange,
     ) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
-        let mut gone = change.remove.clone();
+        let mut gone: Vec<String> = change.remove.iter().filter(|member| can_be_kept(member)).cloned().collect();
         if change.clear {
             let stays: HashSet<&str> = change.add.iter().map(|member| member.id.as_str()).collect();
             let statement = "SELECT member_id FROM members WHERE directory = $1 AND group_id = $2";

@@ -96,7 +96,7 @@ async fn many(
     }
     let text = format!(
         "WITH found AS (SELECT id FROM resources WHERE directory + 0 = $1 AND kind + 0 = 0 AND id IN ({places})) {}",
-        links_of_found(Kind::User, None)
+        links_of_found(Kind::User)
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(text)).bind(directory), |query, id| query.bind(id.as_str()));
     for row in query.fetch_all(&mut *connection).await? {

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use scim_server::{
-    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, MemberChange, Order, Query, ResourceStore,
+    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, Lookup, MemberChange, Order, Query, ResourceStore,
     StoreError, conformance,
 };
 use serde_json::{Value, json};
@@ -37,6 +37,11 @@ fn user(name: &str) -> Draft {
     }
 }
 
+fn sha256(n: u32) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &n.to_be_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn list(from: From, limit: usize) -> Query {
     Query { lookup: None, order: Order::Taken, from, limit, links: Links::All, count: true }
 }
@@ -56,6 +61,36 @@ async fn of_racing_creations_of_one_name_one_wins() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         let refused = |outcome: &&Result<_, _>| matches!(outcome, Err(StoreError::NotUnique(Field::UserName)));
         assert_eq!(outcomes.iter().filter(refused).count(), 11);
+    }
+}
+
+#[tokio::test]
+async fn keys_as_long_as_the_protocol_lets_through_are_kept_and_what_no_database_can_hold_harms_no_other() {
+    for (_folder, _store, resources) in directories().await {
+        // Digests, since PostgreSQL makes room by compressing what repeats itself.
+        let digests = (0_u32..).flat_map(|n| sha256(n).chars().collect::<Vec<_>>());
+        let long: String = digests.take(scim_server::MAX_KEY_BYTES).collect();
+        let mut wanted = user(&long);
+        wanted.keys.external_id = Some(long.clone());
+        wanted.keys.display_name = Some(long.clone());
+        let kept = resources.create(Kind::User, wanted, Links::None).await.unwrap();
+        let staff = Draft { members: vec![Link { id: long.clone(), ..Link::default() }], ..Draft::default() };
+        resources.create(Kind::Group, staff, Links::None).await.unwrap();
+        let lookup = |value: &str| Some(Lookup { field: Field::UserName, values: vec![value.to_owned()] });
+        let query = |value: &str| Query { lookup: lookup(value), ..list(From::Offset(0), 1) };
+        let queries = [query("a\0b"), query(&long), query("\0")];
+        let pages = queries.iter().map(|query| resources.page(Kind::User, query));
+        let found = futures::future::join_all(pages).await.into_iter().map(|page| page.unwrap().resources.len());
+        assert_eq!(found.collect::<Vec<_>>(), [0, 1, 0]);
+        assert!(resources.get(Kind::User, "\0", Links::None).await.unwrap().is_none());
+        let change = resources.update(Kind::User, "\0", Change::default(), Links::None).await;
+        assert!(matches!(change, Err(StoreError::NotFound)));
+        let gone = resources.delete(Kind::User, "\0", Deletion::default()).await;
+        assert!(matches!(gone, Err(StoreError::NotFound)));
+        // What the protocol does not let through fails alone.
+        let both = [resources.create(Kind::User, user("\0"), Links::None), resources.create(Kind::User, user("bo"), Links::None)];
+        let [_, other] = <[_; 2]>::try_from(futures::future::join_all(both).await).unwrap();
+        assert!(other.is_ok() && resources.get(Kind::User, &kept.id, Links::None).await.unwrap().is_some());
     }
 }
 

@@ -70,13 +70,19 @@ pub(super) async fn in_our_words(response: Response) -> Response {
     if is_ours || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let (kind, message) = match status {
-        StatusCode::METHOD_NOT_ALLOWED => ("not_found", "there is something here, but not by this method"),
-        StatusCode::NOT_FOUND => ("not_found", "there is nothing here"),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large"),
-        _ => ("failed", "this cannot be answered"),
+    const SEE: &str = "see `/api/openapi.json` for what there is";
+    let (kind, message, hint) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => ("not_found", "there is something here, but not by this method", SEE),
+        StatusCode::NOT_FOUND => ("not_found", "there is nothing here", SEE),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large", SEE),
+        // Of these none comes but from the limit of time.
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("unavailable", "the answer took too long", "see what came of it, then ask again")
+        }
+        _ if status.is_client_error() => ("failed", "this cannot be answered", SEE),
+        _ => ("failed", "this cannot be answered", "the agent's log says why"),
     };
-    let mut told = Refusal::new(status, kind, message, "see `/api/openapi.json` for what there is").into_response();
+    let mut told = Refusal::new(status, kind, message, hint).into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         told.headers_mut().insert(header::ALLOW, allow.clone());
     }

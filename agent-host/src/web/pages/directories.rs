@@ -106,6 +106,7 @@ fn options(fields: &Fields) -> DirectoryOptions {
         group_name_unique: fields.is_set("unique").then_some(true),
         reject_unknown_member: fields.is_set("reject").then_some(true),
         soft_delete: fields.is_set("soft").then_some(true),
+        bare_token: fields.is_set("bare").then_some(true),
         ..DirectoryOptions::default()
     }
 }

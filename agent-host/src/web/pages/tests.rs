@@ -47,8 +47,12 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
     let resets = Arc::new(PasswordResets::open(&agent, store.clone(), now.clone()).unwrap());
     let directories = Directories::open(&agent.settings, store.clone(), now).unwrap();
     let jobs = Jobs::read(&agent).unwrap();
-    let around =
-        Around { reload: reload().0, course: watch::Sender::new(Course::GoOn).subscribe(), monitoring: Arc::default() };
+    let around = Around {
+        reload: reload().0,
+        course: watch::Sender::new(Course::GoOn).subscribe(),
+        monitoring: Arc::default(),
+        queued: Arc::default(),
+    };
     let web = Web::new(agent, jobs, resets, directories, around).unwrap();
     let password = "long-enough-as-it-is".into();
     operators::create(&store, "ada", Role::Viewer, &[], &password, 0).await.unwrap();
