@@ -11,6 +11,7 @@ use acceptance::TestAgent;
 use serde_json::json;
 
 use super::{Daemon, agent, free_port, job, run, slow_users, start, until};
+use crate::password::say;
 
 /// What comes back for this, until the other end closes.
 pub(super) fn answer(stream: &mut TcpStream, request: &[u8]) -> String {
@@ -81,7 +82,7 @@ fn malformed_slow_and_oversized_requests_are_ended_and_others_are_served_meanwhi
 /// done before. None where there is no prlimit.
 fn on_a_small_disk(agent: &TestAgent, before: &str) -> Option<Command> {
     if Command::new("prlimit").arg("--version").output().is_err() {
-        eprintln!("left out: there is no prlimit on this machine");
+        say("left out: there is no prlimit on this machine");
         return None;
     }
     let plain = agent.command(&["run"]);
@@ -97,7 +98,7 @@ fn limit(daemon: &Daemon, bytes: &str) {
     let status = Command::new("prlimit")
         .args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}:unlimited")])
         .status();
-    assert!(status.unwrap().success());
+    assert!(status.expect("prlimit is there").success());
 }
 
 fn assert_store_is_unwell(daemon: &Daemon) {
