@@ -51,7 +51,7 @@ impl House {
         // The lock says that all its former processes are gone.
         let former = format!("agent-{id}-");
         store.drop_leases_of(&former).await?;
-        let left = runs.hand_over_runs(&former).await?;
+        let left = runs.hand_over_runs(&former, (start.clock)()).await?;
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
         }

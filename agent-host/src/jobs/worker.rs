@@ -340,7 +340,7 @@ impl<'a> Worker<'a> {
         }
         // With what they hold of the store.
         drop(runs);
-        match tokio::time::timeout(HAND_OVER_WITHIN, self.store.hand_over_runs(&self.name)).await {
+        match tokio::time::timeout(HAND_OVER_WITHIN, self.store.hand_over_runs(&self.name, (self.clock)())).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");

@@ -284,9 +284,10 @@ impl Store {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn hand_over_runs(&self, workers: &str) -> anyhow::Result<u64> {
-        let statement = "UPDATE job_runs SET lease_until_ms = 0 WHERE ended_ms IS NULL AND worker LIKE $1";
-        Ok(sqlx::query(statement).bind(format!("{workers}%")).execute(&self.pool).await?.rows_affected())
+    pub async fn hand_over_runs(&self, workers: &str, now_ms: i64) -> anyhow::Result<u64> {
+        let statement = "UPDATE job_runs SET lease_until_ms = $2 WHERE ended_ms IS NULL AND worker LIKE $1";
+        let query = sqlx::query(statement).bind(format!("{workers}%")).bind(now_ms - 1);
+        Ok(query.execute(&self.pool).await?.rows_affected())
     }
 
     /// Asks that a run end: one that waits has ended by that. What was so before; none where there is no such run.

@@ -3,7 +3,7 @@
 use acceptance::TestAgent;
 use agent_host::{
     jobs::{OrdersWatch, Worker},
-    store::{Place, RunState, Store, WantedRun},
+    store::{Place, RunState, StepRun, Store, WantedRun},
 };
 use serde_json::{Value, json};
 
@@ -133,9 +133,17 @@ fn a_run_waits_for_an_agent_that_has_its_job_and_is_ended_where_none_comes_for_a
         // One that was begun, and whose agent is gone.
         let begun = with.store.queue_run(&wanted("Special"), clock()).await.unwrap().unwrap();
         assert!(has.claim(None).await.unwrap().is_some());
+        let (name, message) = ("export".to_owned(), String::new());
+        let step = StepRun { position: 0, name, state: RunState::Started, began_ms: clock(), ended_ms: None, message };
+        with.store.note_step(begun, &step).await.unwrap();
         at(START + 3 * DAY);
+        with.store.hand_over_runs("has", clock()).await.unwrap();
+        assert_eq!(lacks.tidy_up().await.unwrap(), 0, "it is left since just now");
+        at(START + 5 * DAY);
         assert_eq!(lacks.tidy_up().await.unwrap(), 1);
         assert_eq!(with.store.job_run(begun).await.unwrap().unwrap().state, RunState::Error);
+        let step = with.store.steps_of(begun).await.unwrap().remove(0);
+        assert_eq!((step.state, step.ended_ms), (RunState::Error, Some(clock())));
     });
 }
 
