@@ -43,6 +43,7 @@ use crate::{
     store::Store,
 };
 pub use address::{Address, Tls, addresses, tls};
+pub use pages::{Route, listed as dashboard_routes};
 use patience::Patience;
 pub use server::{Served, Server};
 
@@ -182,7 +183,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .merge(monitoring::routes())
         .merge(password_page::routes())
         .merge(oauth::routes())
-        .merge(pages::routes())
+        .merge(pages::router())
         .nest("/api", api::routes(&web))
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::map_response(guarded))
