@@ -27,12 +27,12 @@ use connector_api::{Capabilities, Error, ErrorKind, SPANS, Table, Traffic};
 use futures::StreamExt;
 use tracing::field::Empty;
 
-pub use bucket::Bucket;
+pub use bucket::{Bucket, Pieces};
 pub use difference::Difference;
 pub use file_error::FileError;
 pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
-pub use output::{Output, Pieces};
+pub use output::Output;
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
 pub(crate) use sort::{Record, Sorter};

@@ -231,25 +231,13 @@ impl Operators {
         if outcome != "done" {
             tracing::warn!(operator = name, peer = %peer, outcome, "sign-in to the dashboard");
         }
-        let record = AuditRecord {
-            id: random_text(16)?,
-            at_ms: self.now(),
-            action_id: String::new(),
-            action: action.to_owned(),
-            actor: peer.to_string(),
-            connection: String::new(),
-            account: String::new(),
-            login: name.to_owned(),
-            mode: "dashboard".to_owned(),
-            outcome: outcome.to_owned(),
-            request_id: None,
-            note: None,
-        };
-        self.store.add_to_audit(&record).await
+        let line = AuditRecord::of(random_text(16)?, self.now(), &peer.to_string(), action, outcome);
+        let (login, mode) = (name.to_owned(), "dashboard".to_owned());
+        self.store.add_to_audit(&AuditRecord { login, mode, ..line }).await
     }
 }
 
-/// Makes an operator.
+/// Makes an operator. `actor` is who asked for it.
 ///
 /// # Errors
 /// Of kind `Settings` where the name cannot be one or is taken, or the password is too short; or the store fails.
@@ -259,6 +247,7 @@ pub async fn create(
     role: Role,
     connections: &[String],
     password: &SecretString,
+    actor: &str,
     now_ms: i64,
 ) -> anyhow::Result<()> {
     check_name(name)?;
@@ -271,27 +260,39 @@ pub async fn create(
         signed_in_ms: None,
     };
     if store.add_operator(&record).await? {
-        return Ok(());
+        return audit(store, "create_operator", actor, name, role.name(), now_ms).await;
     }
     let error = Error::new(ErrorKind::Settings, format!("there is an operator `{name}` already"));
     Err(error.with_hint("choose another name, or set a new password by `agent-host operator password`").into())
 }
 
-/// Gives an operator another password; their sessions end.
+/// Gives an operator another password; their sessions end. `actor` is who asked for it.
 ///
 /// # Errors
 /// Of kind `Settings` where there is none of this name, or the password is too short; or the store fails.
-pub async fn set_password(store: &Store, name: &str, password: &SecretString) -> anyhow::Result<()> {
+pub async fn set_password(
+    store: &Store,
+    name: &str,
+    password: &SecretString,
+    actor: &str,
+    now_ms: i64,
+) -> anyhow::Result<()> {
     let hash = PasswordHash::new(password).await?.into_text();
-    if store.set_operator_password(name, &hash).await? { Ok(()) } else { Err(unknown(name).into()) }
+    if !store.set_operator_password(name, &hash).await? {
+        return Err(unknown(name).into());
+    }
+    audit(store, "set_operator_password", actor, name, "", now_ms).await
 }
 
-/// Removes an operator, whose sessions end.
+/// Removes an operator, whose sessions end. `actor` is who asked for it.
 ///
 /// # Errors
 /// Of kind `Settings` where there is none of this name; or the store fails.
-pub async fn remove(store: &Store, name: &str) -> anyhow::Result<()> {
-    if store.remove_operator(name).await? { Ok(()) } else { Err(unknown(name).into()) }
+pub async fn remove(store: &Store, name: &str, actor: &str, now_ms: i64) -> anyhow::Result<()> {
+    if !store.remove_operator(name).await? {
+        return Err(unknown(name).into());
+    }
+    audit(store, "remove_operator", actor, name, "", now_ms).await
 }
 
 /// The connections that an operator's role holds for, as the store has them.
@@ -301,6 +302,20 @@ pub fn scope(connections: Option<&str>) -> Scope {
         // What cannot be read opens nothing.
         Some(text) => Scope::Connections(serde_json::from_str(text).unwrap_or_default()),
     }
+}
+
+/// A line of the audit about an operator.
+async fn audit(
+    store: &Store,
+    action: &str,
+    actor: &str,
+    operator: &str,
+    mode: &str,
+    now_ms: i64,
+) -> anyhow::Result<()> {
+    let line = AuditRecord::of(random_text(16)?, now_ms, actor, action, "done");
+    let (account, mode) = (operator.to_owned(), mode.to_owned());
+    store.add_to_audit(&AuditRecord { account, mode, ..line }).await
 }
 
 fn unknown(name: &str) -> Error {

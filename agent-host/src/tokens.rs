@@ -101,21 +101,9 @@ pub(crate) async fn audit(
     outcome: &str,
     now_ms: i64,
 ) -> anyhow::Result<()> {
-    let record = AuditRecord {
-        id: random_text(16)?,
-        at_ms: now_ms,
-        action_id: String::new(),
-        action: action.to_owned(),
-        actor: actor.to_owned(),
-        connection: String::new(),
-        account: token.to_owned(),
-        login: String::new(),
-        mode: mode.to_owned(),
-        outcome: outcome.to_owned(),
-        request_id: None,
-        note: None,
-    };
-    store.add_to_audit(&record).await
+    let line = AuditRecord::of(random_text(16)?, now_ms, actor, action, outcome);
+    let (account, mode) = (token.to_owned(), mode.to_owned());
+    store.add_to_audit(&AuditRecord { account, mode, ..line }).await
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -44,6 +44,7 @@ use crate::{
 };
 pub use address::{Address, Tls, addresses, tls};
 pub use monitoring::waiting;
+pub use pages::{Route, listed as dashboard_routes};
 use patience::Patience;
 pub use server::{Served, Server};
 
@@ -196,7 +197,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .merge(monitoring::routes())
         .merge(password_page::routes())
         .merge(oauth::routes())
-        .merge(pages::routes())
+        .merge(pages::router())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing here.\n") })
         .layer(middleware::from_fn_with_state(LONGEST_REQUEST, in_time))
         // The API says in its own words that something took too long.

@@ -1,6 +1,6 @@
 //! The dashboard in a real browser: what an administrator does in a day, by mouse, by keyboard, on a phone and at night.
 
-mod doors;
+pub(crate) mod doors;
 mod guards;
 
 use acceptance::{
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::password::{ADA, daemon::Daemon, say};
 
-pub(super) const PASSWORD: &str = "four-quiet-words-suffice";
+pub(crate) const PASSWORD: &str = "four-quiet-words-suffice";
 const WAYS: &str = r#"<ConfigurationFile>
   <PasswordResetSettings Identifier="OneWay" Mode="1" AutoGenerate="true" MustChange="true" DisableNotifications="true" />
 </ConfigurationFile>"#;
@@ -215,14 +215,23 @@ fn make_a_directory(browser: &Browser, _: &TestAgent, daemon: &Daemon, base: &st
     browser.picture("dashboard-directory");
 }
 
-/// The pages that matter most, in the dark and on a phone.
+/// Every page in the dark and on a phone.
 fn pictures_at_night_and_on_a_phone(browser: &Browser, base: &str) {
     for (path, name) in [
         ("/".to_owned(), "overview"),
-        (format!("/exports/{CONNECTION}"), "export"),
+        ("/connections".to_owned(), "connections"),
         (format!("/connections/{CONNECTION}"), "connection"),
+        ("/exports".to_owned(), "exports"),
+        (format!("/exports/{CONNECTION}"), "export"),
+        ("/orders?said=all".to_owned(), "orders-all"),
+        (format!("/orders/{CONNECTION}"), "orders"),
+        (format!("/orders/{CONNECTION}/runs/1"), "results"),
+        ("/runs".to_owned(), "runs"),
+        ("/runs/4".to_owned(), "run"),
         ("/passwords".to_owned(), "passwords"),
+        ("/directories".to_owned(), "directories"),
         ("/audit".to_owned(), "audit"),
+        ("/access".to_owned(), "access"),
         ("/directories/acme".to_owned(), "directory"),
     ] {
         browser.look(1280, true);
@@ -315,12 +324,13 @@ fn people_of_the_organisation_sign_in_with_okta_and_strangers_are_turned_away() 
     });
     let host = issuer.trim_start_matches("http://").to_owned();
     browser.look(1280, false);
-    browser.go(&format!("{base}/"));
+    browser.go(&format!("{base}/runs?state=error"));
     browser.picture("dashboard-sign-in-openid");
     let link = browser.run("return document.querySelector('a.button').textContent");
     assert!(link.as_str().unwrap_or_default().starts_with("Sign in with "), "{link}");
     browser.click("a.button");
     browser.reads("Overview");
+    assert!(browser.address().ends_with("/runs?state=error"), "it goes on to where one wanted to go");
     assert!(browser.text().contains(ADA) && browser.text().contains("operator"), "{}", browser.text());
     browser.go(&format!("{base}/access"));
     browser.reads("You may not do this");

@@ -3,7 +3,7 @@
 mod deliveries;
 mod files;
 mod killed;
-mod limits;
+pub(crate) mod limits;
 mod outage;
 mod plan;
 mod samples;

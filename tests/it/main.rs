@@ -2,6 +2,7 @@
 
 mod api;
 mod agents;
+mod audit;
 mod buckets;
 mod certificates;
 mod check;
@@ -22,6 +23,7 @@ mod moto;
 mod password;
 mod progress;
 mod protection;
+mod readme;
 mod refusals;
 mod scim;
 mod secrecy;

@@ -15,11 +15,12 @@ use crate::{
     daemon::is_running,
     export::FileError,
     jobs::{self, Jobs, Worker},
+    password_reset::random_text,
     settings::Settings,
-    store::{self, RunState, Store, WantedRun},
+    store::{self, AuditRecord, RunState, Store, WantedRun},
 };
 
-use super::{Format, now_ms, print};
+use super::{Format, actor, now_ms, print};
 use report::{HistoryReport, ListReport, RunReport};
 
 /// Between two looks at a run that another carries out.
@@ -97,6 +98,8 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow:
                 let message = format!("run {run} has ended already: {}", before.name());
                 return Err(FileError::busy(message, "`agent-host job history` shows what came of it").into());
             }
+            let name = store.job_run(*run).await?.map(|run| run.name).unwrap_or_default();
+            audit(&store, "cancel_run", &format!("{name} {run}"), "asked").await?;
             tell(&store, *run, format).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -130,7 +133,14 @@ async fn queue(settings: &Settings, job: &jobs::Job, store: &Store, repair: bool
         let (id, state) = waiting.map_or((0, RunState::Queued), |run| (run.id, run.state));
         return Err(overlap(&job.name, id, state).into());
     };
+    audit(store, "start_job", &job.name, "queued").await?;
     Ok(run)
+}
+
+/// Writes down what somebody did to a job.
+async fn audit(store: &Store, action: &str, what: &str, outcome: &str) -> anyhow::Result<()> {
+    let line = AuditRecord::of(random_text(16)?, now_ms(), &actor(), action, outcome);
+    store.add_to_audit(&AuditRecord { account: what.to_owned(), mode: "command".to_owned(), ..line }).await
 }
 
 fn overlap(job: &str, run: i64, state: RunState) -> FileError {

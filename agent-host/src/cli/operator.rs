@@ -14,7 +14,7 @@ use crate::{
     store::{self, OperatorRecord, Store},
 };
 
-use super::{Format, now_ms, print, protect::input};
+use super::{Format, actor, now_ms, print, protect::input};
 
 /// Bytes of chance in a password that is made up.
 const GENERATED_BYTES: usize = 18;
@@ -92,7 +92,7 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Operator) -> an
             let password = password(wanted.generate)?;
             let role = wanted.role.parse().map_err(|_| anyhow::anyhow!("no role is called so"))?;
             let Create { name, connection, generate, .. } = wanted;
-            operators::create(&store, name, role, connection, &password, now_ms()).await?;
+            operators::create(&store, name, role, connection, &password, &actor(), now_ms()).await?;
             show(
                 format,
                 name,
@@ -114,11 +114,11 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Operator) -> an
         }
         Operator::Password { name, generate } => {
             let password = password(*generate)?;
-            operators::set_password(&store, name, &password).await?;
+            operators::set_password(&store, name, &password, &actor(), now_ms()).await?;
             show(format, name, "has a new password, and is signed in nowhere", generate.then_some(&password))?;
         }
         Operator::Remove { name } => {
-            operators::remove(&store, name).await?;
+            operators::remove(&store, name, &actor(), now_ms()).await?;
             show(format, name, "is removed", None)?;
         }
     }

@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::Context;
 use connector_api::{Error, ErrorKind, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder, buffered::BufWriter,
     path::Path as Key,
@@ -22,7 +25,7 @@ use object_store::{
 use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 
-use super::{manifest::Manifest, output::Pieces};
+use super::manifest::Manifest;
 use crate::{leases::Held, settings::Settings};
 
 const SECTION: &str = "ExportOutputStorage";
@@ -31,6 +34,9 @@ const SCHEME: &str = "s3://";
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 /// Bytes that are read and sent at once.
 const PIECE_BYTES: u32 = 5 << 20;
+
+/// The contents of a file, piece by piece.
+pub type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
 
 /// A bucket, and the folder in it.
 #[derive(Debug, Clone)]

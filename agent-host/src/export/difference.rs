@@ -195,7 +195,7 @@ mod tests {
             let refused = check(former, &[["3", "x"]], &[0]).unwrap_err();
             assert!(refused.contains(why), "{former:?}: {refused}");
         }
-        let endless = format!("a,b\n1,\"{}", "x".repeat(MAX_RECORD_BYTES + 1));
+        let endless = format!("a,b\n1,\"{}", "x".repeat(2 * MAX_RECORD_BYTES));
         assert!(check(&endless, &[], &[0]).unwrap_err().contains("does not end"));
     }
 }

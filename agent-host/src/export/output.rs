@@ -12,12 +12,14 @@ use std::{
 };
 
 use connector_api::{Error, ErrorKind, Result};
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, stream};
 
-use super::{bucket::Bucket, manifest::Manifest, manifest_path, publish::manifest_name};
+use super::{
+    bucket::{Bucket, Pieces},
+    manifest::Manifest,
+    manifest_path,
+    publish::manifest_name,
+};
 use crate::settings::Settings;
 
 /// Bytes of a file that are read at once.
@@ -31,9 +33,6 @@ pub struct Output {
     folder: PathBuf,
     bucket: Option<Bucket>,
 }
-
-/// The contents of a file, piece by piece.
-pub type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
 
 impl Output {
     /// The one that the settings name.

@@ -47,9 +47,9 @@ async fn a_session_is_its_operators_until_it_is_idle_old_or_without_one() {
     for rig in Rig::all().await {
         let store = rig.operators.store.clone();
         assert!(rig.operators.are_none().await.unwrap());
-        create(&store, "Ada", Role::Operator, &["Okta".to_owned()], &PASSWORD.into(), START_MS).await.unwrap();
-        create(&store, "ADA", Role::Viewer, &[], &PASSWORD.into(), START_MS).await.unwrap_err();
-        create(&store, "Bob", Role::Viewer, &[], &"eleven char".into(), START_MS).await.unwrap_err();
+        create(&store, "Ada", Role::Operator, &["Okta".to_owned()], &PASSWORD.into(), "root", START_MS).await.unwrap();
+        create(&store, "ADA", Role::Viewer, &[], &PASSWORD.into(), "root", START_MS).await.unwrap_err();
+        create(&store, "Bob", Role::Viewer, &[], &"eleven char".into(), "root", START_MS).await.unwrap_err();
         let (one, two) = (rig.held("ada").await, rig.held("Ada").await);
         assert_ne!(one, two);
         let session = rig.operators.session(&one).await.unwrap().unwrap();
@@ -67,11 +67,11 @@ async fn a_session_is_its_operators_until_it_is_idle_old_or_without_one() {
         rig.operators.sign_out(&session, [10, 0, 0, 1].into()).await.unwrap();
         assert!(rig.operators.session(&three).await.unwrap().is_none());
         let four = rig.held("ada").await;
-        set_password(&store, "ada", &"another long one".into()).await.unwrap();
+        set_password(&store, "ada", &"another long one".into(), "root", START_MS).await.unwrap();
         assert!(rig.operators.session(&four).await.unwrap().is_none(), "another password ends sessions");
         assert!(matches!(rig.sign_in("ada", PASSWORD, 1).await, SignIn::Wrong));
-        remove(&store, "ada").await.unwrap();
-        remove(&store, "ada").await.unwrap_err();
+        remove(&store, "ada", "root", START_MS).await.unwrap();
+        remove(&store, "ada", "root", START_MS).await.unwrap_err();
         assert!(rig.operators.session("").await.unwrap().is_none());
     }
 }
@@ -80,7 +80,7 @@ async fn a_session_is_its_operators_until_it_is_idle_old_or_without_one() {
 async fn the_fifth_wrong_password_of_a_name_locks_it_whether_there_is_such_a_name_or_not() {
     for rig in Rig::all().await {
         let store = rig.operators.store.clone();
-        create(&store, "ada", Role::Viewer, &[], &PASSWORD.into(), START_MS).await.unwrap();
+        create(&store, "ada", Role::Viewer, &[], &PASSWORD.into(), "root", START_MS).await.unwrap();
         for (name, host) in [("ada", 1), ("nobody", 2)] {
             for _ in 0..5 {
                 assert!(matches!(rig.sign_in(name, "wrong", host).await, SignIn::Wrong));
@@ -108,7 +108,7 @@ async fn the_fifth_wrong_password_of_a_name_locks_it_whether_there_is_such_a_nam
 async fn an_address_that_tries_many_names_waits_and_others_do_not() {
     for rig in Rig::all().await {
         let store = rig.operators.store.clone();
-        create(&store, "ada", Role::Viewer, &[], &PASSWORD.into(), START_MS).await.unwrap();
+        create(&store, "ada", Role::Viewer, &[], &PASSWORD.into(), "root", START_MS).await.unwrap();
         for number in 0..20 {
             assert!(matches!(rig.sign_in(&format!("name{number}"), "wrong", 9).await, SignIn::Wrong));
         }

@@ -3,6 +3,7 @@
 //! Whoever may not do something is not shown its button, and is refused when they ask all the same. What a page did is
 //! told on the page that follows, so that a reload repeats nothing. No page holds a script or a style; two files do.
 
+mod routes;
 mod format;
 mod chart;
 mod sign_in;
@@ -25,7 +26,6 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware,
     response::{Html, IntoResponse, Response},
-    routing::get,
 };
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use serde::Serialize;
@@ -35,6 +35,8 @@ use crate::{
     access::{Role, Scope},
     password_reset::random_text,
 };
+pub use routes::Route;
+use routes::Routes;
 
 /// Bytes of chance in what a form carries that is obeyed once.
 const ONCE_BYTES: usize = 12;
@@ -145,22 +147,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     }
 }
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .merge(sign_in::routes())
-        .merge(overview::routes())
-        .merge(connections::routes())
-        .merge(exports::routes())
-        .merge(orders::routes())
-        .merge(runs::routes())
-        .merge(passwords::routes())
-        .merge(directories::routes())
-        .merge(audit::routes())
-        .merge(access::routes())
-        .route("/static/dashboard.css", get(|| file("text/css", include_str!("../../static/dashboard.css"))))
-        .route("/static/dashboard.js", get(|| file("text/javascript", include_str!("../../static/dashboard.js"))))
-        .route("/static/icon.svg", get(|| file("image/svg+xml", include_str!("../../static/icon.svg"))))
-        .layer(middleware::map_response(guarded))
+pub(super) fn router() -> Router<Arc<Web>> {
+    table().into_router().layer(middleware::map_response(guarded))
+}
+
+/// Every route of the dashboard.
+pub fn listed() -> Vec<Route> {
+    table().into_list()
+}
+
+fn table() -> Routes {
+    Routes::default()
+        .and(sign_in::routes())
+        .and(overview::routes())
+        .and(connections::routes())
+        .and(exports::routes())
+        .and(orders::routes())
+        .and(runs::routes())
+        .and(passwords::routes())
+        .and(directories::routes())
+        .and(audit::routes())
+        .and(access::routes())
+        .open_page("/static/dashboard.css", || file("text/css", include_str!("../../static/dashboard.css")))
+        .open_page("/static/dashboard.js", || file("text/javascript", include_str!("../../static/dashboard.js")))
+        .open_page("/static/icon.svg", || file("image/svg+xml", include_str!("../../static/icon.svg")))
 }
 
 /// What a view answers, or the page that says why it does not.

@@ -26,8 +26,10 @@ use crate::operators::Session;
 /// The cookie of a session, and that of a browser that is not signed in yet.
 pub(super) const SESSION: &str = "agent-session";
 pub(super) const VISITOR: &str = "agent-visitor";
-/// The longest value of a cookie of ours.
-const MAX_COOKIE: usize = 64;
+/// The longest value of a cookie of ours: a path, in Base64.
+const MAX_COOKIE: usize = 4 * MAX_PATH.div_ceil(3);
+/// The longest path that somebody is sent to.
+const MAX_PATH: usize = 512;
 
 /// Somebody who is signed in, and where their request comes from.
 pub(super) struct SignedIn {
@@ -196,7 +198,7 @@ pub(super) fn set_cookie(web: &Web, response: &mut Response, cookie: &str, held:
 pub(super) fn own_path(path: &str) -> &str {
     let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let is_ours = path.starts_with('/') && !path.starts_with("//") && is_plain;
-    if is_ours && path.len() <= 512 { path } else { "/" }
+    if is_ours && path.len() <= MAX_PATH { path } else { "/" }
 }
 
 /// Sends the browser to another page by GET, whatever it did before.

@@ -157,21 +157,9 @@ fn shown(name: &str) -> String {
 
 /// Writes down what the caller did.
 async fn note(web: &Web, caller: &Caller, action: &str, connection: &str, what: &str, outcome: &str) -> Result<()> {
-    let record = AuditRecord {
-        id: random_text(16)?,
-        at_ms: web.now_ms(),
-        action_id: String::new(),
-        action: action.to_owned(),
-        actor: caller.name.clone(),
-        connection: connection.to_owned(),
-        account: what.to_owned(),
-        login: String::new(),
-        mode: "web".to_owned(),
-        outcome: outcome.to_owned(),
-        request_id: None,
-        note: None,
-    };
-    Ok(web.store().add_to_audit(&record).await?)
+    let line = AuditRecord::of(random_text(16)?, web.now_ms(), &caller.name, action, outcome);
+    let (connection, account) = (connection.to_owned(), what.to_owned());
+    Ok(web.store().add_to_audit(&AuditRecord { connection, account, mode: "web".to_owned(), ..line }).await?)
 }
 
 #[cfg(test)]

@@ -1,58 +1,62 @@
 //! The dashboard's doors over plain HTTP: who is let in, who is kept out, and what a form must carry.
 
+use std::collections::BTreeSet;
+
 use acceptance::{CONNECTION, TestAgent};
+use agent_host::web::dashboard_routes;
 use serde_json::json;
 
 use super::{PASSWORD, agent, operator};
 use crate::password::daemon::{Daemon, Page};
 
-/// Every page, and what is posted where.
-const PAGES: [&str; 12] = [
-    "/",
-    "/connections",
-    "/connections/OktaExportFulfillment",
-    "/exports",
-    "/exports/OktaExportFulfillment",
-    "/exports/OktaExportFulfillment/files/OktaExportFulfillment_users.csv",
-    "/orders/OktaExportFulfillment",
-    "/runs",
-    "/passwords",
-    "/directories",
-    "/audit",
-    "/access",
-];
-const FORMS: [&str; 15] = [
-    "/sign-out",
-    "/connections/OktaExportFulfillment/check",
-    "/connections/OktaExportFulfillment/settings",
-    "/exports/OktaExportFulfillment/start",
-    "/orders/OktaExportFulfillment/plan",
-    "/orders/OktaExportFulfillment/start",
-    "/orders/OktaExportFulfillment/approve",
-    "/jobs/Nightly/start",
-    "/runs/1/cancel",
-    "/runs/1/retry",
-    "/passwords",
-    "/directories",
-    "/access/operators",
-    "/access/tokens",
-    "/access/operators/grace/remove",
+/// What is for everybody; whatever else the dashboard answers is for whoever is signed in.
+const OPEN: [(&str, &str); 7] = [
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/sign-in/openid"),
+    ("GET", "/sign-in/openid/done"),
+    ("GET", "/static/dashboard.css"),
+    ("GET", "/static/dashboard.js"),
+    ("GET", "/static/icon.svg"),
 ];
 
+/// Every door of the dashboard that is asked by this method and is for whoever is signed in, with something for each of
+/// its parameters.
+fn doors(method: &str) -> Vec<String> {
+    let parameters = [
+        ("{connection}", CONNECTION),
+        ("{file}", "OktaExportFulfillment_users.csv"),
+        ("{run}", "1"),
+        ("{job}", "Nightly"),
+        ("{directory}", "acme"),
+        ("{operator}", "grace"),
+        ("{token}", "policy"),
+    ];
+    let routes = dashboard_routes().into_iter().filter(|route| route.method == method && !route.is_open);
+    let filled = routes.map(|route| {
+        let path = parameters.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
+        assert!(!path.contains('{'), "{path}: give something for its parameter");
+        path
+    });
+    let doors: Vec<String> = filled.collect();
+    assert!(doors.len() > 10, "{doors:?}");
+    doors
+}
+
 /// Somebody with a session.
-pub(super) struct Visitor<'a> {
+pub(crate) struct Visitor<'a> {
     daemon: &'a Daemon,
     pub(super) cookie: String,
 }
 
 impl<'a> Visitor<'a> {
-    pub(super) fn sign_in(daemon: &'a Daemon, name: &str) -> Self {
+    pub(crate) fn sign_in(daemon: &'a Daemon, name: &str) -> Self {
         let page = attempt(daemon, name, PASSWORD);
         assert_eq!(page.status, 303, "{}", page.body);
         Self { daemon, cookie: format!("cookie: {}\r\n", page.cookie()) }
     }
 
-    pub(super) fn get(&self, path: &str) -> Page {
+    pub(crate) fn get(&self, path: &str) -> Page {
         self.daemon.ask("GET", path, &self.cookie, "")
     }
 
@@ -81,15 +85,18 @@ pub(super) fn started(agent: &TestAgent) -> Daemon {
 fn nothing_is_shown_or_done_without_a_session() {
     let agent = agent(&json!({}));
     let daemon = started(&agent);
-    for path in PAGES {
+    let open: BTreeSet<_> =
+        dashboard_routes().into_iter().filter(|it| it.is_open).map(|it| (it.method, it.path)).collect();
+    assert_eq!(open, OPEN.into_iter().collect());
+    for path in doors("GET") {
         for cookie in ["", "cookie: agent-session=forged-forged-forged\r\n"] {
-            let page = daemon.ask("GET", path, cookie, "");
+            let page = daemon.ask("GET", &path, cookie, "");
             assert!(page.status == 303 && page.head.contains("location: /sign-in?next=%2F"), "{path}: {}", page.head);
             assert!(!page.body.contains(CONNECTION), "{path}");
         }
     }
-    for path in FORMS {
-        let page = daemon.ask("POST", path, "", "name=x&code=x");
+    for path in doors("POST") {
+        let page = daemon.ask("POST", &path, "", "name=x&code=x");
         assert!(page.status == 303 && page.head.contains("location: /sign-in"), "{path}: {}", page.head);
     }
     let page = daemon.ask("GET", "/sign-in", "", "");
@@ -123,8 +130,8 @@ fn a_form_that_was_not_shown_to_the_browser_does_nothing() {
         let page = grace.post(path, headers, &body);
         assert!(page.status == 403 && page.body.contains("This was not accepted"), "{headers} {body}: {}", page.status);
     }
-    for path in FORMS {
-        assert_eq!(grace.post(path, "", "name=acme").status, 403, "{path}");
+    for path in doors("POST") {
+        assert_eq!(grace.post(&path, "", "name=acme").status, 403, "{path}");
     }
     assert!(grace.get("/runs").body.contains("There is no such run"), "nothing was started");
     let other = Visitor::sign_in(&daemon, "grace");
@@ -144,9 +151,18 @@ fn a_viewer_is_shown_no_button_and_is_refused_all_the_same() {
     operator(&agent, "vera", &["--role", "viewer"]);
     let daemon = started(&agent);
     let vera = Visitor::sign_in(&daemon, "vera");
-    for path in PAGES.into_iter().filter(|path| !path.contains("/files/")) {
-        let page = vera.get(path);
-        let expected = if path == "/access" { 403 } else { 200 };
+    for path in doors("GET") {
+        let page = vera.get(&path);
+        // There is no set, no run and no directory yet.
+        let is_nowhere = ["/files/", "/runs/", "/directories/"].iter().any(|part| path.contains(part));
+        let expected = if path == "/access" {
+            403
+        } else if is_nowhere {
+            404
+        } else {
+            200
+        };
+        let page = if path == "/orders" { vera.get("/orders?said=all") } else { page };
         assert_eq!(page.status, expected, "{path}: {}", page.body);
         // To sign out is all that is left to press, beside what filters a list.
         let forms = page.body.matches("method=\"post\"").count();
@@ -154,8 +170,10 @@ fn a_viewer_is_shown_no_button_and_is_refused_all_the_same() {
     }
     let code = vera.code();
     // A plan changes nothing, and nothing is to be planned.
-    for path in FORMS.into_iter().filter(|path| !matches!(*path, "/sign-out" | "/orders/OktaExportFulfillment/plan")) {
-        let page = vera.post(path, "", &format!("code={code}&name=acme&connection={CONNECTION}&login=x&key=A&value=1"));
+    let is_free = |path: &String| ["/sign-out", "/orders/OktaExportFulfillment/plan"].contains(&path.as_str());
+    for path in doors("POST").into_iter().filter(|path| !is_free(path)) {
+        let page =
+            vera.post(&path, "", &format!("code={code}&name=acme&connection={CONNECTION}&login=x&key=A&value=1"));
         assert!(matches!(page.status, 403 | 404), "{path}: {} {}", page.status, page.body);
     }
     assert!(vera.get("/runs").body.contains("There is no such run"));

@@ -69,7 +69,7 @@ fn a_form_that_shows_a_secret_is_obeyed_once() {
     }
     for (action, times) in [("password_reset", 2), ("rotate_directory", 1), ("set_operator_password", 1)] {
         let audit = grace.get(&format!("/audit?action={action}")).body;
-        assert_eq!(audit.matches("<td class=\"when\">").count(), times, "{action}: {audit}");
+        assert_eq!(audit.matches("class=\"when\"").count(), times, "{action}: {audit}");
     }
     daemon.end();
 }

@@ -12,7 +12,7 @@ fn deletions(users: &[String]) -> Vec<Value> {
     users.iter().enumerate().map(order).collect()
 }
 
-pub(super) fn code(run: &Run) -> String {
+pub(crate) fn code(run: &Run) -> String {
     run.failure().rsplit("--approve ").next().unwrap_or_default().trim_end_matches('`').to_owned()
 }
 

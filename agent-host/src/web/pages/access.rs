@@ -2,28 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::{get, post},
-};
+use axum::extract::{Path, State};
 use minijinja::context;
 
-use super::{Asked, Page, said, show, told, value};
+use super::{Asked, Page, routes::Routes, said, show, told, value};
 use crate::web::{
     Web,
     session::{Sent, SignedIn, see},
     views::{connections, operators, tokens},
 };
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/access", get(page))
-        .route("/access/operators", post(create))
-        .route("/access/operators/{operator}/password", post(password))
-        .route("/access/operators/{operator}/remove", post(remove))
-        .route("/access/tokens", post(create_token))
-        .route("/access/tokens/{token}/revoke", post(revoke_token))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/access", page)
+        .form("/access/operators", create)
+        .form("/access/operators/{operator}/password", password)
+        .form("/access/operators/{operator}/remove", remove)
+        .form("/access/tokens", create_token)
+        .form("/access/tokens/{token}/revoke", revoke_token)
 }
 
 async fn page(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use minijinja::context;
 
-use super::{Asked, Page, show, told, value};
+use super::{Asked, Page, routes::Routes, show, told, value};
 use crate::web::{
     Web,
     session::SignedIn,
@@ -17,8 +17,8 @@ use crate::web::{
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new().route("/audit", get(page))
+pub(super) fn routes() -> Routes {
+    Routes::default().page("/audit", page)
 }
 
 async fn page(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::{Path, State},
     http::StatusCode,
     response::Response,
-    routing::{get, post},
 };
 use minijinja::{Value, context};
 
-use super::{Asked, Page, format::segment, problem, said, show, show_with, told, value};
+use super::{Asked, Page, format::segment, problem, routes::Routes, said, show, show_with, told, value};
 use crate::{
     access::Role,
     web::{
@@ -21,12 +19,12 @@ use crate::{
     },
 };
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/connections", get(list))
-        .route("/connections/{connection}", get(one))
-        .route("/connections/{connection}/check", post(check))
-        .route("/connections/{connection}/settings", post(save))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/connections", list)
+        .page("/connections/{connection}", one)
+        .form("/connections/{connection}/check", check)
+        .form("/connections/{connection}/settings", save)
 }
 
 async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

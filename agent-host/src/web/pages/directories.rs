@@ -3,15 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::{get, post},
-};
+use axum::extract::{Path, State};
 use minijinja::context;
 use scim_server::Kind;
 
-use super::{Asked, Page, said, show, told, value};
+use super::{Asked, Page, routes::Routes, said, show, told, value};
 use crate::{
     access::Role,
     directories::DirectoryOptions,
@@ -30,12 +26,13 @@ const CALLS: u32 = 300;
 /// For how many days a secret stays good after it was rotated, unless it is said.
 const FORMER_DAYS: u16 = 7;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/directories", get(list).post(create))
-        .route("/directories/{directory}", get(one))
-        .route("/directories/{directory}/rotate", post(rotate))
-        .route("/directories/{directory}/remove", post(remove))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/directories", list)
+        .form("/directories", create)
+        .page("/directories/{directory}", one)
+        .form("/directories/{directory}/rotate", rotate)
+        .form("/directories/{directory}/remove", remove)
 }
 
 async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

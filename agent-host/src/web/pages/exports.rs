@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::Body,
     extract::{Path, State},
     http::header,
     response::IntoResponse,
-    routing::{get, post},
 };
 use minijinja::context;
 
-use super::{Asked, Page, chart, format::segment, said, show, told, value};
+use super::{Asked, Page, chart, format::segment, routes::Routes, said, show, told, value};
 use crate::{
     access::Role,
     web::{
@@ -27,12 +25,12 @@ const CHARTED: u32 = 60;
 /// Sets that the page lists.
 const LISTED: usize = 12;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/exports", get(list))
-        .route("/exports/{connection}", get(one))
-        .route("/exports/{connection}/start", post(start))
-        .route("/exports/{connection}/files/{file}", get(file))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/exports", list)
+        .page("/exports/{connection}", one)
+        .form("/exports/{connection}/start", start)
+        .page("/exports/{connection}/files/{file}", file)
 }
 
 async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

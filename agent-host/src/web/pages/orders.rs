@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::{Path, State},
     response::{Redirect, Response},
-    routing::{get, post},
 };
 use minijinja::context;
 
-use super::{Asked, Page, format::segment, said, show, told, value};
+use super::{Asked, Page, format::segment, routes::Routes, said, show, told, value};
 use crate::{
     access::Role,
     jobs::{Job, Kind},
@@ -24,14 +22,14 @@ use crate::{
 /// Runs that the page lists.
 const RUNS: u32 = 15;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/orders", get(list))
-        .route("/orders/{connection}", get(one))
-        .route("/orders/{connection}/plan", post(plan))
-        .route("/orders/{connection}/start", post(start))
-        .route("/orders/{connection}/approve", post(approve))
-        .route("/orders/{connection}/runs/{run}", get(results))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/orders", list)
+        .page("/orders/{connection}", one)
+        .form("/orders/{connection}/plan", plan)
+        .form("/orders/{connection}/start", start)
+        .form("/orders/{connection}/approve", approve)
+        .page("/orders/{connection}/runs/{run}", results)
 }
 
 /// Every connection with what waits; where there is one alone, that.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{extract::State, response::Response};
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::{Asked, Page, format::segment, said, show, told, value};
+use super::{Asked, Page, format::segment, routes::Routes, said, show, told, value};
 use crate::web::{
     Web,
     session::SignedIn,
@@ -29,8 +29,8 @@ struct Attention {
     title: &'static str,
 }
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new().route("/", get(overview))
+pub(super) fn routes() -> Routes {
+    Routes::default().page("/", overview)
 }
 
 async fn overview(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{extract::State, http::StatusCode};
 use minijinja::{Value, context};
 
-use super::{Asked, Page, problem, said, show_with, told, value};
+use super::{Asked, Page, problem, routes::Routes, said, show_with, told, value};
 use crate::{
     access::Role,
     password_reset::ResetWish,
@@ -23,8 +23,8 @@ use crate::{
 /// Resets that the page lists.
 const LISTED: u32 = 25;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new().route("/passwords", get(form).post(reset))
+pub(super) fn routes() -> Routes {
+    Routes::default().page("/passwords", form).form("/passwords", reset)
 }
 
 async fn form(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

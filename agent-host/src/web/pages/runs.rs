@@ -6,20 +6,18 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse,
         sse::{Event, Sse},
     },
-    routing::{get, post},
 };
 use futures::{Stream, stream};
 use minijinja::context;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Asked, Page, said, show, told, value};
+use super::{Asked, Page, routes::Routes, said, show, told, value};
 use crate::{
     access::{Caller, Role},
     web::{
@@ -38,14 +36,14 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Runs that the page lists.
 const RUNS: u32 = 25;
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/runs", get(list))
-        .route("/runs/{run}", get(one))
-        .route("/runs/{run}/events", get(events))
-        .route("/runs/{run}/cancel", post(cancel))
-        .route("/runs/{run}/retry", post(retry))
-        .route("/jobs/{job}/start", post(start))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .page("/runs", list)
+        .page("/runs/{run}", one)
+        .page("/runs/{run}/events", events)
+        .form("/runs/{run}/cancel", cancel)
+        .form("/runs/{run}/retry", retry)
+        .form("/jobs/{job}/start", start)
 }
 
 async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page {

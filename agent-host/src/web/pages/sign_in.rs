@@ -6,18 +6,17 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
     body::Bytes,
     extract::{ConnectInfo, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use minijinja::{Value, context};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{Web, answer, failed};
+use super::{Web, answer, failed, routes::Routes};
 use crate::{
     operators::{SignIn, SignInFailed, state},
     password_reset::random_text,
@@ -29,8 +28,9 @@ use crate::{
 const PATH: &str = "/sign-in";
 const OPENID: &str = "/sign-in/openid";
 const OPENID_DONE: &str = "/sign-in/openid/done";
-/// The cookies of a sign-in that is under way at a provider: its secret, and where to go afterwards.
+/// The cookies of a sign-in that is under way at a provider: its secret, and where to go afterwards, in Base64.
 const UNDER_WAY: &str = "agent-openid";
+const NEXT: &str = "agent-openid-next";
 /// How long that may take, in seconds.
 const UNDER_WAY_S: i64 = 600;
 /// How long the form may be open, in seconds.
@@ -55,12 +55,13 @@ struct Returned {
     iss: Option<String>,
 }
 
-pub(super) fn routes() -> Router<Arc<Web>> {
-    Router::new()
-        .route(PATH, get(form).post(sign_in))
-        .route(OPENID, get(begin))
-        .route(OPENID_DONE, get(finish))
-        .route("/sign-out", post(sign_out))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .open_page(PATH, form)
+        .open_form(PATH, sign_in)
+        .open_page(OPENID, begin)
+        .open_page(OPENID_DONE, finish)
+        .form("/sign-out", sign_out)
 }
 
 async fn form(State(web): State<Arc<Web>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
@@ -113,6 +114,7 @@ async fn begin(State(web): State<Arc<Web>>, Query(asked): Query<Asked>, headers:
         Ok(address) => {
             let mut response = Redirect::to(address.as_str()).into_response();
             set_cookie(&web, &mut response, UNDER_WAY, &secret, UNDER_WAY_S);
+            set_cookie(&web, &mut response, NEXT, &URL_SAFE_NO_PAD.encode(own_path(&asked.next)), UNDER_WAY_S);
             response
         }
         Err(why) => not_signed_in(&web, &headers, &asked.next, &why).await,
@@ -128,35 +130,43 @@ async fn finish(
 ) -> Response {
     let Some(openid) = web.operators.openid() else { return StatusCode::NOT_FOUND.into_response() };
     let secret = cookie(&headers, &session::name(&web, UNDER_WAY)).unwrap_or_default();
+    let next = wanted(&web, &headers);
     let refused = |why: &str| SignInFailed::Refused(why.to_owned());
     if secret.is_empty() || !is_equal(&returned.state, &state(secret)) || openid.is_foreign(returned.iss.as_deref()) {
         let why = refused("the answer is for another browser, or came too late");
-        return not_signed_in(&web, &headers, "", &why).await;
+        return not_signed_in(&web, &headers, &next, &why).await;
     }
     if let Some(error) = &returned.error {
         let error: String = error.chars().filter(char::is_ascii_graphic).take(64).collect();
-        return not_signed_in(&web, &headers, "", &refused(&format!("the provider answers {error}"))).await;
+        return not_signed_in(&web, &headers, &next, &refused(&format!("the provider answers {error}"))).await;
     }
     let redirect = format!("{}{OPENID_DONE}", service_url(&web, &headers));
     let person = match openid.finish(secret, &redirect, &returned.code, web.operators.now()).await {
         Ok(person) => person,
-        Err(why) => return not_signed_in(&web, &headers, "", &why).await,
+        Err(why) => return not_signed_in(&web, &headers, &next, &why).await,
     };
     let Some(role) = person.role else {
         if let Err(error) = web.operators.refuse(&person.name, peer.ip()).await {
             return failed(&error);
         }
         let words = context! { problem => "stranger", stranger => person.name };
-        return show(&web, &headers, StatusCode::FORBIDDEN, "", words).await;
+        return show(&web, &headers, StatusCode::FORBIDDEN, &next, words).await;
     };
     match web.operators.welcome(&person.name, role, peer.ip()).await {
         Ok(held) => {
-            let mut response = welcome(&web, &held, "/");
+            let mut response = welcome(&web, &held, &next);
             set_cookie(&web, &mut response, UNDER_WAY, "", 0);
+            set_cookie(&web, &mut response, NEXT, "", 0);
             response
         }
         Err(error) => failed(&error),
     }
+}
+
+/// Where the browser wanted to go before it was sent to the provider.
+fn wanted(web: &Web, headers: &HeaderMap) -> String {
+    let kept = cookie(headers, &session::name(web, NEXT)).and_then(|kept| URL_SAFE_NO_PAD.decode(kept).ok());
+    kept.and_then(|path| String::from_utf8(path).ok()).unwrap_or_default()
 }
 
 fn welcome(web: &Web, held: &SecretString, next: &str) -> Response {

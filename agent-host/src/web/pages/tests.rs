@@ -55,7 +55,7 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
     };
     let web = Web::new(agent, jobs, resets, directories, around).unwrap();
     let password = "long-enough-as-it-is".into();
-    operators::create(&store, "ada", Role::Viewer, &[], &password, 0).await.unwrap();
+    operators::create(&store, "ada", Role::Viewer, &[], &password, "root", 0).await.unwrap();
     let SignIn::Welcome(held) = web.operators.sign_in("ada", &password, [127, 0, 0, 1].into()).await.unwrap() else {
         panic!("she is let in");
     };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Refusal, Result, everywhere, note, shown, shown_once::ShownOnce};
+use super::{Refusal, Result, everywhere, shown, shown_once::ShownOnce};
 use crate::{
     access::{Caller, Role},
     operators,
@@ -74,8 +74,7 @@ pub async fn create(
         web.agent.settings.connection(connection)?;
     }
     let password = random_text(PASSWORD_BYTES)?.into();
-    operators::create(web.store(), name, role, connections, &password, web.now_ms()).await?;
-    note(web, caller, "create_operator", "", name, role.name()).await?;
+    operators::create(web.store(), name, role, connections, &password, &caller.name, web.now_ms()).await?;
     Ok(NewPasswordView { operator: name.to_owned(), password: ShownOnce(password) })
 }
 
@@ -86,8 +85,7 @@ pub async fn create(
 pub async fn password(web: &Web, caller: &Caller, name: &str) -> Result<NewPasswordView> {
     let found = find(web, caller, name).await?;
     let password = random_text(PASSWORD_BYTES)?.into();
-    operators::set_password(web.store(), &found.name, &password).await?;
-    note(web, caller, "set_operator_password", "", &found.name, "done").await?;
+    operators::set_password(web.store(), &found.name, &password, &caller.name, web.now_ms()).await?;
     Ok(NewPasswordView { operator: found.name, password: ShownOnce(password) })
 }
 
@@ -100,8 +98,7 @@ pub async fn remove(web: &Web, caller: &Caller, name: &str) -> Result<()> {
     if caller.name == format!("operator {}", found.name) {
         return Err(Refusal::conflict("you cannot remove yourself", "ask another administrator"));
     }
-    operators::remove(web.store(), &found.name).await?;
-    note(web, caller, "remove_operator", "", &found.name, "done").await
+    Ok(operators::remove(web.store(), &found.name, &caller.name, web.now_ms()).await?)
 }
 
 async fn find(web: &Web, caller: &Caller, name: &str) -> Result<OperatorRecord> {
