@@ -343,5 +343,5 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     let error = Error::new(ErrorKind::Settings, format!("`{}` cannot name a directory", name.escape_debug()));
-    Err(error.with_hint(format!("use letters, digits, `.`, `-` and `_`, a letter or digit first, at most {MAX_NAME}")))
+    Err(error.with_hint(format!("use letters, digits, `.` and `-`, a letter or digit first, at most {MAX_NAME}")))
 }

@@ -1,5 +1,6 @@
 //! The dashboard in a real browser: what an administrator does in a day, by mouse, by keyboard, on a phone and at night.
 
+mod directories;
 pub(crate) mod doors;
 mod guards;
 

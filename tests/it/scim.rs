@@ -1,11 +1,15 @@
 //! The SCIM inbox as Okta meets it: a daemon, an address, a token; and what the next export holds.
 
+mod adoption;
+mod attempts;
 mod basic;
 mod calls;
 mod client;
 mod input;
 mod oauth;
 mod okta;
+mod onward;
+mod portal;
 mod races;
 mod readme;
 mod replicas;

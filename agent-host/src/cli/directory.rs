@@ -24,10 +24,10 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 pub(super) enum Directory {
     /// Make a directory; prints its address and its secret, once
     #[command(
-        after_help = "Examples:\n  agent-host directory create acme\n  agent-host directory create acme --basic --without import"
+        after_help = "Examples:\n  agent-host directory create acme\n  agent-host directory create acme --basic --without import\n  agent-host directory create acme --bare-token"
     )]
     Create(Create),
-    /// Show every directory, what is in it and when its secrets were last used
+    /// Show every directory, what is in it and when its secrets and its client of OAuth were last used
     #[command(after_help = "Example:\n  agent-host directory list")]
     List,
     /// Make a new secret; the one before it stays good for a while, any other ends
@@ -175,6 +175,15 @@ struct ListedDirectory {
     created_ms: i64,
     changed_ms: Option<i64>,
     secrets: Vec<ListedSecret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth: Option<ListedClient>,
+}
+
+#[derive(Serialize)]
+struct ListedClient {
+    client_id: String,
+    service_user: String,
+    last_used_ms: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -199,6 +208,8 @@ struct EventsReport<'a> {
     events: &'a [DirectoryEvent],
     /// What to ask for next.
     after: i64,
+    /// The oldest event that is kept, or the next there will be.
+    oldest: i64,
 }
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> anyhow::Result<ExitCode> {
@@ -228,11 +239,18 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Directory) -> a
                 writeln!(out, "Removed `{directory}` with {users} users and {groups} groups.")
             })?;
         }
-        Directory::Events { name, after, most } => {
+        Directory::Events { name, after: asked, most } => {
             let found = store.existing_directory(name).await?;
-            let events = store.directory_events(found.id, *after, *most).await?;
-            let after = events.last().map_or(*after, |event| event.number);
-            let report = EventsReport { directory: &found.name, events: &events, after };
+            let events = store.directory_events(found.id, *asked, *most).await?;
+            let after = events.last().map_or(*asked, |event| event.number);
+            let oldest = match store.oldest_directory_event(found.id).await? {
+                Some(oldest) => oldest,
+                None => store.directory_counts(found.id).await?.last_event + 1,
+            };
+            if *asked + 1 < oldest {
+                tracing::warn!("events before {oldest} are forgotten: export the directory to know what is there");
+            }
+            let report = EventsReport { directory: &found.name, events: &events, after, oldest };
             print(format, &report, |out| {
                 for event in report.events {
                     writeln!(out, "{}", serde_json::to_string(event)?)?;
@@ -325,6 +343,11 @@ async fn list(agent: &Agent, format: Format, store: &Store) -> anyhow::Result<()
     for found in store.directories().await? {
         let counts = store.directory_counts(found.id).await?;
         let secrets = store.secrets(found.id).await?.into_iter().map(listed_secret).collect();
+        let oauth = store.oauth_client(found.id).await?.map(|client| ListedClient {
+            client_id: client.client_id,
+            service_user: client.service_user,
+            last_used_ms: client.last_used_ms,
+        });
         listed.push(ListedDirectory {
             endpoint: endpoint(agent, &found.name)?,
             directory: found.name,
@@ -334,6 +357,7 @@ async fn list(agent: &Agent, format: Format, store: &Store) -> anyhow::Result<()
             created_ms: found.created_ms,
             changed_ms: found.changed_ms,
             secrets,
+            oauth,
         });
     }
     let report = ListReport { directories: listed };
@@ -342,10 +366,12 @@ async fn list(agent: &Agent, format: Format, store: &Store) -> anyhow::Result<()
             let ListedDirectory { directory, endpoint, users, groups, .. } = known;
             writeln!(out, "{directory}  {endpoint}  {users} users, {groups} groups")?;
             for secret in &known.secrets {
-                let used =
-                    secret.last_used_ms.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", day(at)));
+                let used = used(secret.last_used_ms);
                 let ends = secret.ends_ms.map_or_else(String::new, |at| format!(", ends {}", day(at)));
                 writeln!(out, "  {} {}  made {}, {used}{ends}", secret.kind, secret.prefix, day(secret.created_ms))?;
+            }
+            if let Some(ListedClient { client_id, service_user, last_used_ms }) = &known.oauth {
+                writeln!(out, "  OAuth {client_id}  as {service_user}, {}", used(*last_used_ms))?;
             }
         }
         Ok(())
@@ -360,6 +386,10 @@ fn listed_secret(secret: SecretRecord) -> ListedSecret {
         ends_ms: secret.ends_ms,
         last_used_ms: secret.last_used_ms,
     }
+}
+
+fn used(last_ms: Option<i64>) -> String {
+    last_ms.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", day(at)))
 }
 
 fn day(at_ms: i64) -> String {

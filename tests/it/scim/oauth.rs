@@ -134,10 +134,34 @@ fn okta_is_allowed_in_gets_tokens_and_renews_them_until_they_are_taken_back() {
     let (access, refresh) = tokens(token(&client, "", &[&plain[..], &proof].concat()));
     let user = client.ask("POST", "/scim/v2/acme/Users", &format!("Bearer {access}"), Some(&okta_user("ada", "00u")));
     user.must(201);
+    // Who it was stays the same when the tokens change.
+    let log = agent.run(&["--format", "json", "directory", "events", "acme"]).must_exit(0).json();
+    let actor = log["events"][0]["actor"].as_str().expect("somebody").to_owned();
+    assert!(actor.starts_with(&format!("okta-sync (OAuth client {}, grant ", first.client_id)), "{actor}");
     let renew = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let (lost, lost_too) = tokens(token(&client, &basic(&first, &secret), &renew));
+    // The answer is lost on its way: the client asks again, and what was lost is good no more.
     let (renewed, newer) = tokens(token(&client, &basic(&first, &secret), &renew));
+    assert!(!opens(&client, &lost) && lost_too != newer);
     assert!(opens(&client, &renewed) && opens(&client, &access));
     assert!(!opens(&client, &newer), "a refresh token opens nothing");
+    let again = client.ask("POST", "/scim/v2/acme/Users", &format!("Bearer {renewed}"), Some(&okta_user("bob", "00v")));
+    again.must(201);
+    let log = agent.run(&["--format", "json", "directory", "events", "acme"]).must_exit(0).json();
+    assert_eq!(log["events"][1]["actor"], actor.as_str());
+    let listed = agent.run(&["--format", "json", "directory", "list"]).must_exit(0).json();
+    let used = |it: &Value| it["last_used_ms"].as_i64();
+    let listed = &listed["directories"][0];
+    assert!(used(&listed["oauth"]).is_some() && used(&listed["secrets"][0]).is_none(), "{listed}");
+    let shown = client.ask("GET", "/api/v1/directories/acme", &super::portal::caller(&agent, "viewer"), None).must(200);
+    assert_eq!((used(&shown), &shown["oauth"]["service_user"]), (used(&listed["oauth"]), &Value::from("okta-sync")));
+    let config = client.ask("GET", "/scim/v2/acme/ServiceProviderConfig", &format!("Bearer {renewed}"), None).must(200);
+    let schemes = config["authenticationSchemes"].as_array().expect("a list");
+    let schemes: Vec<&str> = schemes.iter().filter_map(|it| it["type"].as_str()).collect();
+    assert_eq!(
+        (schemes, &config["changePassword"]["supported"]),
+        (vec!["oauth2", "oauthbearertoken"], &Value::from(false))
+    );
 
     // The former refresh token comes again: somebody has stolen it, and nothing of this consent is good any more.
     let stolen = token(&client, &basic(&first, &secret), &renew).must(400);

@@ -37,7 +37,7 @@ const MAX_FORMER_DAYS: u16 = 90;
 #[serde(deny_unknown_fields)]
 struct DirectoryBody {
     /// Its name, which becomes a part of its address.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$")]
     directory: String,
     /// Open it by a key and a secret (Basic) instead of a bearer token.
     #[serde(default)]
