@@ -67,7 +67,9 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+type Sql = (i64, &'static str, &'static str);
+
+const MIGRATIONS: [Sql; 15] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -82,7 +84,11 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
+    (22, "name indexes", include_str!("../migrations/0022_name_indexes.sql")),
 ];
+
+/// Those of PostgreSQL alone.
+const SERVER_MIGRATIONS: [Sql; 1] = [(20, "bytewise names", include_str!("../migrations/0020_bytewise_names.sql"))];
 
 /// The agent's database.
 #[derive(Debug, Clone)]
@@ -134,14 +140,17 @@ impl Store {
 /// Makes the tables, or brings them up to date. Two programs that open a new store at once must not both do that: of a
 /// server sqlx takes an advisory lock, of a file it does not.
 async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+    let migration = |(version, name, sql): Sql| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     let _turn = match place {
         Place::File(path) => Some(turn(&path.with_extension("lock")).await?),
         Place::Server(_) => None,
     };
-    Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(pool).await?;
+    let own = SERVER_MIGRATIONS.into_iter().filter(|_| place.is_shared());
+    let mut all: Vec<Sql> = MIGRATIONS.into_iter().chain(own).collect();
+    all.sort_unstable();
+    Migrator::with_migrations(all.into_iter().map(migration).collect()).run(pool).await?;
     Ok(())
 }
 

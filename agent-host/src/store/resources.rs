@@ -138,7 +138,12 @@ impl Resources {
         if query.limit == 0 && !query.count {
             return Ok(Page::default());
         }
-        let mut statement = Statement::found(self.directory, kind, query.lookup.as_ref().map(|lookup| lookup.field));
+        let order = match query.order {
+            Order::Taken => None,
+            Order::By { field, .. } => Some(field),
+        };
+        let field = query.lookup.as_ref().map(|lookup| lookup.field).or(order);
+        let mut statement = Statement::found(self.directory, kind, field);
         if let Some(lookup) = &query.lookup {
             statement.push_lookup(kind, lookup);
         }
@@ -183,8 +188,8 @@ impl Resources {
             Order::Taken => ("sequence".to_owned(), "NULL"),
             Order::By { field, descending } => {
                 let column = column(field);
-                let direction = if descending { " DESC" } else { "" };
-                (format!("({column} IS NULL){direction}, {column}{direction}, sequence"), column)
+                let direction = if descending { "DESC NULLS FIRST" } else { "ASC NULLS LAST" };
+                (format!("{column} {direction}, sequence"), column)
             }
         };
         let limit = statement.bind(Bound::Number(saturated(query.limit as u64)));
@@ -333,12 +338,13 @@ impl Statement {
     }
 }
 
-/// Within the directory `$1`, of the kind `$2`. Whoever looks for ids keeps SQLite from reading the whole directory
-/// instead, which without statistics it takes for few rows: what is added to is not looked up by an index.
+/// Within the directory `$1`, of the kind `$2`. Whoever looks for a field, or sorts by it, goes by its own index: without
+/// statistics both databases would rather read the whole directory, which they take for few rows. What is added to is not
+/// looked up by an index.
 fn within(field: Option<Field>) -> &'static str {
     match field {
-        Some(Field::Id | Field::Link) => "directory + 0 = $1 AND kind + 0 = $2",
-        _ => "directory = $1 AND kind = $2",
+        Some(_) => "directory + 0 = $1 AND kind + 0 = $2",
+        None => "directory = $1 AND kind = $2",
     }
 }
 
