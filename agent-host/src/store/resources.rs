@@ -138,11 +138,12 @@ impl Resources {
         if query.limit == 0 && !query.count {
             return Ok(Page::default());
         }
-        let order = match query.order {
-            Order::Taken => None,
-            Order::By { field, .. } => Some(field),
+        let sorted_by = match query.order {
+            Order::By { field, .. } if !self.store.is_shared => Some(field),
+            // PostgreSQL chooses the index to sort by once it knows how many there are, of which this tells it nothing.
+            _ => None,
         };
-        let field = query.lookup.as_ref().map(|lookup| lookup.field).or(order);
+        let field = query.lookup.as_ref().map(|lookup| lookup.field).or(sorted_by);
         let mut statement = Statement::found(self.directory, kind, field);
         if let Some(lookup) = &query.lookup {
             statement.push_lookup(kind, lookup);
@@ -338,9 +339,9 @@ impl Statement {
     }
 }
 
-/// Within the directory `$1`, of the kind `$2`. Whoever looks for a field, or sorts by it, goes by its own index: without
-/// statistics both databases would rather read the whole directory, which they take for few rows. What is added to is not
-/// looked up by an index.
+/// Within the directory `$1`, of the kind `$2`. Whoever looks for a field goes by its own index, of SQLite whoever sorts by
+/// it, too: without statistics both databases would rather read the whole directory, which they take for few rows. What
+/// is added to is not looked up by an index.
 fn within(field: Option<Field>) -> &'static str {
     match field {
         Some(_) => "directory + 0 = $1 AND kind + 0 = $2",
