@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_none() {
-        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Basic AGE6Yg==", "Digest a.b"] {
+        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Basic AGE6Yg==", "Digest a.b"]
+        {
             assert!(Credentials::read(header).is_none(), "{header}");
         }
     }

@@ -71,7 +71,9 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 17] = [
+type Sql = (i64, &'static str, &'static str);
+
+const MIGRATIONS: [Sql; 18] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -89,7 +91,11 @@ const MIGRATIONS: [(i64, &str, &str); 17] = [
     (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
     (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
     (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
+    (22, "name indexes", include_str!("../migrations/0022_name_indexes.sql")),
 ];
+
+/// Those of PostgreSQL alone.
+const SERVER_MIGRATIONS: [Sql; 1] = [(20, "bytewise names", include_str!("../migrations/0020_bytewise_names.sql"))];
 
 /// The agent's database.
 #[derive(Debug, Clone)]
@@ -145,11 +151,14 @@ async fn migrate(pool: &AnyPool, place: &Place) -> anyhow::Result<()> {
         Place::File(path) => Some(turn(&path.with_extension("lock")).await?),
         Place::Server(_) => None,
     };
-    Migrator::with_migrations(MIGRATIONS.map(migration).into()).run(pool).await?;
+    let own = SERVER_MIGRATIONS.into_iter().filter(|_| place.is_shared());
+    let mut all: Vec<Sql> = MIGRATIONS.into_iter().chain(own).collect();
+    all.sort_unstable();
+    Migrator::with_migrations(all.into_iter().map(migration).collect()).run(pool).await?;
     Ok(())
 }
 
-fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
+fn migration((version, name, sql): Sql) -> Migration {
     Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 

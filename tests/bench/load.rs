@@ -85,6 +85,24 @@ impl Connection {
     }
 }
 
+/// Asks on a connection of its own for more than should be kept; how many bytes came.
+pub(crate) async fn swallow(address: &str, token: &str, path: &str) -> anyhow::Result<usize> {
+    let Connection { mut stream, mut received, headers } = Connection::open(address, token).await?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n").as_bytes()).await?;
+    let (mut bytes, mut start, mut end) = (0, Vec::new(), Vec::new());
+    while stream.read_buf(&mut received).await? > 0 {
+        bytes += received.len();
+        if start.is_empty() {
+            start = received[..received.len().min(12)].to_vec();
+        }
+        end.extend_from_slice(&received);
+        end.drain(..end.len().saturating_sub(5));
+        received.clear();
+    }
+    ensure!(start == b"HTTP/1.1 200" && end == b"0\r\n\r\n", "`GET {path}` does not come as a whole");
+    Ok(bytes)
+}
+
 impl Load {
     pub(crate) fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.seconds

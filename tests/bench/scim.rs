@@ -1,6 +1,6 @@
 //! What the SCIM inbox bears: a daemon with its durable store, its log of events and its checks, asked by 16 connections.
 //!
-//! 10,000 users for single resources and one group of all of them; 100,000 for pages, memory and the start. The same on
+//! 10,000 users for single resources and groups of all of them; 100,000 for pages, memory and the start. The same on
 //! PostgreSQL, where it is installed, for comparison: nothing is promised of it.
 
 use std::{
@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    load::{Ask, CONNECTIONS, Connection, Load, load},
+    load::{Ask, CONNECTIONS, Connection, Load, load, swallow},
     report::{Bound, Report},
     sandbox::program,
 };
@@ -36,6 +36,8 @@ const SINGLE_CHANGES: usize = 200;
 /// Members of the large change, and how often it is made.
 const MANY_MEMBERS: usize = 1_000;
 const LARGE_CHANGES: usize = 6;
+/// Groups in the page that holds a million members.
+const LARGE_GROUPS: usize = 100;
 
 /// What the agent's process uses up meanwhile. It is steadier than its rate where a machine does other things too.
 struct Meter<'d> {
@@ -92,7 +94,7 @@ fn measure_on(report: &mut Report, store: Option<&str>) -> anyhow::Result<()> {
         connection.ask(&get("/Users?startIndex=1&count=2")).await?;
         let seconds = began.elapsed().as_secs_f64();
         report.figure(CASE, "start with 100,000 users to the first answer, s", seconds, Bound::Under(1.0));
-        Ok(())
+        large_page(report, &daemon, &mut connection, token, &ids).await
     })
 }
 
@@ -169,6 +171,29 @@ async fn pages(report: &mut Report, daemon: &Daemon, connections: &mut [Connecti
     })
     .await?;
     meter.rate(report, "pages of 100 among 100,000", &listed, 400.0)?;
+    Ok(())
+}
+
+/// What Okta asks first of a directory with groups, where those have a million members together.
+async fn large_page(
+    report: &mut Report,
+    daemon: &Daemon,
+    connection: &mut Connection,
+    token: &str,
+    ids: &[String],
+) -> anyhow::Result<()> {
+    let members: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+    for number in 0..LARGE_GROUPS {
+        let body = json!({ "displayName": format!("Everybody {number}"), "members": members });
+        connection.ask(&post("/Groups", &body.to_string())).await?;
+    }
+    let began = Instant::now();
+    // The first group is that of the changes.
+    let path = format!("{DIRECTORY}/Groups?startIndex=2&count={LARGE_GROUPS}");
+    let megabytes = swallow(&daemon.address, token, &path).await? as f64 / 1e6;
+    let seconds = began.elapsed().as_secs_f64();
+    let what = format!("a page of 100 groups of 10,000 members, peak MB ({megabytes:.0} MB sent in {seconds:.1} s)");
+    report.figure(CASE, what, daemon.peak_megabytes()?, Bound::Under(150.0));
     Ok(())
 }
 

@@ -85,8 +85,13 @@ pub(crate) async fn answer(call: &Call<'_>, body: Value) -> Result<Answer> {
     }
     for (operation, id) in circular {
         let wanted = &operations[operation];
-        if let Err(error) = close_circle(call, wanted, &id, &created).await {
-            results[operation] = Some(result(call, wanted, Err(error)));
+        match close_circle(call, wanted, &id, &created).await {
+            Ok(closed) => {
+                if let (Some(result), Some(tag)) = (&mut results[operation], closed.entity_tag) {
+                    result["version"] = tag.into();
+                }
+            }
+            Err(error) => results[operation] = Some(result(call, wanted, Err(error))),
         }
     }
     let done: Value = results.into_iter().flatten().collect();
@@ -248,10 +253,10 @@ async fn run(call: &Call<'_>, operation: &Operation, created: &Created, is_circu
 }
 
 /// Puts in what could not be referred to when the resource was created.
-async fn close_circle(call: &Call<'_>, operation: &Operation, id: &str, created: &Created) -> Result<()> {
+async fn close_circle(call: &Call<'_>, operation: &Operation, id: &str, created: &Created) -> Result<Answer> {
     let kind = operation.target.clone()?.kind;
     let data = resolved(&operation.data, created, false)?.unwrap_or_default();
-    call.replace(kind, id, data, &Preconditions::default(), &Parameters::default()).await.map(drop)
+    call.replace(kind, id, data, &Preconditions::default(), &Parameters::default()).await
 }
 
 /// The body with ids for references. Where references may be `open`, what holds an unknown one is left out; None if

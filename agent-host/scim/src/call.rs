@@ -23,7 +23,7 @@ use crate::{
     search::{Searcher, refusal},
     store::{Change, Deletion, Draft, Field, Links, MemberChange, ResourceStore, StoreError},
     values,
-    view::{View, entity_tag},
+    view::View,
 };
 
 /// How often a change is worked out anew because another one came between.
@@ -102,8 +102,10 @@ impl Call<'_> {
         let links = if projection.shows_links(kind) { Links::All } else { Links::None };
         let resource = self.present(kind, id, links).await?;
         preconditions.check(resource.version)?;
-        if preconditions.is_known(resource.version) {
-            let entity_tag = Some(entity_tag(resource.version));
+        let tag = self.view(kind, &resource).entity_tag();
+        // Other than a user's groups, the names of members are in no tag.
+        if preconditions.are_of_known(&tag) && !projection.asks_for_names() {
+            let entity_tag = Some(tag);
             return Ok(Answer { status: StatusCode::NOT_MODIFIED, body: None, entity_tag, location: None });
         }
         Ok(self.answer(StatusCode::OK, kind, &resource, &projection))
@@ -173,10 +175,7 @@ impl Call<'_> {
         let projection = parameters.projection()?;
         let patch = Patch::read(body)?;
         let links = if patch.needs_members(kind) { Links::All } else { Links::None };
-        self.change(kind, id, preconditions, &projection, links, |present| {
-            patch.apply(&View { kind, resource: present, base_url: &self.directory.base_url, shows_names: true })
-        })
-        .await
+        self.change(kind, id, preconditions, &projection, links, |present| patch.apply(&self.view(kind, present))).await
     }
 
     /// DELETE.
@@ -185,17 +184,24 @@ impl Call<'_> {
         if kind == Kind::User && !self.directory.deactivate {
             return Err(switched_off("deactivate", "deleting users"));
         }
-        let mut deletion = Deletion { if_version: None, soft: self.directory.soft_delete };
-        if preconditions.are_given() {
-            let present = self.present(kind, id, Links::None).await?;
-            preconditions.check(present.version)?;
-            deletion.if_version = Some(present.version);
+        for _ in 0..MAX_ATTEMPTS {
+            let mut deletion = Deletion { if_version: None, soft: self.directory.soft_delete };
+            if preconditions.rest_on_version() {
+                let present = self.present(kind, id, Links::None).await?;
+                preconditions.check_change(present.version)?;
+                deletion.if_version = Some(present.version);
+            }
+            match self.store.delete(kind, id, deletion).await {
+                Ok(()) => {
+                    let status = StatusCode::NO_CONTENT;
+                    return Ok(Answer { status, body: None, entity_tag: None, location: None });
+                }
+                // The conditions may hold for the version that came between.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(refusal(error, kind, id)),
+            }
         }
-        match self.store.delete(kind, id, deletion).await {
-            Ok(()) => Ok(Answer { status: StatusCode::NO_CONTENT, body: None, entity_tag: None, location: None }),
-            Err(StoreError::Conflict) => Err(Preconditions::failed()),
-            Err(error) => Err(refusal(error, kind, id)),
-        }
+        Err(refusal(StoreError::Conflict, kind, id))
     }
 
     /// Works a change out from what is there, gives it to the store, and does so again where it came too late.
@@ -216,7 +222,7 @@ impl Call<'_> {
             if kind == Kind::User {
                 self.check_switches(&present, attributes.as_ref(), wanted.password.is_some())?;
             }
-            let rests_on_present = attributes.is_some() || links != Links::None || preconditions.are_given();
+            let rests_on_present = attributes.is_some() || links != Links::None || preconditions.rest_on_version();
             let with_keys = |attributes| Ok::<_, Error>((values::keys(kind, &attributes)?, attributes));
             let attributes = attributes.map(with_keys).transpose()?.map(|(keys, attributes)| (attributes, keys));
             let change = Change {
@@ -234,7 +240,7 @@ impl Call<'_> {
                 self.present(kind, id, shown).await?
             } else {
                 match self.store.update(kind, id, change, shown).await {
-                    Err(StoreError::Conflict) if preconditions.are_given() => return Err(Preconditions::failed()),
+                    // The conditions may hold for the version that came between.
                     Err(StoreError::Conflict) => continue,
                     other => other.map_err(|error| refusal(error, kind, id))?,
                 }
@@ -279,13 +285,17 @@ impl Call<'_> {
     }
 
     fn answer(&self, status: StatusCode, kind: Kind, resource: &Resource, projection: &Projection) -> Answer {
-        let view = View { kind, resource, base_url: &self.directory.base_url, shows_names: true };
+        let view = self.view(kind, resource);
         Answer {
             status,
             body: Some(Content::Whole(text(&projection.show(kind, resource, &self.directory.base_url)))),
-            entity_tag: Some(entity_tag(resource.version)),
+            entity_tag: Some(view.entity_tag()),
             location: Some(view.location()),
         }
+    }
+
+    fn view<'v>(&'v self, kind: Kind, resource: &'v Resource) -> View<'v> {
+        View { kind, resource, base_url: &self.directory.base_url, shows_names: true }
     }
 
     /// What no other resource may have.

@@ -180,8 +180,7 @@ async fn check_few_links(store: &dyn ResourceStore, member: &str) {
     for ((links, expected), lookup) in cases.into_iter().zip([named, by_id]) {
         let query = Query { lookup: Some(lookup), links, ..all() };
         let found = store.page(Kind::Group, &query).await.expect("groups can be looked up").resources;
-        let counts: Vec<Option<usize>> =
-            found.iter().map(|group| group.links.as_ref().map(Vec::len)).collect();
+        let counts: Vec<Option<usize>> = found.iter().map(|group| group.links.as_ref().map(Vec::len)).collect();
         assert_eq!(counts, expected, "{links:?} is meant of each");
     }
     for id in made {

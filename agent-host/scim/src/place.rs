@@ -86,7 +86,9 @@ impl Place {
                 let whole = target.as_extension().filter(|whole| has_extension(attributes, whole));
                 whole.map_or(Cow::Borrowed(self), |whole| Cow::Owned(Self::Extension(whole)))
             }
-            Self::Extension(whole) if schema(whole).is_some() || has_extension(attributes, whole) => Cow::Borrowed(self),
+            Self::Extension(whole) if schema(whole).is_some() || has_extension(attributes, whole) => {
+                Cow::Borrowed(self)
+            }
             Self::Extension(whole) => match whole.rsplit_once(':').filter(|(urn, _)| has_extension(attributes, urn)) {
                 Some((urn, name)) => Cow::Owned(Self::undeclared(&AttributePath {
                     urn: Some(urn.to_owned()),

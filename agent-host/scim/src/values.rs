@@ -393,8 +393,16 @@ mod tests {
                 "`schemas` of a User holds",
             ),
             (Kind::User, json!({ "schemas": "x" }), "`schemas` is a list"),
-            (Kind::User, json!({ "userName": "a", crate::USER_SCHEMA: 1 }), "`urn:ietf:params:scim:schemas:core:2.0:User` is"),
-            (Kind::User, json!({ "userName": "a", crate::USER_SCHEMA: { "USERNAME": "b" } }), "`USERNAME` is there twice"),
+            (
+                Kind::User,
+                json!({ "userName": "a", crate::USER_SCHEMA: 1 }),
+                "`urn:ietf:params:scim:schemas:core:2.0:User` is",
+            ),
+            (
+                Kind::User,
+                json!({ "userName": "a", crate::USER_SCHEMA: { "USERNAME": "b" } }),
+                "`USERNAME` is there twice",
+            ),
             (
                 Kind::User,
                 json!({ "userName": "a", format!("{}:userName", crate::USER_SCHEMA): "b" }),

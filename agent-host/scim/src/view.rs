@@ -2,6 +2,8 @@
 //!
 //! Written straight to JSON, since lists and large groups are most of what is sent. Source: RFC 7643 §3.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
@@ -68,12 +70,22 @@ impl View<'_> {
         location(self.base_url, self.kind, &self.resource.id)
     }
 
+    /// The tag of what is shown; a weak one, since the same version may be shown in several ways. That of a user in groups
+    /// ends in a sum of those, whose changes are no version of the user.
+    pub(crate) fn entity_tag(&self) -> String {
+        let version = self.resource.version;
+        match self.links().filter(|_| self.kind == Kind::User) {
+            Some(ShownLinks(_, groups)) => format!("W/\"{version}.{:x}\"", sum(groups)),
+            None => format!("W/\"{version}\""),
+        }
+    }
+
     fn meta(&self) -> Meta {
         Meta {
             resource_type: self.kind.name(),
             created: time(self.resource.created_ms),
             last_modified: time(self.resource.modified_ms),
-            version: entity_tag(self.resource.version),
+            version: self.entity_tag(),
             location: self.location(),
         }
     }
@@ -127,9 +139,13 @@ impl Serialize for ShownLinks<'_> {
     }
 }
 
-/// The tag of a version; a weak one, since the same version may be shown in several ways.
-pub(crate) fn entity_tag(version: u64) -> String {
-    format!("W/\"{version}\"")
+/// The same in whatever order they come.
+fn sum(links: &[Link]) -> u64 {
+    links.iter().fold(0, |sum, link| {
+        let mut hasher = DefaultHasher::new();
+        (&link.id, &link.display).hash(&mut hasher);
+        sum.wrapping_add(hasher.finish())
+    })
 }
 
 fn tree(value: &impl Serialize) -> Value {

@@ -157,7 +157,13 @@ impl Resources {
         if query.limit == 0 && !query.count {
             return Ok(Page::default());
         }
-        let mut statement = Statement::found(self.directory, kind, query.lookup.as_ref().map(|lookup| lookup.field));
+        let sorted_by = match query.order {
+            Order::By { field, .. } if !self.store.is_shared => Some(field),
+            // PostgreSQL chooses the index to sort by once it knows how many there are, of which this tells it nothing.
+            _ => None,
+        };
+        let field = query.lookup.as_ref().map(|lookup| lookup.field).or(sorted_by);
+        let mut statement = Statement::found(self.directory, kind, field);
         if let Some(lookup) = &query.lookup {
             statement.push_lookup(kind, lookup);
         }
@@ -202,8 +208,8 @@ impl Resources {
             Order::Taken => ("sequence".to_owned(), "NULL"),
             Order::By { field, descending } => {
                 let column = column(field);
-                let direction = if descending { " DESC" } else { "" };
-                (format!("({column} IS NULL){direction}, {column}{direction}, sequence"), column)
+                let direction = if descending { "DESC NULLS FIRST" } else { "ASC NULLS LAST" };
+                (format!("{column} {direction}, sequence"), column)
             }
         };
         let limit = statement.bind(Bound::Number(saturated(query.limit as u64)));
@@ -367,12 +373,13 @@ impl Statement {
     }
 }
 
-/// Within the directory `$1`, of the kind `$2`. Whoever looks for ids keeps SQLite from reading the whole directory
-/// instead, which without statistics it takes for few rows: what is added to is not looked up by an index.
+/// Within the directory `$1`, of the kind `$2`. Whoever looks for a field goes by its own index, of SQLite whoever sorts by
+/// it, too: without statistics both databases would rather read the whole directory, which they take for few rows. What
+/// is added to is not looked up by an index.
 fn within(field: Option<Field>) -> &'static str {
     match field {
-        Some(Field::Id | Field::Link) => "directory + 0 = $1 AND kind + 0 = $2",
-        _ => "directory = $1 AND kind = $2",
+        Some(_) => "directory + 0 = $1 AND kind + 0 = $2",
+        None => "directory = $1 AND kind = $2",
     }
 }
 

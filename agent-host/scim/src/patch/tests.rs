@@ -235,7 +235,8 @@ fn the_core_may_stand_under_its_urn() {
         json!([{ "op": "replace", "value": { format!("{CORE}:name.givenName"): "Bo", "title": "x" } }]),
         json!({ "name": { "givenName": "Bo", "familyName": "Lee" }, "title": "x" }),
     );
-    let twice = patch(json!([{ "op": "replace", "value": { "Active": true, CORE: { "active": false } } }])).unwrap_err();
+    let twice =
+        patch(json!([{ "op": "replace", "value": { "Active": true, CORE: { "active": false } } }])).unwrap_err();
     assert_eq!(twice.kind(), Some(ErrorKind::InvalidSyntax));
 }
 

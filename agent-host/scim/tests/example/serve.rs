@@ -4,12 +4,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
-use hyper::{
-    Request, Response, Uri,
-    body::Incoming,
-    header::AUTHORIZATION,
-    service::service_fn,
-};
+use hyper::{Request, Response, Uri, body::Incoming, header::AUTHORIZATION, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use scim_server::{Body, Directory, Error, ResourceStore};
 use tokio::net::TcpListener;

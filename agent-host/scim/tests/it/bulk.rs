@@ -57,6 +57,11 @@ async fn circles_are_closed() {
     let groups = inbox.get("/Groups").await.expect(200).body["Resources"].clone();
     let member = |index: usize| groups[index]["members"][0]["value"].clone();
     assert_eq!((member(0), member(1)), (groups[1]["id"].clone(), groups[0]["id"].clone()));
+    // The second was created first.
+    for (result, group) in results.iter().zip(groups.as_array().unwrap().iter().rev()) {
+        assert_eq!(result["location"], group["meta"]["location"]);
+        assert_eq!(result["version"], group["meta"]["version"], "it is the version with the members");
+    }
 }
 
 #[tokio::test]

@@ -32,11 +32,52 @@ async fn a_change_for_another_version_is_refused() {
     for (method, body) in changes {
         let stale = inbox.send(method.clone(), &path, &[("if-match", "W/\"7\"")], body.clone()).await;
         stale.expect_error(412, "", "another version");
-        let known = inbox.send(method.clone(), &path, &[("if-none-match", "*")], body).await;
-        if method != Method::DELETE {
+        for known in ["*", "W/\"7\", W/\"1\""] {
+            let known = inbox.send(method.clone(), &path, &[("if-none-match", known)], body.clone()).await;
             known.expect_error(412, "", "another version");
         }
     }
+    inbox.send(Method::DELETE, &path, &[("if-none-match", "W/\"7\""), ("if-match", "*")], None).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_user_whose_groups_changed_is_sent_again() {
+    let inbox = Inbox::open().await;
+    let ann = inbox.user(json!({ "userName": "ann" })).await;
+    let path = format!("/Users/{ann}");
+    let group = inbox.group(json!({ "displayName": "Staff", "members": [{ "value": ann }] })).await;
+    let group = format!("/Groups/{group}");
+    let mut tags = vec!["W/\"1\"".to_owned()];
+    let rename = json!([{ "op": "replace", "path": "displayName", "value": "All" }]);
+    let leave = json!([{ "op": "remove", "path": "members" }]);
+    for change in [json!([{ "op": "replace", "path": "displayName", "value": "Staff" }]), rename, leave] {
+        inbox.patch(&group, change).await.expect(200);
+        let last = tags.last().unwrap().clone();
+        let reply = inbox.send(Method::GET, &path, &[("if-none-match", &last)], None).await.expect(200);
+        let tag = reply.header("etag").to_owned();
+        assert_eq!(reply.body["meta"]["version"], tag);
+        inbox.send(Method::GET, &path, &[("if-none-match", &tag)], None).await.expect(304);
+        tags.push(tag);
+    }
+    assert_eq!(tags[3], "W/\"1\"", "it is in no group again");
+    // The user itself is the same version all along.
+    let body = json!({ "userName": "ann", "title": "x" });
+    let changed = inbox.send(Method::PUT, &path, &[("if-match", &tags[1])], Some(body)).await.expect(200);
+    assert_eq!(changed.header("etag"), "W/\"2\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_any_version_are_made_whatever_comes_between() {
+    let inbox = Arc::new(Inbox::open().await);
+    let path = format!("/Users/{}", inbox.user(json!({ "userName": "ann" })).await);
+    let mut racers = JoinSet::new();
+    for n in 0..16 {
+        let (inbox, path) = (Arc::clone(&inbox), path.clone());
+        let body = json!({ "Operations": [{ "op": "replace", "path": "title", "value": n.to_string() }] });
+        racers.spawn(async move { inbox.send(Method::PATCH, &path, &[("if-match", "*")], Some(body)).await.status });
+    }
+    assert_eq!(racers.join_all().await, [200; 16]);
+    inbox.send(Method::DELETE, &path, &[("if-match", "*")], None).await.expect(204);
 }
 
 #[tokio::test]

@@ -186,7 +186,9 @@ async fn groups_of_any_size_lie_in_one_page_in_their_order() {
     let sizes = [0, 100, 101, 1_000, 1_001, 3, 700, 0, 120, 150, 101, 102, 103, 104, 105, 2];
     for (n, size) in sizes.iter().enumerate() {
         let members: Vec<Value> = (0..*size).map(|member| json!({ "value": format!("m{member:05}") })).collect();
-        inbox.group(json!({ "displayName": format!("g{n:02}"), "externalId": format!("{}", n % 2), "members": members })).await;
+        inbox
+            .group(json!({ "displayName": format!("g{n:02}"), "externalId": format!("{}", n % 2), "members": members }))
+            .await;
     }
     let shown = async |query: &str| -> Vec<usize> {
         let body = inbox.get(&format!("/Groups?{query}")).await.expect(200).body;

@@ -301,7 +301,7 @@ impl<'c> Batch<'c> {
                 continue;
             }
             let text = format!(
-                "SELECT id FROM resources WHERE directory = $1 AND kind = $2 AND {} = $3 AND id <> $4 LIMIT 1",
+                "SELECT id FROM resources WHERE directory + 0 = $1 AND kind + 0 = $2 AND {} = $3 AND id <> $4 LIMIT 1",
                 column(*field)
             );
             let query = sqlx::query(AssertSqlSafe(text)).bind(directory).bind(kind_number(kind)).bind(key);

@@ -136,11 +136,7 @@ async fn read(store: &Store, shape: Shape, values: &[&str]) -> Result<HashMap<St
         .map(|value| statement.bind(Bound::Text(value)))
         .collect();
     let column = column(field);
-    statement.push(&format!(
-        " AND {column} IN ({})) {}",
-        places.join(", "),
-        rows::selection(kind, links, column)
-    ));
+    statement.push(&format!(" AND {column} IN ({})) {}", places.join(", "), rows::selection(kind, links, column)));
     let mut rows = statement.bound().fetch(&store.pool);
     let mut found: HashMap<String, Resource> = HashMap::new();
     let mut of_id: HashMap<String, String> = HashMap::new();

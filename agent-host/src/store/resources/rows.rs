@@ -21,7 +21,7 @@ pub(super) fn kind_of(number: i64) -> Option<Kind> {
 }
 
 /// Selects what `found` holds, and the links of each. `$1` is the directory; `key` is what it was ordered by. Of what has
-/// more links than are wanted no more than that number is looked at, in the index.
+/// more links than are wanted no more than that number is looked at.
 pub(super) fn selection(kind: Kind, links: Links, key: &str) -> String {
     let columns = format!("id, sequence, version, created_ms, modified_ms, attributes, {key}");
     let of_found = links_of_found(kind);
@@ -30,13 +30,13 @@ pub(super) fn selection(kind: Kind, links: Links, key: &str) -> String {
         Links::All => return format!("SELECT 0, {columns} FROM found UNION ALL SELECT * FROM ({of_found}) AS links"),
         Links::UpTo(most) => most,
     };
-    let (own, other) = match kind {
-        Kind::User => ("member_id", "group_id"),
-        Kind::Group => ("group_id", "member_id"),
+    let own = match kind {
+        Kind::User => "member_id",
+        Kind::Group => "group_id",
     };
     format!(
-        ", counted AS (SELECT found.*, (SELECT m.{other} FROM members m WHERE m.directory = $1 AND m.{own} = found.id \
-         ORDER BY m.{other} LIMIT 1 OFFSET {most}) AS beyond FROM found) \
+        ", counted AS (SELECT found.*, (SELECT m.directory FROM members m WHERE m.directory = $1 AND m.{own} = found.id \
+         LIMIT 1 OFFSET {most}) AS beyond FROM found) \
          SELECT CASE WHEN beyond IS NULL THEN 0 ELSE {RESOURCE_OF_MANY} END, {columns} FROM counted \
          UNION ALL SELECT * FROM ({} AND found.beyond IS NULL) AS links",
         of_found.replace("FROM found", "FROM counted AS found")

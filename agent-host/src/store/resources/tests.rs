@@ -6,26 +6,32 @@ use std::sync::{
 };
 
 use scim_server::{
-    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, Lookup, MemberChange, Order, Query, ResourceStore,
-    StoreError, conformance,
+    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, Lookup, MemberChange, Order, Query, Resource,
+    ResourceStore, StoreError, conformance,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{BLOCK, DeletedResource, Resources, Store};
+use sqlx::{Row, any::AnyRow};
+
+use super::{BLOCK, DeletedResource, Resources, Statement, Store};
 use crate::store::tests::stores;
 
 /// A directory in a store of each kind.
 async fn directories() -> Vec<(TempDir, Store, Resources)> {
     let mut made = Vec::new();
     for (folder, store) in stores().await {
-        let directory = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
-        let time = AtomicI64::new(1_000);
-        let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-        let resources = Resources::new(store.clone(), (store.resource_reader(), writer), directory.id, "prefix");
-        made.push((folder, store, resources));
+        made.push(directory(folder, store).await);
     }
     made
+}
+
+async fn directory(folder: TempDir, store: Store) -> (TempDir, Store, Resources) {
+    let directory = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+    let time = AtomicI64::new(1_000);
+    let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
+    let resources = Resources::new(store.clone(), (store.resource_reader(), writer), directory.id, "prefix");
+    (folder, store, resources)
 }
 
 fn user(name: &str) -> Draft {
@@ -88,7 +94,10 @@ async fn keys_as_long_as_the_protocol_lets_through_are_kept_and_what_no_database
         let gone = resources.delete(Kind::User, "\0", Deletion::default()).await;
         assert!(matches!(gone, Err(StoreError::NotFound)));
         // What the protocol does not let through fails alone.
-        let both = [resources.create(Kind::User, user("\0"), Links::None), resources.create(Kind::User, user("bo"), Links::None)];
+        let both = [
+            resources.create(Kind::User, user("\0"), Links::None),
+            resources.create(Kind::User, user("bo"), Links::None),
+        ];
         let [_, other] = <[_; 2]>::try_from(futures::future::join_all(both).await).unwrap();
         assert!(other.is_ok() && resources.get(Kind::User, &kept.id, Links::None).await.unwrap().is_some());
     }
@@ -111,6 +120,75 @@ async fn a_page_far_behind_is_found_when_some_before_it_are_gone() {
         assert_eq!(page.total, Some(count as u64 - 3));
         let beyond = resources.page(Kind::User, &list(From::Offset(count as u64), 9)).await.unwrap();
         assert!(beyond.resources.is_empty() && beyond.total == page.total);
+    }
+}
+
+#[tokio::test]
+async fn pages_by_name_follow_each_other_bytewise_whatever_the_order_of_the_database() {
+    let mut stores = stores().await;
+    if let Some(url) = passing_postgres::database() {
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        let made = "CREATE DATABASE other_order TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'und' LOCALE 'C'";
+        sqlx::query(made).execute(&pool).await.unwrap();
+        let url = format!("{}/other_order", url.rsplit_once('/').unwrap().0);
+        let place = crate::store::Place::Server(url.into());
+        stores.push((tempfile::tempdir().unwrap(), Store::open(place).await.unwrap()));
+    }
+    for (folder, store) in stores {
+        let (_folder, _store, resources) = directory(folder, store).await;
+        for name in ["é", "z", "a_b", "e", "ab", "f", "a-b"] {
+            let staff = Draft {
+                keys: Keys { display_name: Some(name.to_owned()), ..Keys::default() },
+                attributes: json!({ "displayName": name }).as_object().unwrap().clone(),
+                ..Draft::default()
+            };
+            resources.create(Kind::Group, staff, Links::None).await.unwrap();
+        }
+        resources.create(Kind::Group, Draft::default(), Links::None).await.unwrap();
+        let mut expected = vec!["a-b", "a_b", "ab", "e", "f", "z", "é", ""];
+        for descending in [false, true] {
+            let mut seen = Vec::new();
+            for start in (0..8).step_by(2) {
+                let order = Order::By { field: Field::DisplayName, descending };
+                let query = Query { order, ..list(From::Offset(start), 2) };
+                let page = resources.page(Kind::Group, &query).await.unwrap().resources;
+                let name =
+                    |group: &Resource| group.attributes.get("displayName").and_then(Value::as_str).map(str::to_owned);
+                seen.extend(page.iter().map(|group| name(group).unwrap_or_default()));
+            }
+            assert_eq!(seen, expected, "descending: {descending}");
+            expected.reverse();
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_looked_up_by_their_own_index_before_there_are_statistics() {
+    for (_folder, store, resources) in directories().await {
+        let names: Vec<String> = (0..300).map(|n| format!("u{n:05}")).collect();
+        let creations = names.iter().map(|name| resources.create(Kind::User, user(name), Links::None));
+        assert!(futures::future::join_all(creations).await.iter().all(Result::is_ok));
+        let explain = if store.is_shared() { "EXPLAIN" } else { "EXPLAIN QUERY PLAN" };
+        for (field, index) in [
+            (Field::UserName, "resources_by_user_name"),
+            (Field::ExternalId, "resources_by_external_id"),
+            (Field::DisplayName, "resources_by_display_name"),
+        ] {
+            for count in [1, 64] {
+                let mut statement = Statement::found(1, Kind::User, Some(field));
+                statement.text.insert_str(0, &format!("{explain} "));
+                statement.push_lookup(Kind::User, &Lookup { field, values: names[..count].to_vec() });
+                statement.push(") SELECT * FROM found");
+                let rows: Vec<AnyRow> = statement.bound().fetch_all(&store.pool).await.unwrap();
+                let column = if store.is_shared() { 0 } else { 3 };
+                let plan: Vec<String> = rows.iter().map(|row| row.get(column)).collect();
+                let goes_by = |index: &str| plan.iter().any(|line| line.contains(index));
+                assert!(!goes_by("resources_in_order"), "{field:?} {plan:#?}");
+                // For many of a small table PostgreSQL reads that.
+                assert!(goes_by(index) || (count > 1 && store.is_shared()), "{field:?} {plan:#?}");
+            }
+        }
     }
 }
 
