@@ -47,7 +47,7 @@ pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use directory_calls::{CallCount, CallKind, DirectoryCall, NewCalls};
-pub use figures::QueueFigures;
+pub use figures::{QueueFigures, StepDone};
 pub use job_runs::{Claim, JobRun, Lease, RunState, StepRun, WantedRun};
 pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
@@ -67,7 +67,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -82,6 +82,7 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (13, "forms", include_str!("../migrations/0013_forms.sql")),
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
+    (18, "steps done", include_str!("../migrations/0018_steps_done.sql")),
 ];
 
 /// The agent's database.

@@ -9,8 +9,8 @@ use super::{house::House, retention::AuditRetention};
 use crate::{
     agent::Agent,
     directories::Directories,
-    jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
-    monitoring::{Monitoring, families},
+    jobs::{Clock, Course, Jobs, OrdersWatch, Worker, count_from_zero},
+    monitoring::families,
     notifications::Notifications,
     password_reset::PasswordResets,
     presence::clocks_differ_by,
@@ -37,7 +37,6 @@ pub(super) struct Generation {
     audit: AuditRetention,
     web: Arc<Web>,
     course: watch::Sender<Course>,
-    monitoring: Arc<Monitoring>,
 }
 
 impl Generation {
@@ -53,19 +52,20 @@ impl Generation {
             return Err(error.with_hint("end the agent and start it again").into());
         }
         agent.name = house.name_worker();
+        agent.monitoring = house.monitoring.clone();
         let (agent, clock) = (Arc::new(agent), house.clock);
         let jobs = Jobs::read(&agent)?;
+        count_from_zero(&jobs, &agent.monitoring.metrics);
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
         let notifications = Notifications::open(&agent, house.store.clone(), clock)?;
         let audit = AuditRetention::read(&agent.settings, house.store.clone(), clock)?;
         let course = watch::Sender::new(Course::GoOn);
-        let monitoring = house.monitoring.clone();
-        let around =
-            Around { reload: house.reload.clone(), course: course.subscribe(), monitoring: monitoring.clone() };
+        let (reload, monitoring) = (house.reload.clone(), house.monitoring.clone());
+        let around = Around { reload, course: course.subscribe(), monitoring };
         let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, id) = (house.runs.clone(), house.id.clone());
-        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, audit, web, course, monitoring })
+        Ok(Self { agent, jobs, runs, id, clock, resets, directories, notifications, audit, web, course })
     }
 
     /// After how long the settings must be read again.
@@ -79,11 +79,8 @@ impl Generation {
         let addresses = web::addresses(settings)?;
         let tls = web::tls(settings, &addresses, (self.clock)())?;
         if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
-            self.monitoring.metrics.set(
-                families::CERTIFICATE,
-                &[],
-                Duration::from_millis(u64::try_from(ends_ms)?).as_secs_f64(),
-            );
+            let ends = Duration::from_millis(u64::try_from(ends_ms)?);
+            self.agent.monitoring.metrics.set(families::CERTIFICATE, &[], ends.as_secs_f64());
         }
         Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
     }
@@ -101,7 +98,7 @@ impl Generation {
         let work = async move {
             let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
             let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.agent.name.clone(), self.clock);
-            let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
+            let worker = worker.asked_by(self.course.subscribe());
             let chores = async {
                 tokio::select! {
                     () = send_mails(&self.resets) => {}

@@ -72,18 +72,13 @@ impl<'a> Worker<'a> {
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
         let place = place_of(&agent.settings, store);
         let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        Self { agent, jobs, store, name, place, clock, course, taken, at_work, monitoring: Arc::default() }
+        let monitoring = agent.monitoring.clone();
+        Self { agent, jobs, store, name, place, clock, course, taken, at_work, monitoring }
     }
 
     /// The same, asked to end by this.
     pub fn asked_by(mut self, course: watch::Receiver<Course>) -> Self {
         self.course = course;
-        self
-    }
-
-    /// The same, telling this how it is and what it does.
-    pub fn watched_by(mut self, monitoring: Arc<Monitoring>) -> Self {
-        self.monitoring = monitoring;
         self
     }
 
@@ -199,17 +194,7 @@ impl<'a> Worker<'a> {
         let progress = RefCell::new(BTreeMap::new());
         // What is to end before its next worker has it does not begin.
         let (wish, course) = watch::channel(if run.cancel_ms.is_some() { Course::Cancel } else { Course::GoOn });
-        let steps = Steps {
-            agent,
-            store,
-            job,
-            limits,
-            clock,
-            run: run.id,
-            progress,
-            course,
-            metrics: &self.monitoring.metrics,
-        };
+        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress, course };
         // A process that was stopped finds the gate closed until the store has said that the run is still its own.
         let gate = Gate::new(taken, limits.lease);
         let mut work = pin!(gate.pass(steps.carry_out(&done_before)));
@@ -386,7 +371,7 @@ impl<'a> Worker<'a> {
     async fn told(&self, run: JobRun) {
         match self.carry_out(&run).await {
             Ok(Some(state)) => {
-                let labels = [("job", run.name.as_str()), ("state", state.name())];
+                let labels = [("agent_job", run.name.as_str()), ("state", state.name())];
                 self.monitoring.metrics.add(families::RUNS, &labels, 1.0);
                 tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
             }
