@@ -8,15 +8,20 @@ use std::{
     fs::{self, File},
     io::BufReader,
     path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
 };
 
 use connector_api::{
     Capabilities, ConnectionId, ConnectionSettings, Connector, Error, ErrorKind, Mapping, Result, Table,
     mapping::Deactivation,
 };
+use tokio::time::MissedTickBehavior;
 
 use crate::{
     connections,
+    monitoring::{CountedTraffic, Monitoring},
     presence::Peers,
     settings::{self, Settings},
     store,
@@ -24,6 +29,8 @@ use crate::{
 
 /// Folders within `Conf` are read down to this depth; a link that leads in a circle ends here.
 const MAX_CONF_DEPTH: usize = 16;
+/// Between two looks at what a connection has sent while it is at work.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// One agent directory.
 #[derive(Debug)]
@@ -36,9 +43,12 @@ pub struct Agent {
     pub name: String,
     /// The agents that use the same organisations.
     pub peers: Peers,
+    /// Where it is counted what its connections send, and what came of it.
+    pub monitoring: Arc<Monitoring>,
 }
 
-/// A connection made ready: its connector and the tables that the mapping asks of it.
+/// A connection made ready: its connector and the tables that the mapping asks of it. What it sends is counted, at the
+/// latest when it is dropped.
 pub struct Opened<'a> {
     /// The connection's settings.
     pub settings: &'a ConnectionSettings,
@@ -48,6 +58,8 @@ pub struct Opened<'a> {
     pub capabilities: Capabilities,
     /// All tables of the connector, with the columns that the mapping names.
     pub tables: Vec<Table>,
+    agent: &'a Agent,
+    counted: CountedTraffic,
 }
 
 impl Agent {
@@ -71,7 +83,7 @@ impl Agent {
         let mapping = read_mapping(&settings)?;
         let machine = whoami::hostname().unwrap_or_default();
         let name = format!("command-{machine}-{}", std::process::id());
-        Ok(Self { settings, mapping, name, peers: Peers::default() })
+        Ok(Self { settings, mapping, name, peers: Peers::default(), monitoring: Arc::default() })
     }
 
     /// Makes the connection of this name ready; makes no request.
@@ -83,7 +95,10 @@ impl Agent {
         let connector = self.connector(settings)?;
         let capabilities = connector.capabilities();
         let tables = self.mapping.tables(settings.id(), &capabilities)?;
-        Ok(Opened { settings, connector, capabilities, tables })
+        let opened =
+            Opened { settings, connector, capabilities, tables, agent: self, counted: CountedTraffic::default() };
+        opened.look_around();
+        Ok(opened)
     }
 
     /// Whether a connection could be made ready with these settings; makes no request.
@@ -138,6 +153,39 @@ impl Agent {
         } else {
             connector.filter(|c| c.is_deactivated).map(|c| format!("{}: IsDeactivated", c.position))
         }
+    }
+}
+
+impl Opened<'_> {
+    /// Does long work with the connection: meanwhile it is counted what is sent, and the connector uses the part of the
+    /// limits that is this agent's as others come and go.
+    pub async fn at_work<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => self.look_around(),
+                done = &mut work => return done,
+            }
+        }
+    }
+
+    fn look_around(&self) {
+        self.connector.share_limits_among(self.agent.peers.using(self.settings));
+        self.count(false);
+    }
+
+    fn count(&self, is_last: bool) {
+        let (metrics, traffic) = (&self.agent.monitoring.metrics, self.connector.traffic());
+        self.counted.look(metrics, self.settings.id().as_str(), traffic, is_last);
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.count(true);
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
-use connector_api::{Capabilities, Error, ErrorKind, SPANS, Table, Traffic};
+use connector_api::{Capabilities, Error, ErrorKind, LimitUse, SPANS, Table, Traffic};
 use futures::StreamExt;
 use tracing::field::Empty;
 
@@ -31,7 +31,7 @@ pub use bucket::{Bucket, Pieces};
 pub use difference::Difference;
 pub use file_error::FileError;
 pub use guard::Refused;
-pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
+pub use manifest::{BucketLimit, Manifest, Rejected, RejectedRecord, Requests, TableEntry};
 pub use output::Output;
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
@@ -122,7 +122,7 @@ pub async fn export(
 ) -> anyhow::Result<ExportReport> {
     let connection = opened.settings.id().as_str();
     let span = tracing::info_span!(target: SPANS, "export", connection, otel.status_code = Empty);
-    traced(span, Box::pin(read_and_publish(opened, options, watch))).await
+    traced(span, Box::pin(opened.at_work(read_and_publish(opened, options, watch)))).await
 }
 
 async fn read_and_publish(
@@ -292,7 +292,8 @@ fn describe(
             by_bucket: by_bucket.clone().map(|(name, bucket)| (name.clone(), bucket.requests)).collect(),
         },
         throttled: traffic.throttled,
-        waited_ms: by_bucket.map(|(name, bucket)| (name.clone(), millis(bucket.waited))).collect(),
+        waited_ms: by_bucket.clone().map(|(name, bucket)| (name.clone(), millis(bucket.waited))).collect(),
+        limits: by_bucket.filter_map(|(name, bucket)| Some((name.clone(), limit(bucket.limit?)))).collect(),
         max_in_flight: traffic.max_in_flight,
     }
 }
@@ -313,8 +314,13 @@ fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport 
         throttled: manifest.throttled,
         max_in_flight: manifest.max_in_flight,
         waited_ms: manifest.waited_ms.clone(),
+        limits: manifest.limits.clone(),
         duration_ms: manifest.duration_ms,
     }
+}
+
+fn limit(LimitUse { limit, most_used }: LimitUse) -> BucketLimit {
+    BucketLimit { limit, most_used }
 }
 
 fn warn_of_rejected(connection: &str, table: &str, rejected: &Rejected) {

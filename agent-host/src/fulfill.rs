@@ -41,6 +41,7 @@ use crate::{
     disk::{self, Lock},
     export::{FileError, manifest_path},
     leases::{Held, Length, Wish},
+    monitoring::families,
     orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
     presence::place_of,
@@ -109,7 +110,8 @@ pub async fn fulfill(
     let name = format!("fulfill:{connection}");
     let work = async |held| carry_out(agent, opened, options, &store, held, &mut watch).await;
     let span = tracing::info_span!(target: SPANS, "fulfill", connection, otel.status_code = Empty);
-    traced(span, Box::pin(wish.alone(name, || busy("another agent", &connection), work))).await
+    let alone = wish.alone(name, || busy("another agent", &connection), work);
+    traced(span, Box::pin(opened.at_work(alone))).await
 }
 
 /// Carries orders out while no other process does, whom the lease keeps away where the store is shared.
@@ -162,6 +164,9 @@ async fn carry_out(
         // What stopped the run tells more than that nothing can be reported after it.
         Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
     };
+    if let Some(tally) = &tally {
+        count_reported(agent, id.as_str(), tally);
+    }
     tell(resets.as_ref(), &connection).await?;
     let open = run.open_in(0..index.entries.len());
     put_away(store, &index, &run, &copies, options.clock).await?;
@@ -191,6 +196,15 @@ async fn carry_out(
         journal_percent: ending.journal_percent,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Each order is counted once: when its outcome is reported.
+fn count_reported(agent: &Agent, connection: &str, tally: &results::Tally) {
+    for (outcome, orders) in [("executed", tally.executed), ("errored", tally.errored)] {
+        let labels = [("connection", connection), ("outcome", outcome)];
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        agent.monitoring.metrics.add(families::ORDERS, &labels, orders as f64);
+    }
 }
 
 /// Tells of the first passwords of orders whose outcome is noted.

@@ -211,7 +211,7 @@ impl Import<'_> {
         let mut sorter = Sorter::new(width, vec![0], BUDGET_BYTES, folder.to_owned());
         let tables = [table];
         let mut batches = source.connector.export(&tables);
-        while let Some(batch) = batches.next().await.transpose()? {
+        while let Some(batch) = source.at_work(batches.next()).await.transpose()? {
             for cells in batch.records.iter() {
                 let cells: Vec<&str> = cells.collect();
                 let counts = |(place, values): &(usize, Vec<String>)| {
@@ -270,7 +270,7 @@ impl Import<'_> {
         let mut sorter = Sorter::new(width, vec![0, 1], BUDGET_BYTES, folder.to_owned());
         let tables = [table];
         let mut batches = self.target.connector.export(&tables);
-        while let Some(batch) = batches.next().await.transpose()? {
+        while let Some(batch) = self.target.at_work(batches.next()).await.transpose()? {
             for cells in batch.records.iter() {
                 tally.accounts += 1;
                 let cells: Vec<&str> = cells.collect();

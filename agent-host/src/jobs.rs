@@ -20,5 +20,6 @@ pub use course::Course;
 pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
+pub use run::count_from_zero;
 pub use schedule::Schedule;
 pub use worker::Worker;

@@ -2,9 +2,11 @@
 
 mod health;
 mod metrics;
+mod traffic;
 
 pub use health::{Ailment, Health, Part};
 pub use metrics::{Family, FigureKind, Metrics, families};
+pub use traffic::CountedTraffic;
 
 /// What one process tells of itself.
 #[derive(Debug, Default)]

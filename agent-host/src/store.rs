@@ -49,7 +49,7 @@ pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
 pub use directory_calls::{CallCount, CallKind, DirectoryCall, NewCalls};
-pub use figures::QueueFigures;
+pub use figures::{QueueFigures, StepDone};
 pub use job_runs::{Claim, JobRun, Lease, RunState, StepRun, WantedRun};
 pub use leases::Fence;
 pub use notes::{Notes, OrderPlace, Outcome, StoreFailed};
@@ -73,7 +73,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 type Sql = (i64, &'static str, &'static str);
 
-const MIGRATIONS: [Sql; 18] = [
+const MIGRATIONS: [Sql; 19] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -89,6 +89,7 @@ const MIGRATIONS: [Sql; 18] = [
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
     (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
+    (18, "steps done", include_str!("../migrations/0018_steps_done.sql")),
     (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
     (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
     (22, "name indexes", include_str!("../migrations/0022_name_indexes.sql")),

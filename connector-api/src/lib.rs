@@ -28,4 +28,4 @@ pub use password::{Account, NewPassword, PasswordAction, PasswordEffect, Passwor
 pub use problems::{ProblemList, Problems};
 pub use settings::{ConnectionId, ConnectionSettings};
 pub use table::{Column, ColumnKind, ColumnSchema, RecordBatch, Records, Table, TableSchema};
-pub use traffic::{BucketPlan, BucketTraffic, ExportPlan, SPANS, TableProgress, Traffic};
+pub use traffic::{BucketPlan, BucketTraffic, ExportPlan, LimitUse, SPANS, TableProgress, Traffic};

@@ -37,6 +37,17 @@ pub struct BucketTraffic {
     pub waited: Duration,
     /// How long the present wait will still last; none where nothing waits.
     pub waiting: Option<Duration>,
+    /// The bucket's limit and how near to it all came; none where the system names no limit, or has not yet.
+    pub limit: Option<LimitUse>,
+}
+
+/// A bucket's limit, and the most that was used of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitUse {
+    /// Requests that the system allows in a window.
+    pub limit: u32,
+    /// Requests of the busiest window that was seen, whoever sent them.
+    pub most_used: u32,
 }
 
 /// How far the export of one table is.

@@ -265,6 +265,9 @@ impl Client {
         for (bucket, (_, until)) in &state.waits {
             by_bucket.entry((*bucket).to_owned()).or_default().waiting = until.checked_sub(now);
         }
+        for (bucket, traffic) in &mut by_bucket {
+            traffic.limit = state.governor.limit_use(bucket);
+        }
         Traffic {
             by_bucket,
             throttled: state.throttled,

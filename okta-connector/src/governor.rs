@@ -8,6 +8,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use connector_api::LimitUse;
+
 /// Added to the end of a window, because `Date` and `reset` are whole seconds.
 const MARGIN_MS: u64 = 1_000;
 /// The wait after a refusal that does not say for how long.
@@ -85,6 +87,8 @@ struct Bucket {
     blocked_until: u64,
     /// Requests of our own since the window began, as far as that is known; those under way are among them.
     used: u32,
+    /// The most of a window that was used by anyone, of all windows with the limit that holds.
+    most_used: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -205,6 +209,12 @@ impl Governor {
         Some(part(limit, self.share_percent, self.agents))
     }
 
+    /// The limit of `bucket` and the most that was used of it, once the system has told.
+    pub(crate) fn limit_use(&self, bucket: &str) -> Option<LimitUse> {
+        let bucket = self.buckets.get(bucket)?;
+        Some(LimitUse { limit: bucket.limit??, most_used: bucket.most_used })
+    }
+
     pub(crate) fn max_in_flight(&self) -> u32 {
         self.max_in_flight
     }
@@ -279,7 +289,11 @@ impl Bucket {
             self.limit.get_or_insert(None);
             return;
         };
+        if self.limit != Some(Some(limit)) {
+            self.most_used = 0;
+        }
         self.limit = Some(Some(limit));
+        self.most_used = self.most_used.max(limit.saturating_sub(remaining));
         if reset <= self.ended_reset {
             return;
         }
@@ -480,6 +494,34 @@ mod tests {
         governor.end(BUCKET, Lane::Fan, 60_100, 60_300, Ending::Answered(headers(600, 599, 1_120, 1_060)));
         governor.end(BUCKET, Lane::Fan, 59_900, 60_400, Ending::Answered(headers(600, 61, 1_060, 1_059)));
         assert_eq!(governor.admit(BUCKET, Lane::Fan, 60_500), Admission::Go);
+    }
+
+    #[test]
+    fn the_busiest_window_is_told_whoever_used_it() {
+        let mut governor = Governor::new(90, 12);
+        assert_eq!(governor.limit_use(BUCKET), None);
+        let answered = |governor: &mut Governor, now, headers| {
+            assert_eq!(governor.admit(BUCKET, Lane::Fan, now), Admission::Go);
+            governor.end(BUCKET, Lane::Fan, now, now, Ending::Answered(headers));
+            governor.limit_use(BUCKET).map(|told| (told.limit, told.most_used))
+        };
+        assert_eq!(answered(&mut governor, 0, headers(600, 599, 1_060, 1_000)), Some((600, 1)));
+        assert_eq!(answered(&mut governor, 9, headers(600, 300, 1_060, 1_000)), Some((600, 300)), "others used 298");
+        assert_eq!(answered(&mut governor, 61_009, headers(600, 599, 1_121, 1_061)), Some((600, 300)), "a new window");
+        assert_eq!(answered(&mut governor, 61_010, headers(600, 52, 1_060, 1_059)), Some((600, 548)), "late news");
+        assert_eq!(answered(&mut governor, 61_011, headers(300, 290, 1_121, 1_061)), Some((300, 10)), "a new limit");
+        governor.admit(BUCKET, Lane::Fan, 61_012);
+        governor.end(BUCKET, Lane::Fan, 61_012, 61_013, Ending::Refused(headers(300, 7, 1_121, 1_061)));
+        assert_eq!(governor.limit_use(BUCKET), Some(LimitUse { limit: 300, most_used: 300 }), "all of it");
+        assert_eq!(governor.limit_use("/api/v1/users"), None);
+    }
+
+    #[test]
+    fn a_system_without_limits_tells_of_none() {
+        let mut governor = Governor::new(90, 12);
+        governor.admit(BUCKET, Lane::Fan, 0);
+        governor.end(BUCKET, Lane::Fan, 0, 1, Ending::Answered(LimitHeaders::default()));
+        assert_eq!(governor.limit_use(BUCKET), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The daemon as operations people meet it: asked to read its settings anew, to end, how it is, and by strangers.
 
 mod bad_input;
+mod figures;
 mod monitoring;
 mod notifications;
 mod outage;

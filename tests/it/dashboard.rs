@@ -128,6 +128,11 @@ fn check_and_export(browser: &Browser, agent: &TestAgent, _: &Daemon, base: &str
         browser.reads("exported users");
         browser.go(&format!("{base}/connections/{CONNECTION}"));
     }
+    for path in [format!("/connections/{CONNECTION}"), "/".to_owned()] {
+        browser.go(&format!("{base}{path}"));
+        browser.reads("a minute at the busiest");
+        assert!(browser.run("return document.querySelectorAll('meter').length").as_u64() >= Some(3), "one a bucket");
+    }
     browser.go(&format!("{base}/runs/1"));
     browser.reads("the run begins");
     browser.picture("dashboard-run");

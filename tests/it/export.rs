@@ -213,6 +213,13 @@ fn requests_are_counted_by_bucket_as_the_organisation_counts_them() {
     }
     assert_eq!(report["requests"]["by_bucket"], Value::from(counted));
     assert_eq!(agent.manifest()["requests"], report["requests"]);
+    let limits = report["limits"].as_object().expect("they are told");
+    assert_eq!(agent.manifest()["limits"], report["limits"]);
+    assert!(limits.keys().eq(report["requests"]["by_bucket"].as_object().unwrap().keys()), "{report}");
+    for (bucket, told) in limits {
+        let used = &report["requests"]["by_bucket"][bucket];
+        assert_eq!(*told, json!({ "limit": 1_000_000, "most_used": used }), "one window held all of {bucket}");
+    }
     let most = report["max_in_flight"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap();
     assert!((agent.sandbox.max_in_flight()..=12).contains(&most), "{report}");
 }

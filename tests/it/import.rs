@@ -28,7 +28,7 @@ const ELEMENTS: &str = r#"
     NotifiedEmailBinding="AssignedResourceType:Owner.Directory_User:ManagerMail" />
 "#;
 
-fn agent() -> TestAgent {
+pub(crate) fn agent() -> TestAgent {
     let agent = TestAgent::seeded(Seed::exact(4, 2, 1, 1));
     agent.map(ELEMENTS);
     configure(&agent, json!({}));
@@ -61,11 +61,11 @@ fn configure(agent: &TestAgent, more: impl Into<Value>) {
 }
 
 /// A line of the file.
-fn line(number: usize, dept: &str, state: &str) -> String {
+pub(crate) fn line(number: usize, dept: &str, state: &str) -> String {
     format!("E{number},First{number},Last{number},Person{number}@corp.example,{dept},{state},boss{number}@corp.example")
 }
 
-fn people(agent: &TestAgent, lines: &[String]) {
+pub(crate) fn people(agent: &TestAgent, lines: &[String]) {
     agent.write_beside("people.csv", &format!("{HEADER}\n{}\n", lines.join("\n")));
 }
 

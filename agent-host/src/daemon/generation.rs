@@ -10,7 +10,7 @@ use super::{house::House, retention::AuditRetention};
 use crate::{
     agent::Agent,
     directories::Directories,
-    jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
+    jobs::{Clock, Course, Jobs, OrdersWatch, Worker, count_from_zero},
     monitoring::{Monitoring, Part, families},
     notifications::Notifications,
     password_reset::PasswordResets,
@@ -45,7 +45,6 @@ pub(super) struct Generation {
     audit: AuditRetention,
     web: Arc<Web>,
     course: watch::Sender<Course>,
-    monitoring: Arc<Monitoring>,
 }
 
 impl Generation {
@@ -61,34 +60,21 @@ impl Generation {
             return Err(error.with_hint("end the agent and start it again").into());
         }
         agent.name = house.name_worker();
+        agent.monitoring = house.monitoring.clone();
         let (agent, clock) = (Arc::new(agent), house.clock);
         let jobs = Jobs::read(&agent)?;
+        count_from_zero(&jobs, &agent.monitoring.metrics);
         let resets = Arc::new(PasswordResets::open(&agent, house.store.clone(), Arc::new(clock))?);
         let directories = Directories::open(&agent.settings, house.store.clone(), Arc::new(clock))?;
         let notifications = Notifications::open(&agent, house.store.clone(), clock)?;
         let audit = AuditRetention::read(&agent.settings, house.store.clone(), clock)?;
         let course = watch::Sender::new(Course::GoOn);
-        let monitoring = house.monitoring.clone();
         let (reload, queued) = (house.reload.clone(), Arc::<Notify>::default());
-        let around =
-            Around { reload, course: course.subscribe(), monitoring: monitoring.clone(), queued: queued.clone() };
+        let monitoring = house.monitoring.clone();
+        let around = Around { reload, course: course.subscribe(), monitoring, queued: queued.clone() };
         let web = Web::new(agent.clone(), jobs.clone(), resets.clone(), directories.clone(), around)?;
         let (runs, id) = (house.runs.clone(), house.id.clone());
-        Ok(Self {
-            agent,
-            jobs,
-            runs,
-            queued,
-            id,
-            clock,
-            resets,
-            directories,
-            notifications,
-            audit,
-            web,
-            course,
-            monitoring,
-        })
+        Ok(Self { agent, jobs, runs, queued, id, clock, resets, directories, notifications, audit, web, course })
     }
 
     /// After how long the settings must be read again.
@@ -124,8 +110,7 @@ impl Generation {
         let work = async move {
             let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
             let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.agent.name.clone(), self.clock);
-            let worker = worker.asked_by(self.course.subscribe()).watched_by(self.monitoring.clone());
-            let worker = worker.woken_by(self.queued.clone());
+            let worker = worker.asked_by(self.course.subscribe()).woken_by(self.queued.clone());
             let chores = async {
                 tokio::select! {
                     () = self.send_mails() => {}
@@ -153,7 +138,7 @@ impl Generation {
     /// Sends what is due by a clock that can be believed.
     async fn send_mails(&self) {
         loop {
-            let agrees = !self.monitoring.health.ailments().iter().any(|ailment| ailment.part == Part::Clock);
+            let agrees = !self.agent.monitoring.health.ailments().iter().any(|ailment| ailment.part == Part::Clock);
             if agrees && let Err(error) = self.resets.send_waiting().await {
                 tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
             }
@@ -164,7 +149,7 @@ impl Generation {
     /// Tells the other agents that this one lives, and sees how many share the limits of an organisation. It is a change
     /// of the store, so that one that takes none any more is noticed by who has nothing to do too.
     async fn be_seen(&self) {
-        let health = &self.monitoring.health;
+        let health = &self.agent.monitoring.health;
         loop {
             let (connections, now) = (&self.agent.settings.connections, (self.clock)());
             let met = tokio::time::timeout(SEEN_WITHIN, self.agent.peers.meet(&self.runs, &self.id, connections, now));

@@ -38,6 +38,8 @@ pub struct Manifest {
     pub throttled: u64,
     /// Time during which a bucket's limit was used up, by bucket.
     pub waited_ms: BTreeMap<String, u64>,
+    /// By bucket, where the managed system names limits.
+    pub limits: BTreeMap<String, BucketLimit>,
     /// The most requests under way at once.
     pub max_in_flight: u32,
 }
@@ -95,6 +97,16 @@ pub struct Requests {
     pub total: u64,
     /// By the name of the budget ("bucket") that the managed system charges.
     pub by_bucket: BTreeMap<String, u64>,
+}
+
+/// The limit of a bucket, and how near to it all came during the export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BucketLimit {
+    /// Requests that the managed system allows in a window; Okta's last a minute.
+    pub limit: u32,
+    /// Requests of the busiest window that was seen, whoever sent them.
+    pub most_used: u32,
 }
 
 impl Manifest {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::{difference::Difference, manifest::Requests};
+use super::{
+    difference::Difference,
+    manifest::{BucketLimit, Requests},
+};
 
 /// What an export did.
 #[derive(Debug, Serialize)]
@@ -26,6 +29,8 @@ pub struct ExportReport {
     pub max_in_flight: u32,
     /// By bucket: how long its limit was used up while something waited for it.
     pub waited_ms: BTreeMap<String, u64>,
+    /// By bucket: its limit, and the most of a window that was used by anyone.
+    pub limits: BTreeMap<String, BucketLimit>,
     /// How long it all took.
     pub duration_ms: u64,
 }
@@ -67,7 +72,12 @@ impl fmt::Display for ExportReport {
             write!(f, ", {waited:.1} s of it waiting for rate limits")?;
         }
         let (requests, throttled) = (grouped(self.requests.total), grouped(self.throttled));
-        writeln!(f, ": {requests} requests, {throttled} refused for their frequency.")
+        writeln!(f, ": {requests} requests, {throttled} refused for their frequency.")?;
+        for (bucket, BucketLimit { limit, most_used }) in &self.limits {
+            let [limit, most_used] = [*limit, *most_used].map(|number| grouped(number.into()));
+            writeln!(f, "{bucket}: {most_used} of {limit} a minute at the busiest, whoever sent them.")?;
+        }
+        Ok(())
     }
 }
 

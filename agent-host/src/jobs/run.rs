@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing::{Instrument, field::Empty};
 
 use super::{
-    Clock, Course, Job, Limits,
+    Clock, Course, Job, Jobs, Limits,
     course::wanted,
     step::{self, Ended},
 };
@@ -20,7 +20,7 @@ use crate::{
     agent::Agent,
     fulfill::Stop,
     monitoring::{Metrics, families},
-    store::{RunState, StepRun, Store},
+    store::{RunState, StepDone, StepRun, Store},
 };
 
 /// What a run is carried out with.
@@ -35,7 +35,20 @@ pub(super) struct Steps<'a> {
     pub(super) progress: RefCell<BTreeMap<usize, String>>,
     /// Whether it is to end before it is done.
     pub(super) course: watch::Receiver<Course>,
-    pub(super) metrics: &'a Metrics,
+}
+
+/// Begins the figures of all jobs. One that is born at 1 does not grow, as Prometheus sees it: the first failure would go
+/// unseen.
+pub fn count_from_zero(jobs: &Jobs, metrics: &Metrics) {
+    for job in &jobs.jobs {
+        for state in RunState::ENDS.map(RunState::name) {
+            metrics.add(families::RUNS, &[("agent_job", job.name.as_str()), ("state", state)], 0.0);
+            for step in &job.steps {
+                let labels = [("kind", step.kind.name()), ("connection", &*step.connection), ("state", state)];
+                metrics.add(families::STEPS, &labels, 0.0);
+            }
+        }
+    }
 }
 
 impl Steps<'_> {
@@ -118,8 +131,7 @@ impl Steps<'_> {
                     step.state = Empty,
                     otel.status_code = Empty,
                 );
-                let work =
-                    Box::pin(step::carry_out(self.agent, self.store, step, self.clock, self.metrics, &stop, progress));
+                let work = Box::pin(step::carry_out(self.agent, self.store, step, self.clock, &stop, progress));
                 let outcome = self.unless_unwanted(&stop, work.instrument(span.clone())).await;
                 outcome.tell(&span, "step.state");
                 self.progress.borrow_mut().remove(&place);
@@ -130,17 +142,19 @@ impl Steps<'_> {
         noted.ended_ms = Some((self.clock)());
         self.count(step, &noted);
         self.store.note_step(self.run, &noted).await?;
+        if let (true, Some(ended_ms)) = (noted.state.is_done(), noted.ended_ms) {
+            let (kind, connection) = (step.kind.name().to_owned(), step.connection.clone());
+            self.store.note_done(&StepDone { kind, connection, ended_ms }).await?;
+        }
         Ok(outcome)
     }
 
     fn count(&self, step: &super::Step, noted: &StepRun) {
+        let metrics = &self.agent.monitoring.metrics;
         let (kind, connection) = (("kind", step.kind.name()), ("connection", step.connection.as_str()));
         let ended_ms = noted.ended_ms.unwrap_or(noted.began_ms);
-        self.metrics.add(families::STEPS, &[kind, connection, ("state", noted.state.name())], 1.0);
-        self.metrics.add(families::STEP_SECONDS, &[kind, connection], in_seconds(ended_ms - noted.began_ms));
-        if noted.state.is_done() {
-            self.metrics.set(families::LAST_DONE, &[kind, connection], in_seconds(ended_ms));
-        }
+        metrics.add(families::STEPS, &[kind, connection, ("state", noted.state.name())], 1.0);
+        metrics.add(families::STEP_SECONDS, &[kind, connection], in_seconds(ended_ms - noted.began_ms));
     }
 
     /// What the step comes to. Asked to hand over, it has the time that the worker gives; cancelled, it is dropped, but

@@ -9,10 +9,10 @@ use crate::{
     agent::{Agent, Opened},
     disk,
     export::{self, Bucket, ExportOptions, ExportReport, FileError, Refused, grouped},
-    fulfill::{self, FulfillOptions, FulfillReport, Orders, OverLimit, Stop, Stopped},
+    fulfill::{self, FulfillOptions, Orders, OverLimit, Stop, Stopped},
     import::{self, ImportOptions, ImportRefused},
     leases::{Length, Wish},
-    monitoring::{Metrics, families},
+    monitoring::families,
     redaction::redact,
     schema_xml,
     store::{RunState, Store},
@@ -45,17 +45,16 @@ pub(super) async fn carry_out(
     store: &Store,
     step: &Step,
     clock: Clock,
-    metrics: &Metrics,
     stop: &Stop,
     progress: impl Fn(String),
 ) -> Ended {
     let mut has_waited = false;
     let outcome = loop {
         let outcome = match step.kind {
-            Kind::Export => export(agent, store, &step.connection, clock, metrics, &progress).await,
-            Kind::Fulfill => fulfill(agent, &step.connection, clock, metrics, stop, &progress).await,
+            Kind::Export => export(agent, store, &step.connection, clock, &progress).await,
+            Kind::Fulfill => fulfill(agent, &step.connection, clock, stop, &progress).await,
             Kind::Import => import(agent, step, clock, stop, &progress).await,
-            Kind::RefreshSchema => refresh_schema(agent, &step.connection, metrics).await,
+            Kind::RefreshSchema => refresh_schema(agent, &step.connection).await,
         };
         match &outcome {
             Err(error) if is_busy(error) => {
@@ -84,17 +83,14 @@ async fn export(
     store: &Store,
     connection: &str,
     clock: Clock,
-    metrics: &Metrics,
     progress: impl Fn(String),
 ) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Export)?;
-    let counted = Counted { opened: &opened, metrics };
     let output = std::path::absolute(agent.export_folder())?;
     let bucket = Bucket::of(&agent.settings)?;
     let wish = Wish { store, holder: &agent.name, clock, length: Length::of(&agent.settings)? };
     let watch = |so_far: &export::Progress<'_>| {
         let records: u64 = so_far.records.iter().map(|(_, records)| records).sum();
-        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         progress(format!("{} records, {} requests", grouped(records), grouped(so_far.traffic.total())));
     };
     let work = async |lease| {
@@ -104,7 +100,7 @@ async fn export(
     };
     let name = export::lease_name(connection, &output, bucket.as_ref());
     let report = wish.alone(name, || export::busy(connection, &output), work).await?;
-    counted.exported(&report);
+    count_exported(agent, &report);
     export::note_set(store, &report, clock()).await;
     let tables = report.tables.iter().map(|table| format!("{} {}", table.name, grouped(table.records)));
     let rejected: u64 = report.tables.iter().map(|table| table.rejected).sum();
@@ -119,20 +115,16 @@ async fn fulfill(
     agent: &Agent,
     connection: &str,
     clock: Clock,
-    metrics: &Metrics,
     stop: &Stop,
     progress: impl Fn(String),
 ) -> anyhow::Result<Ended> {
     let opened = open(agent, connection, Deactivation::Fulfill)?;
-    let counted = Counted { opened: &opened, metrics };
     let options = FulfillOptions { orders: Orders::Ready, results: None, approve: None, clock, stop: stop.clone() };
     let watch = |so_far: &fulfill::Progress| {
-        opened.connector.share_limits_among(agent.peers.using(opened.settings));
         let [done, orders, errored] = [so_far.done, so_far.orders, so_far.errored].map(grouped);
         progress(format!("{done} of {orders} orders, {errored} errored"));
     };
     let report = fulfill::fulfill(agent, &opened, &options, watch).await?;
-    counted.fulfilled(&report);
     let [orders, executed, errored] = [report.orders, report.executed, report.errored].map(grouped);
     let mut message = format!("{orders} orders: {executed} executed, {errored} errored");
     for rejected in &report.rejected {
@@ -156,6 +148,8 @@ async fn import(
     };
     let report = import::import(agent, name, &options, watch).await?;
     let tally = &report.tally;
+    let labels = [("import", report.import.as_str()), ("connection", report.source.as_str())];
+    agent.monitoring.metrics.add(families::IMPORTED, &labels, count(tally.records));
     let [joiners, movers, returners, leavers, ambiguous] =
         [tally.joiners, tally.movers, tally.returners, tally.leavers, tally.ambiguous].map(grouped);
     let errored = grouped(report.fulfilled.as_ref().map_or(0, |fulfilled| fulfilled.errored));
@@ -165,10 +159,9 @@ async fn import(
     Ok(Ended { state: if report.is_clean() { RunState::Success } else { RunState::Warning }, message })
 }
 
-async fn refresh_schema(agent: &Agent, connection: &str, metrics: &Metrics) -> anyhow::Result<Ended> {
+async fn refresh_schema(agent: &Agent, connection: &str) -> anyhow::Result<Ended> {
     let opened = agent.connection(connection)?;
-    let _counted = Counted { opened: &opened, metrics };
-    let schema = opened.connector.schema().await?;
+    let schema = opened.at_work(opened.connector.schema()).await?;
     let xml = String::from_utf8(schema_xml::write(opened.settings.id().as_str(), &schema)?)?;
     let folder = agent.settings.work_folder.join("Schemas");
     std::fs::create_dir_all(&folder)?;
@@ -180,48 +173,13 @@ async fn refresh_schema(agent: &Agent, connection: &str, metrics: &Metrics) -> a
     Ok(Ended { state: RunState::Success, message })
 }
 
-/// Counts what a connection sent, however the use of it ends, and what came of it.
-struct Counted<'a> {
-    opened: &'a Opened<'a>,
-    metrics: &'a Metrics,
-}
-
-impl Counted<'_> {
-    fn connection(&self) -> (&'static str, &str) {
-        ("connection", self.opened.settings.id().as_str())
-    }
-
-    fn exported(&self, report: &ExportReport) {
-        for table in &report.tables {
-            let labels = [self.connection(), ("table", table.name.as_str())];
-            self.metrics.add(families::EXPORTED, &labels, count(table.records));
-            self.metrics.set(families::RECORDS, &labels, count(table.records));
-            self.metrics.add(families::REJECTED, &labels, count(table.rejected));
-        }
-    }
-
-    fn fulfilled(&self, report: &FulfillReport) {
-        for (outcome, orders) in [("executed", report.executed), ("errored", report.errored)] {
-            self.metrics.add(families::ORDERS, &[self.connection(), ("outcome", outcome)], count(orders));
-        }
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        let traffic = self.opened.connector.traffic();
-        self.metrics.add(families::THROTTLED, &[self.connection()], count(traffic.throttled));
-        for (bucket, traffic) in &traffic.by_bucket {
-            let labels = [self.connection(), ("bucket", bucket.as_str())];
-            self.metrics.add(families::WAITED, &labels, traffic.waited.as_secs_f64());
-            let answered: u64 = traffic.statuses.values().sum();
-            let statuses = traffic.statuses.iter().map(|(status, requests)| (status.to_string(), *requests));
-            let unanswered = ("none".to_owned(), traffic.requests.saturating_sub(answered));
-            for (status, requests) in statuses.chain([unanswered]).filter(|(_, requests)| *requests > 0) {
-                let labels = [labels[0], labels[1], ("status", status.as_str())];
-                self.metrics.add(families::REQUESTS, &labels, count(requests));
-            }
-        }
+fn count_exported(agent: &Agent, report: &ExportReport) {
+    let metrics = &agent.monitoring.metrics;
+    for table in &report.tables {
+        let labels = [("connection", report.connection.as_str()), ("table", table.name.as_str())];
+        metrics.add(families::EXPORTED, &labels, count(table.records));
+        metrics.set(families::RECORDS, &labels, count(table.records));
+        metrics.add(families::REJECTED, &labels, count(table.rejected));
     }
 }
 
@@ -234,10 +192,7 @@ fn count(value: u64) -> f64 {
 fn open<'a>(agent: &'a Agent, connection: &str, what: Deactivation) -> Result<Opened<'a>> {
     let opened = agent.connection(connection)?;
     match agent.switched_off(connection, what) {
-        None => {
-            opened.connector.share_limits_among(agent.peers.using(opened.settings));
-            Ok(opened)
-        }
+        None => Ok(opened),
         Some(place) => {
             let message = format!("{place}: this use of `{connection}` is switched off");
             Err(Error::new(ErrorKind::Settings, message).with_hint("switch it on in the mapping"))

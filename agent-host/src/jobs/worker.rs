@@ -79,20 +79,15 @@ impl<'a> Worker<'a> {
     pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
         let place = place_of(&agent.settings, store);
         let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        let (monitoring, due, queued) = Default::default();
+        let (due, queued) = Default::default();
         let own = store.is_shared().then(|| jobs.jobs.iter().map(|job| job.name.to_lowercase()).collect());
+        let monitoring = agent.monitoring.clone();
         Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, queued, taken, at_work }
     }
 
     /// The same, asked to end by this.
     pub fn asked_by(mut self, course: watch::Receiver<Course>) -> Self {
         self.course = course;
-        self
-    }
-
-    /// The same, telling this how it is and what it does.
-    pub fn watched_by(mut self, monitoring: Arc<Monitoring>) -> Self {
-        self.monitoring = monitoring;
         self
     }
 
@@ -210,17 +205,7 @@ impl<'a> Worker<'a> {
         let progress = RefCell::new(BTreeMap::new());
         // What is to end before its next worker has it does not begin.
         let (wish, course) = watch::channel(if run.cancel_ms.is_some() { Course::Cancel } else { Course::GoOn });
-        let steps = Steps {
-            agent,
-            store,
-            job,
-            limits,
-            clock,
-            run: run.id,
-            progress,
-            course,
-            metrics: &self.monitoring.metrics,
-        };
+        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress, course };
         // A process that was stopped finds the gate closed until the store has said that the run is still its own.
         let gate = Gate::new(taken, limits.lease);
         let mut work = pin!(gate.pass(steps.carry_out(&done_before)));
@@ -438,7 +423,7 @@ impl<'a> Worker<'a> {
     async fn told(&self, run: JobRun) {
         match self.carry_out(&run).await {
             Ok(Some(state)) => {
-                let labels = [("job", run.name.as_str()), ("state", state.name())];
+                let labels = [("agent_job", run.name.as_str()), ("state", state.name())];
                 self.monitoring.metrics.add(families::RUNS, &labels, 1.0);
                 tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
             }

@@ -52,7 +52,7 @@ pub mod families {
     pub const BUILD: Family = gauge("agent_build_info", "The version that runs.");
     /// By part.
     pub const UP: Family = gauge("agent_part_up", "Whether a part of the agent is well.");
-    /// By job and state.
+    /// By job, which is `agent_job` because `job` is Prometheus' own, and state.
     pub const RUNS: Family = counter("agent_job_runs_total", "Runs of jobs that have ended.");
     /// By kind, connection and state.
     pub const STEPS: Family = counter("agent_job_steps_total", "Steps of jobs that have ended.");
@@ -60,7 +60,7 @@ pub mod families {
     pub const STEP_SECONDS: Family = counter("agent_job_step_seconds_total", "How long steps of jobs took.");
     /// By kind and connection.
     pub const LAST_DONE: Family =
-        gauge("agent_job_step_last_done_timestamp_seconds", "When a step was last carried out without an error.");
+        gauge("agent_job_step_last_done_timestamp_seconds", "When any agent last carried a step out without an error.");
     /// Runs in the queue.
     pub const QUEUED: Family = gauge("agent_job_runs_queued", "Runs that wait for a worker.");
     /// How long the first one waits.
@@ -77,6 +77,8 @@ pub mod families {
     pub const RECORDS: Family = gauge("agent_export_records", "Records in the last published export file.");
     /// By connection and table.
     pub const REJECTED: Family = counter("agent_rejected_records_total", "Records left out of export files.");
+    /// By import and the connection that is read.
+    pub const IMPORTED: Family = counter("agent_imported_records_total", "Records that imports have compared.");
     /// By connection, bucket and status.
     pub const REQUESTS: Family = counter(
         "agent_requests_total",
@@ -87,6 +89,14 @@ pub mod families {
     /// By connection and bucket.
     pub const WAITED: Family =
         counter("agent_limit_wait_seconds_total", "How long nothing was sent because a limit was used up.");
+    /// By connection and bucket.
+    pub const LIMIT: Family =
+        gauge("agent_rate_limit_requests", "Requests that the managed system allows in a window, as it last told.");
+    /// By connection and bucket.
+    pub const MOST_USED: Family = gauge(
+        "agent_rate_limit_most_used_requests",
+        "Requests, whoever sent them, of the busiest window while the connection was last used.",
+    );
     /// By connection and outcome.
     pub const ORDERS: Family = counter("agent_orders_total", "Provisioning orders that have an outcome.");
     /// By area and status.
@@ -107,7 +117,7 @@ pub mod families {
     pub const PROCESSOR: Family = counter("process_cpu_seconds_total", "Processor time used.");
 
     /// In the order in which they are written.
-    pub const ALL: [Family; 23] = [
+    pub const ALL: [Family; 26] = [
         BUILD,
         UP,
         RUNS,
@@ -121,9 +131,12 @@ pub mod families {
         EXPORTED,
         RECORDS,
         REJECTED,
+        IMPORTED,
         REQUESTS,
         THROTTLED,
         WAITED,
+        LIMIT,
+        MOST_USED,
         ORDERS,
         SERVED,
         AUDITED,
@@ -197,11 +210,11 @@ mod tests {
     #[test]
     fn figures_are_written_as_prometheus_reads_them() {
         let metrics = Metrics::default();
-        metrics.add(families::RUNS, &[("job", "A \"b\"\\\n"), ("state", "error")], 1.0);
-        metrics.add(families::RUNS, &[("job", "A \"b\"\\\n"), ("state", "error")], 1.5);
+        metrics.add(families::RUNS, &[("agent_job", "A \"b\"\\\n"), ("state", "error")], 1.0);
+        metrics.add(families::RUNS, &[("agent_job", "A \"b\"\\\n"), ("state", "error")], 1.5);
         metrics.set(families::QUEUED, &[], 3.0);
         let expected = "# HELP agent_job_runs_total Runs of jobs that have ended.\n# TYPE agent_job_runs_total counter\n\
-             agent_job_runs_total{job=\"A \\\"b\\\"\\\\\\n\",state=\"error\"} 2.5\n\
+             agent_job_runs_total{agent_job=\"A \\\"b\\\"\\\\\\n\",state=\"error\"} 2.5\n\
              # HELP agent_job_runs_queued Runs that wait for a worker.\n# TYPE agent_job_runs_queued gauge\n\
              agent_job_runs_queued 3\n";
         assert_eq!(metrics.text(), expected);
@@ -220,7 +233,7 @@ mod tests {
         }
         let metrics = Metrics::default();
         for job in 0..MOST_FIGURES + 9 {
-            metrics.add(families::RUNS, &[("job", &job.to_string())], 1.0);
+            metrics.add(families::RUNS, &[("agent_job", &job.to_string())], 1.0);
         }
         assert_eq!(metrics.figures.lock().unwrap().len(), MOST_FIGURES);
     }

@@ -17,6 +17,17 @@ pub struct QueueFigures {
     pub lease_until_ms: Option<i64>,
 }
 
+/// When a step of this kind was last carried out without an error, by whichever agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDone {
+    /// The name of its kind.
+    pub kind: String,
+    /// The connection, whatever its case.
+    pub connection: String,
+    /// When it ended.
+    pub ended_ms: i64,
+}
+
 impl Store {
     /// Whether it answers.
     ///
@@ -47,6 +58,30 @@ impl Store {
         Ok(figures)
     }
 
+    /// Notes that a step was carried out without an error.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn note_done(&self, done: &StepDone) -> anyhow::Result<()> {
+        let statement = "INSERT INTO steps_done (kind, connection, ended_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (kind, connection) DO UPDATE SET ended_ms = excluded.ended_ms \
+             WHERE steps_done.ended_ms < excluded.ended_ms";
+        let query = sqlx::query(statement).bind(&done.kind).bind(done.connection.to_lowercase()).bind(done.ended_ms);
+        query.execute(&self.pool).await.context("noting when a step was done")?;
+        Ok(())
+    }
+
+    /// When steps were last carried out without an error, by kind and connection in lower case.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn steps_done(&self) -> anyhow::Result<Vec<StepDone>> {
+        let statement = "SELECT kind, connection, ended_ms FROM steps_done ORDER BY kind, connection";
+        let rows: Vec<(String, String, i64)> =
+            sqlx::query_as(statement).fetch_all(&self.pool).await.context("reading when steps were done")?;
+        Ok(rows.into_iter().map(|(kind, connection, ended_ms)| StepDone { kind, connection, ended_ms }).collect())
+    }
+
     /// How many lines the audit has since then, by action and outcome.
     ///
     /// # Errors
@@ -62,6 +97,22 @@ impl Store {
 mod tests {
     use super::*;
     use crate::store::{AuditRecord, Claim, WantedRun, tests::stores};
+
+    #[tokio::test]
+    async fn the_last_time_that_any_agent_did_a_step_is_kept() {
+        for (_folder, store) in stores().await {
+            let done = |kind: &str, connection: &str, ended_ms| {
+                let (kind, connection) = (kind.to_owned(), connection.to_owned());
+                StepDone { kind, connection, ended_ms }
+            };
+            for (connection, ended_ms) in [("Okta", 5), ("OKTA", 9), ("okta", 7)] {
+                store.note_done(&done("export", connection, ended_ms)).await.unwrap();
+            }
+            store.note_done(&done("fulfill", "Okta", 3)).await.unwrap();
+            let kept = [done("export", "okta", 9), done("fulfill", "okta", 3)];
+            assert_eq!(store.steps_done().await.unwrap(), kept);
+        }
+    }
 
     #[tokio::test]
     async fn runs_that_wait_and_work_and_lines_of_the_audit_are_counted() {

@@ -33,6 +33,9 @@ impl RunState {
     const ALL: [Self; 7] =
         [Self::Queued, Self::Started, Self::Success, Self::Warning, Self::Error, Self::Blocked, Self::Cancelled];
 
+    /// The states that a run or a step ends in.
+    pub const ENDS: [Self; 5] = [Self::Success, Self::Warning, Self::Error, Self::Blocked, Self::Cancelled];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

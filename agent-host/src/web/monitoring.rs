@@ -175,8 +175,20 @@ async fn measure(web: &Web) -> anyhow::Result<()> {
     let lease_age_ms = queue.lease_until_ms.map_or(0, |until_ms| lease.until_ms(now_ms) - until_ms);
     metrics.set(families::LEASE_AGE, &[], seconds(lease_age_ms));
     metrics.set(families::NOTIFICATIONS, &[], count(store.notifications_waiting().await?));
+    let (steps_done, audited) = (store.steps_done().await?, store.audit_figures(now_ms - DAY_MS).await?);
+    // Nothing is waited for between the two, so that nobody else reads that there is none.
+    metrics.clear(families::LAST_DONE);
+    for done in steps_done {
+        // Of what is no longer a job's, nobody waits for the next time.
+        let mut steps = web.jobs.jobs.iter().flat_map(|job| &job.steps);
+        let known = steps.find(|it| it.kind.name() == done.kind && it.connection.to_lowercase() == done.connection);
+        if let Some(step) = known {
+            let labels = [("kind", step.kind.name()), ("connection", step.connection.as_str())];
+            metrics.set(families::LAST_DONE, &labels, seconds(done.ended_ms));
+        }
+    }
     metrics.clear(families::AUDITED);
-    for (action, outcome, lines) in store.audit_figures(now_ms - DAY_MS).await? {
+    for (action, outcome, lines) in audited {
         metrics.set(families::AUDITED, &[("action", &action), ("outcome", &outcome)], count(lines));
     }
     Ok(())

@@ -287,9 +287,9 @@ fn an_agent_whose_clock_is_wrong_begins_nothing_on_a_shared_store_until_it_is_ri
         let opened = Opened::of(&directory).await;
         let wanted = WantedRun { name: "Often", cause: "person", due_ms: None, repairs: None, place: None };
         let number = opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");
-        let monitoring = Arc::new(Monitoring::default());
+        let monitoring = opened.agent.monitoring.clone();
         let (course, asked) = watch::channel(Course::GoOn);
-        let worker = opened.worker("one").asked_by(asked).watched_by(monitoring.clone());
+        let worker = opened.worker("one").asked_by(asked);
         let mut orders = OrdersWatch::new(&opened.agent, &opened.jobs);
         let judged = async {
             until(async || !monitoring.health.is_ready()).await;

@@ -9,7 +9,7 @@ use super::{Result, connection, note, runs, visible};
 use crate::{
     access::{Caller, Role},
     check::{self, CheckReport},
-    export::{Manifest, manifest_path},
+    export::{BucketLimit, Manifest, manifest_path},
     jobs::Kind,
     redaction::redact,
     web::Web,
@@ -43,7 +43,7 @@ pub struct ConnectionView {
     pub next_ms: Option<i64>,
     /// That job.
     pub next_job: Option<String>,
-    /// Requests of the last export and how long limits were waited for, by the name of the bucket.
+    /// Requests of the last export, its limits and how long they were waited for, by the name of the bucket.
     pub quota: BTreeMap<String, BucketView>,
 }
 
@@ -54,6 +54,10 @@ pub struct BucketView {
     pub requests: u64,
     /// How long its limit was used up.
     pub waited_ms: u64,
+    /// Requests that the managed system allows a minute; none where it named no limit.
+    pub limit: Option<u32>,
+    /// Requests of the busiest minute, whoever sent them; none where there is no limit.
+    pub most_used: Option<u32>,
 }
 
 /// A connection with its settings.
@@ -216,6 +220,10 @@ fn quota(web: &Web, connection: &str) -> BTreeMap<String, BucketView> {
     }
     for (name, waited_ms) in manifest.waited_ms {
         buckets.entry(name).or_default().waited_ms = waited_ms;
+    }
+    for (name, BucketLimit { limit, most_used }) in manifest.limits {
+        let bucket = buckets.entry(name).or_default();
+        (bucket.limit, bucket.most_used) = (Some(limit), Some(most_used));
     }
     buckets
 }
