@@ -357,6 +357,11 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Who asks, for the audit: the user of this machine.
+fn actor() -> String {
+    whoami::username().unwrap_or_else(|_| "unknown".to_owned())
+}
+
 /// Prints a report on stdout: one JSON object, or text.
 fn print(
     format: Format,

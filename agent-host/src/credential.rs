@@ -1,4 +1,5 @@
 //! What opens a directory or the API: a bearer token `<public half>.<secret half>`, or the halves as key and secret of Basic.
+//! Okta's mode "Header" sends the token bare, without `Bearer` before it; that opens a directory which wants it so.
 //!
 //! The public half finds it; of the secret half, 256 bits of chance, the SHA-256 alone is kept, and compared in constant time.
 
@@ -34,7 +35,18 @@ pub struct Minted {
 pub struct Credentials {
     prefix: String,
     secret: SecretString,
-    basic: bool,
+    scheme: Scheme,
+}
+
+/// How they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// As a token behind `Bearer`.
+    Bearer,
+    /// As a key and a secret.
+    Basic,
+    /// As a token and nothing else.
+    Bare,
 }
 
 impl Minted {
@@ -58,20 +70,27 @@ impl Minted {
 }
 
 impl Credentials {
-    /// Reads the value of `Authorization`; none where it is of neither kind.
+    /// Reads the value of `Authorization`; none where it is of no kind.
     pub fn read(header: &str) -> Option<Self> {
-        let (scheme, rest) = header.split_once(' ')?;
+        let Some((scheme, rest)) = header.trim().split_once(' ') else {
+            let (prefix, secret) = halves(header.trim())?;
+            return Some(Self { prefix, secret, scheme: Scheme::Bare });
+        };
         let rest = rest.trim();
         if scheme.eq_ignore_ascii_case("Bearer") {
             let (prefix, secret) = halves(rest)?;
-            return Some(Self { prefix, secret, basic: false });
+            return Some(Self { prefix, secret, scheme: Scheme::Bearer });
         }
         if !scheme.eq_ignore_ascii_case("Basic") {
             return None;
         }
         let decoded = Zeroizing::new(STANDARD.decode(rest).ok()?);
         let (prefix, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-        Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), basic: true })
+        // No key holds U+0000, and PostgreSQL could not be asked for one.
+        if prefix.contains('\0') {
+            return None;
+        }
+        Some(Self { prefix: prefix.to_owned(), secret: secret.to_owned().into(), scheme: Scheme::Basic })
     }
 
     /// The public half.
@@ -79,9 +98,9 @@ impl Credentials {
         &self.prefix
     }
 
-    /// Whether they came as Basic.
-    pub fn is_basic(&self) -> bool {
-        self.basic
+    /// How they came.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Whether this is what is kept of their secret half; takes as long either way.
@@ -117,11 +136,12 @@ mod tests {
             let kept = minted.hash();
             assert!(!kept.contains(minted.secret.expose_secret()));
             let pair = format!("{}:{}", minted.prefix, minted.secret.expose_secret());
-            let headers =
-                [format!("bearer {}", minted.token().expose_secret()), format!("Basic {}", STANDARD.encode(pair))];
+            let token = minted.token();
+            let token = token.expose_secret();
+            let headers = [format!("bearer {token}"), format!("Basic {}", STANDARD.encode(pair)), token.to_owned()];
             let read = headers.map(|header| Credentials::read(&header).unwrap());
             assert!(read.iter().all(|credentials| credentials.match_hash(&kept)));
-            assert_eq!(read.map(|credentials| credentials.is_basic()), [false, true]);
+            assert_eq!(read.map(|credentials| credentials.scheme()), [Scheme::Bearer, Scheme::Basic, Scheme::Bare]);
             let forged = Credentials::read(&format!("Bearer {}.{}", minted.prefix, "x".repeat(43))).unwrap();
             assert!(!forged.match_hash(&kept));
         }
@@ -129,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_none() {
-        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Digest a.b"] {
+        for header in ["", "Bearer", "Bearer nodot", "Basic !!!", "Basic bm9jb2xvbg==", "Basic AGE6Yg==", "Digest a.b"] {
             assert!(Credentials::read(header).is_none(), "{header}");
         }
     }

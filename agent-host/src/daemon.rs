@@ -6,6 +6,7 @@
 //! from then on, and what has begun ends under the one it began in. Settings that cannot be used change nothing.
 
 mod alone;
+mod beginning;
 mod generation;
 mod house;
 mod retention;
@@ -14,7 +15,6 @@ mod vigil;
 
 use std::{ffi::OsString, future::Future, path::Path, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
-use connector_api::ErrorKind;
 use tokio::{
     sync::watch,
     task::{JoinSet, LocalSet},
@@ -22,26 +22,27 @@ use tokio::{
 use tracing::Level;
 
 use crate::{
-    agent::Agent,
     export::FileError,
     jobs::{Clock, Course},
     monitoring::Part,
     redaction::redact,
     reload::{Reload, Reloads},
-    settings::{self, Settings},
-    telemetry,
+    settings,
     web::Server,
 };
 pub use alone::is_running;
-use generation::Generation;
+use beginning::{Begun, begin, load};
+use generation::{Generation, served};
 use house::House;
 use systemd::Systemd;
 use vigil::Vigil;
 
-/// Before settings that could not be read are read again; twice as long each time, …
+/// Before what failed for want of a vault, a disk or a store is tried again; twice as long each time, …
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// … and no longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// What an end takes at the most beside `Jobs:StopTimeoutSeconds`: some seconds for a store that does not answer, twice.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// What a daemon is started with.
 pub struct Start<'a> {
@@ -69,25 +70,17 @@ pub async fn run(start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Res
 
 async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
     let mut end = pin!(end);
-    let agent = tokio::select! {
+    let systemd = Arc::new(Systemd::find(variable("NOTIFY_SOCKET").as_deref()));
+    let begun = tokio::select! {
         biased;
         () = &mut end => return Ok(()),
-        agent = patiently(&start, async || load(&start).await) => agent?,
+        begun = begin(&start, &systemd) => begun,
     };
-    let opened = tokio::select! {
-        biased;
-        () = &mut end => return Ok(()),
-        opened = patiently(&start, async || House::open(&agent, start.clock, start.reload.clone()).await) => opened,
-    };
-    let mut house = opened?;
-    let generation = Generation::open(agent, &mut house)?;
-    let mut server = Server::open(generation.served()?).await?;
-    generation.told_of(&server);
+    let Begun { mut house, mut server, generation } = begun?;
     let mut next = due(generation.refresh_after());
     let mut at_work = AtWork::default();
     at_work.begin(generation);
-    let systemd = Arc::new(Systemd::find(variable("NOTIFY_SOCKET").as_deref()));
-    tokio::spawn(vigil(&house, systemd.clone()).keep());
+    let vigil = tokio::spawn(vigil(&house, systemd.clone()).keep());
     systemd.say("READY=1");
     let mut wait = FIRST_WAIT;
     loop {
@@ -129,9 +122,12 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
         systemd.say("READY=1");
         wishes.into_iter().for_each(|wish| wish.answer(outcome.clone()));
     }
+    // Nobody looks for work any more, and that is no ailment.
+    vigil.abort();
     systemd.say("STOPPING=1\nSTATUS=asked to end: what is under way comes to its end first");
+    systemd.extend(at_work.stop_timeout + LONGEST_REST);
     tracing::info!("asked to end: what is under way comes to its end first");
-    tokio::join!(server.end(), at_work.hand_over());
+    tokio::join!(server.end(at_work.stop_timeout), at_work.hand_over());
     house.leave().await;
     Ok(())
 }
@@ -141,7 +137,7 @@ fn vigil(house: &House, systemd: Arc<Systemd>) -> Vigil {
     let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.to_str() == Some(&std::process::id().to_string()));
     let time = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| text.to_str()?.parse().ok());
     let watchdog = time.map(Duration::from_micros);
-    Vigil { monitoring: house.monitoring.clone(), store: house.store.clone(), clock: house.clock, systemd, watchdog }
+    Vigil { monitoring: house.monitoring.clone(), clock: house.clock, systemd, watchdog }
 }
 
 fn variable(name: &str) -> Option<OsString> {
@@ -159,30 +155,6 @@ fn monotonic_us() -> i64 {
     now
 }
 
-/// What this comes to, tried again as long as a vault or the store is out of reach.
-async fn patiently<T>(start: &Start<'_>, attempt: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let mut wait = FIRST_WAIT;
-    loop {
-        match attempt().await {
-            Err(error) if is_unavailable(&error) => {
-                (start.log)(None);
-                let wait_s = wait.as_secs();
-                tracing::error!(wait_s, "the agent cannot begin, and will be tried again: {error:#}");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-async fn load(start: &Start<'_>) -> anyhow::Result<Agent> {
-    let (settings, warnings) = Settings::load(start.directory, settings::environment()).await?;
-    telemetry::start(&settings)?;
-    (start.log)(Some(settings.log_level));
-    Ok(Agent::with_settings(settings, &warnings)?)
-}
-
 /// The error, and what to do about it.
 fn in_words(error: &anyhow::Error) -> String {
     let hint = error.chain().find_map(|cause| {
@@ -192,14 +164,11 @@ fn in_words(error: &anyhow::Error) -> String {
     hint.map_or_else(|| format!("{error:#}"), |hint| format!("{error:#}; {hint}"))
 }
 
-fn is_unavailable(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<connector_api::Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable)
-}
-
 /// The next generation, with its addresses listened on.
 async fn renew(start: &Start<'_>, house: &mut House, server: &mut Server) -> anyhow::Result<Generation> {
     let generation = Generation::open(load(start).await?, house)?;
-    server.change(generation.served()?).await?;
+    let router = generation.router();
+    server.change(served(generation.settings(), &house.monitoring, (start.clock)(), router)?).await?;
     generation.told_of(server);
     Ok(generation)
 }
@@ -219,6 +188,8 @@ fn due(after: Option<Duration>) -> Pin<Box<dyn Future<Output = ()>>> {
 struct AtWork {
     tasks: JoinSet<()>,
     courses: Vec<watch::Sender<Course>>,
+    /// What the last of them gives to what is under way when the agent is asked to end.
+    stop_timeout: Duration,
 }
 
 impl AtWork {
@@ -228,6 +199,7 @@ impl AtWork {
         for course in &self.courses {
             course.send_replace(Course::Retire);
         }
+        self.stop_timeout = generation.stop_timeout();
         let (course, work) = generation.work();
         self.courses.push(course);
         self.tasks.spawn_local(work);

@@ -8,6 +8,7 @@ mod options;
 mod oauth;
 mod asked;
 mod calls;
+mod attempts;
 
 use std::{
     collections::HashMap,
@@ -16,14 +17,17 @@ use std::{
 };
 
 use connector_api::{Error, ErrorKind, Result};
+use scim_server::Authentication;
 use url::Url;
 
 use crate::{
-    credential::{Credentials, Minted},
+    credential::{Credentials, Minted, Scheme},
     password_reset::random_text,
     settings::Settings,
-    store::{DirectoryRecord, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
+    store::{DirectoryRecord, OauthClient, ResourceReader, ResourceWriter, Resources, SecretRecord, Store},
 };
+use attempts::Attempts;
+pub use attempts::{Attempt, Way};
 pub use calls::Call;
 use calls::Calls;
 pub use oauth::{ACCESS_SECONDS, ClientSetup, Tokens, WantedClient, set_up_client};
@@ -60,6 +64,7 @@ pub struct Directories {
     options: Arc<HashMap<String, DirectoryOptions>>,
     remembered: Arc<Mutex<HashMap<String, Remembered>>>,
     calls: Arc<Calls>,
+    attempts: Arc<Attempts>,
 }
 
 /// Somebody who may come in.
@@ -71,8 +76,13 @@ pub struct Admitted {
     pub name: String,
     /// Which secret it was, by its public half.
     pub prefix: String,
+    /// Who it was, as the log of changes says: that public half, or the client of OAuth and what was consented to, which
+    /// stay when its tokens change.
+    pub actor: String,
     /// How the directory wants to be served.
     pub options: DirectoryOptions,
+    /// How its clients show who they are.
+    pub authentication: &'static [Authentication],
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +90,9 @@ struct Remembered {
     at_ms: i64,
     secret: SecretRecord,
     name: String,
+    actor: String,
     options: DirectoryOptions,
+    authentication: &'static [Authentication],
 }
 
 impl Directories {
@@ -100,6 +112,7 @@ impl Directories {
             options: Arc::new(options),
             remembered: Arc::default(),
             calls: Arc::new(Calls::new()),
+            attempts: Arc::default(),
         })
     }
 
@@ -126,32 +139,49 @@ impl Directories {
         let now_ms = self.now();
         let Some(known) = self.look_up(credentials.prefix(), now_ms).await? else { return Ok(None) };
         let is_open = known.secret.ends_ms.is_none_or(|ends_ms| now_ms < ends_ms);
-        if !is_open || !known.name.eq_ignore_ascii_case(name) || !opens(credentials, &known.secret) {
+        if !is_open || !known.name.eq_ignore_ascii_case(name) || !known.is_opened_by(credentials) {
             return Ok(None);
         }
         if known.secret.last_used_ms.is_none_or(|used_ms| now_ms - used_ms >= NOTED_EVERY_MS) {
             self.note_use(&known, now_ms).await?;
         }
-        let Remembered { secret, name, options, .. } = known;
-        Ok(Some(Admitted { directory: secret.directory, name, prefix: secret.prefix, options }))
+        let Remembered { secret, name, actor, options, authentication, .. } = known;
+        let (directory, prefix) = (secret.directory, secret.prefix);
+        Ok(Some(Admitted { directory, name, prefix, actor, options, authentication }))
+    }
+
+    /// How a directory is served: as the settings say, and where they say nothing as it was made.
+    ///
+    /// # Errors
+    /// Where what is kept cannot be read.
+    pub fn options_of(&self, directory: &DirectoryRecord) -> anyhow::Result<DirectoryOptions> {
+        let made: DirectoryOptions = serde_json::from_str(&directory.options)?;
+        let said = self.options.get(&directory.name.to_lowercase()).copied().unwrap_or_default();
+        Ok(said.or(made))
     }
 
     /// The resources of the directory, for whoever was admitted.
     pub fn resources(&self, admitted: &Admitted) -> Resources {
-        Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.prefix.as_str())
+        Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.actor.as_str())
     }
 
-    /// Forgets old events and calls now and then; never ends.
+    /// Forgets old events, traces and calls now and then; never ends.
     pub async fn forget_old(&self) {
         loop {
             if let Err(error) = self.store.forget_calls(self.now()).await {
                 tracing::error!(error = format!("{error:#}"), "old calls of directories cannot be forgotten");
             }
-            match self.store.forget_directory_events(self.now() - self.keep_events_ms).await {
-                Ok(0) => {}
-                Ok(forgotten) => tracing::info!(forgotten, "old events of directories are forgotten"),
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "old events of directories cannot be forgotten");
+            let before_ms = self.now() - self.keep_events_ms;
+            for (what, forgotten) in [
+                ("events", self.store.forget_directory_events(before_ms).await),
+                ("traces of what was deleted", self.store.forget_deleted_resources(before_ms).await),
+            ] {
+                match forgotten {
+                    Ok(0) => {}
+                    Ok(forgotten) => tracing::info!(forgotten, "old {what} of directories are forgotten"),
+                    Err(error) => {
+                        tracing::error!(error = format!("{error:#}"), "old {what} of directories cannot be forgotten");
+                    }
                 }
             }
             tokio::time::sleep(LOOK_FOR_OLD).await;
@@ -163,21 +193,35 @@ impl Directories {
         if let Some(known) = known.filter(|known| (0..REMEMBERED_MS).contains(&(now_ms - known.at_ms))) {
             return Ok(Some(known));
         }
-        let Some((secret, directory)) = self.read(prefix).await? else {
+        let Some(known) = self.read(prefix, now_ms).await? else {
             self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(prefix);
             return Ok(None);
         };
-        let written: DirectoryOptions = serde_json::from_str(&directory.options)?;
-        let said = self.options.get(&directory.name.to_lowercase()).copied().unwrap_or_default();
-        let known = Remembered { at_ms: now_ms, secret, name: directory.name, options: said.or(written) };
         self.remember(known.clone());
         Ok(Some(known))
     }
 
-    async fn read(&self, prefix: &str) -> anyhow::Result<Option<(SecretRecord, DirectoryRecord)>> {
+    async fn read(&self, prefix: &str, at_ms: i64) -> anyhow::Result<Option<Remembered>> {
         let Some(secret) = self.store.secret(prefix).await? else { return Ok(None) };
         let directories = self.store.directories().await?;
-        Ok(directories.into_iter().find(|directory| directory.id == secret.directory).map(|found| (secret, found)))
+        let found = directories.into_iter().find(|directory| directory.id == secret.directory);
+        let Some(directory) = found else { return Ok(None) };
+        let options = self.options_of(&directory)?;
+        let client = self.store.oauth_client(directory.id).await?;
+        let is_basic = self.store.secrets(directory.id).await?.first().is_some_and(|newest| newest.basic);
+        let authentication = match (is_basic, client.is_some()) {
+            (false, false) => &[Authentication::BearerToken][..],
+            (true, false) => &[Authentication::Basic],
+            (false, true) => &[Authentication::OAuth, Authentication::BearerToken],
+            (true, true) => &[Authentication::OAuth, Authentication::Basic],
+        };
+        let actor = match (&secret.grant, client) {
+            (Some(grant), Some(OauthClient { client_id, service_user, .. })) => {
+                format!("{service_user} (OAuth client {client_id}, grant {grant})")
+            }
+            _ => secret.prefix.clone(),
+        };
+        Ok(Some(Remembered { at_ms, secret, name: directory.name, actor, options, authentication }))
     }
 
     fn remember(&self, known: Remembered) {
@@ -196,6 +240,18 @@ impl Directories {
     }
 }
 
+impl Remembered {
+    /// A secret opens by its own scheme alone; a bare token only where the directory wants that.
+    fn is_opened_by(&self, credentials: &Credentials) -> bool {
+        let is_its_own = match credentials.scheme() {
+            Scheme::Basic => self.secret.basic,
+            Scheme::Bearer => !self.secret.basic,
+            Scheme::Bare => !self.secret.basic && self.options.bare_token == Some(true),
+        };
+        credentials.match_hash(&self.secret.hash) && is_its_own
+    }
+}
+
 /// Makes a directory with a first secret.
 ///
 /// # Errors
@@ -207,7 +263,7 @@ pub async fn create(
     basic: bool,
     now_ms: i64,
 ) -> anyhow::Result<Minted> {
-    check_name(name)?;
+    check_new_name(name)?;
     let options = serde_json::to_string(options)?;
     let Some(directory) = store.add_directory(name, &options, &random_text(16)?, now_ms).await? else {
         let error = Error::new(ErrorKind::Settings, format!("there is a directory `{name}` already"));
@@ -235,11 +291,6 @@ pub async fn rotate(store: &Store, name: &str, now_ms: i64, former_end_ms: i64) 
     Ok(minted)
 }
 
-/// A secret opens by its own scheme alone.
-fn opens(credentials: &Credentials, secret: &SecretRecord) -> bool {
-    credentials.match_hash(&secret.hash) && credentials.is_basic() == secret.basic
-}
-
 fn record(minted: &Minted, directory: i64, now_ms: i64) -> SecretRecord {
     SecretRecord {
         prefix: minted.prefix.clone(),
@@ -249,6 +300,7 @@ fn record(minted: &Minted, directory: i64, now_ms: i64) -> SecretRecord {
         created_ms: now_ms,
         ends_ms: None,
         last_used_ms: None,
+        grant: None,
     }
 }
 
@@ -265,6 +317,19 @@ pub fn public_url(settings: &Settings) -> Result<Option<String>> {
         return Err(error.with_hint("write the address by which clients reach the agent: https://agent.example.com"));
     }
     Ok(Some(text.trim_end_matches('/').to_owned()))
+}
+
+/// The name of a directory that is to be made: Okta takes no base URL with `_` in it.
+///
+/// # Errors
+/// Of kind `Settings` where it cannot be one.
+pub(crate) fn check_new_name(name: &str) -> Result<()> {
+    check_name(name)?;
+    if !name.contains('_') {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Settings, format!("`{name}` cannot name a new directory: it has a `_`"));
+    Err(error.with_hint("Okta takes no base URL with `_`; write `-` or `.` instead"))
 }
 
 /// A name is a part of an address.

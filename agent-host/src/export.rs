@@ -3,6 +3,7 @@
 //! Half a file reads as mass deletion at the next synchronisation, so nothing is published before the last record of
 //! the last table is there and the counts are plausible.
 
+mod difference;
 mod bucket;
 mod csv_file;
 mod file_error;
@@ -12,9 +13,11 @@ mod publish;
 mod report;
 mod sort;
 mod step;
+mod output;
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -25,9 +28,11 @@ use futures::StreamExt;
 use tracing::field::Empty;
 
 pub use bucket::Bucket;
+pub use difference::Difference;
 pub use file_error::FileError;
 pub use guard::Refused;
 pub use manifest::{Manifest, Rejected, RejectedRecord, Requests, TableEntry};
+pub use output::{Output, Pieces};
 pub(crate) use report::grouped;
 pub use report::{ExportReport, TableReport};
 pub(crate) use sort::{Record, Sorter};
@@ -35,7 +40,7 @@ pub(crate) use sort::{Record, Sorter};
 use crate::{
     agent::Opened,
     leases::Held,
-    store::{PublishedSet, PublishedTable, Store},
+    store::{PublishedSet, PublishedTable, RecordChanges, Store},
     telemetry::traced,
 };
 use csv_file::CsvFile;
@@ -130,19 +135,22 @@ async fn read_and_publish(
     let (began, started) = (Instant::now(), now());
     let staging = Staging::open(&options.output, connection)?;
     let files = read_tables(opened, &tables, staging.folder(), &mut watch).await?;
+    let elsewhere = match &options.bucket {
+        Some(bucket) => bucket.manifest(&publish::manifest_name(connection)).await?,
+        None => None,
+    };
     let mut entries = BTreeMap::new();
-    for (table, file) in tables.iter().zip(files) {
+    for (table, mut file) in tables.iter().zip(files) {
         // Here an export can be interrupted: sorting and writing do not wait for anything.
         tokio::task::yield_now().await;
+        if let Some(former) = former_file(options, &staging, elsewhere.as_ref(), &table.name).await {
+            file.compare_with(former);
+        }
         let entry = file.finish()?;
         tracing::debug!(connection.id = connection, table.name, records = entry.records, "the table is complete");
         warn_of_rejected(connection, &table.name, &entry.rejected);
         entries.insert(table.name.clone(), entry);
     }
-    let elsewhere = match &options.bucket {
-        Some(bucket) => bucket.manifest(&publish::manifest_name(connection)).await?,
-        None => None,
-    };
     let previous = elsewhere.as_ref().or(staging.previous());
     compare(&opened.capabilities, &entries, previous, options.accept_shrink)?;
     let manifest = describe(connection, entries, &opened.connector.traffic(), started, began.elapsed());
@@ -159,13 +167,45 @@ async fn read_and_publish(
     Ok(report)
 }
 
+/// The file of a table in the set before: the one in the folder, or a copy of the bucket's where another agent put that
+/// there. None where there is none, or it cannot be had: then it is not told how the sets differ.
+async fn former_file(
+    options: &ExportOptions,
+    staging: &Staging,
+    elsewhere: Option<&Manifest>,
+    table: &str,
+) -> Option<File> {
+    let here = staging.previous().and_then(|previous| previous.tables.get(table));
+    let copied = match (&options.bucket, elsewhere) {
+        (Some(bucket), elsewhere) => {
+            let (set, there) = elsewhere.and_then(|it| Some((&it.set, it.tables.get(table)?)))?;
+            let is_here = here.is_some_and(|here| here.sha256 == there.sha256);
+            (!is_here).then_some((bucket, set, &there.file))
+        }
+        (None, _) => None,
+    };
+    let opened = match copied {
+        Some((bucket, set, file)) => bucket.fetch(set, file, staging.folder()).await,
+        None => here.map(|here| File::open(options.output.join(&here.file))).transpose().map_err(Into::into),
+    };
+    let told = |error: &anyhow::Error| {
+        tracing::warn!(table.name = table, "how the table differs from the set before is not known: {error:#}");
+    };
+    opened.inspect_err(told).ok().flatten()
+}
+
 /// Keeps in mind what was published, for whoever follows the counts over time. What cannot be noted is only warned of: the
 /// set is in place.
 pub async fn note_set(store: &Store, report: &ExportReport, now_ms: i64) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let table = |table: &TableReport| {
         let (records, rejected) = (number(table.records), number(table.rejected));
-        (table.name.clone(), PublishedTable { records, rejected, sha256: table.sha256.clone() })
+        let changes = table.difference.map(|it| RecordChanges {
+            added: number(it.added),
+            removed: number(it.removed),
+            changed: number(it.changed),
+        });
+        (table.name.clone(), PublishedTable { records, rejected, sha256: table.sha256.clone(), changes })
     };
     let set = PublishedSet {
         id: 0,
@@ -261,8 +301,8 @@ fn report(manifest: &Manifest, tables: &[Table], output: &Path) -> ExportReport 
     let tables = tables.iter().filter_map(|table| {
         let entry = manifest.tables.get(&table.name)?;
         let (name, file) = (table.name.clone(), entry.file.clone());
-        let sha256 = entry.sha256.clone();
-        Some(TableReport { name, file, records: entry.records, rejected: entry.rejected.count, sha256 })
+        let (sha256, rejected, difference) = (entry.sha256.clone(), entry.rejected.count, entry.difference);
+        Some(TableReport { name, file, records: entry.records, rejected, sha256, difference })
     });
     ExportReport {
         connection: manifest.connection.clone(),

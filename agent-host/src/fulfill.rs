@@ -30,7 +30,7 @@ use tracing::field::Empty;
 
 pub use intake::RejectedFile;
 pub use journal::Clock;
-pub use limits::OverLimit;
+pub use limits::{Leave, OverLimit};
 pub use plan::{PlanReport, PlannedChange, PlannedOrder};
 pub use report::FulfillReport;
 pub use run::Progress;
@@ -43,6 +43,7 @@ use crate::{
     leases::{Held, Length, Wish},
     orders::{Scanner, Unreadable, Vocabulary, folder},
     password_reset::PasswordResets,
+    presence::place_of,
     store::{self, Notes, Store},
     telemetry::traced,
 };
@@ -50,7 +51,7 @@ use deliveries::Places;
 use index::{Index, IndexedFile};
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
-use limits::SafetyLimits;
+use limits::{SafetyLimits, Waiting};
 use passwords::Passwords;
 use run::Run;
 use take_up::OrderReader;
@@ -69,7 +70,7 @@ pub struct FulfillOptions {
     /// The file for the results; else one of its own in `FulfillResults` in the work folder.
     pub results: Option<PathBuf>,
     /// The approval of an operator to go over a safety limit.
-    pub approve: Option<String>,
+    pub approve: Option<Leave>,
     /// The time.
     pub clock: Clock,
     /// By which the run may be asked to end before its time.
@@ -140,7 +141,9 @@ async fn carry_out(
     let losses = index.losses();
     let over = limits.exceeded(&losses, &manifest_path(&agent.export_folder(), id.as_str()));
     let now = (options.clock)();
-    let approval = limits::pass(store, &connection, &over, &losses, options.approve.as_deref(), now).await?;
+    let place = place_of(&agent.settings, store);
+    let waiting = Waiting { store, connection: &connection, place: place.as_deref(), now_ms: now };
+    let approval = waiting.pass(&over, &losses, options.approve.as_ref()).await?;
 
     let turns = index.turns();
     let notes = store.notes(held.as_ref().map(|held| held.fence().clone()));

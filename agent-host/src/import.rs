@@ -32,7 +32,7 @@ use crate::{
     agent::{Agent, Opened},
     disk::Lock,
     export::{FileError, Record, Sorter},
-    fulfill::{self, Clock, FulfillOptions, FulfillReport, Orders, OverLimit, Stop},
+    fulfill::{self, Clock, FulfillOptions, FulfillReport, Leave, Orders, OverLimit, Stop},
     leases::{Length, Wish},
     store::{self, Store},
     telemetry::traced,
@@ -322,7 +322,8 @@ impl Import<'_> {
         let Some(over) = refused.downcast_ref::<OverLimit>() else { return Err(refused) };
         match over.code() {
             Some(code) if self.options.forces => {
-                options.approve = Some(code.to_owned());
+                let (code, actor) = (code.to_owned(), format!("import {} --force", self.settings.name));
+                options.approve = Some(Leave { code, actor });
                 fulfill::fulfill(self.agent, &self.target, &options, watch).await
             }
             _ => Err(ImportRefused(over.reason().to_owned()).into()),

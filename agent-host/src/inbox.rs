@@ -1,8 +1,8 @@
 //! The inbox: the users and groups that a SCIM client provisioned into a directory, as a connection to export from.
 //!
 //! Columns are SCIM's attributes, `name.givenName` or `urn:…:User:department`, found as they are spelt, else ignoring case.
-//! A user is managed once the client has given it an `externalId`; before that it was only adopted by its `userName` or
-//! never touched. Links lead to users of the same export alone. Nothing is written.
+//! A user is managed once a client has said that it is its own: it created it with an `externalId`, or found it by its
+//! `userName` and has written it since. `groups` are the user's, as RFC 7643 §4.1.2 has them. Links lead to users of the same export alone. Nothing is written.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -167,11 +167,13 @@ impl Course<'_> {
     /// The records of the next page; none when all is read.
     async fn page(&mut self) -> Result<Option<Vec<RecordBatch>>> {
         let Some(&kind) = self.kinds.last() else { return Ok(None) };
+        let of_users = |wanted: &dyn Fn(&str) -> bool| {
+            let mut tables = self.tables.iter().filter(|table| table.name == USERS);
+            tables.any(|table| table.columns.iter().any(|column| wanted(&column.path)))
+        };
         let wants_links = match kind {
             Kind::Group => self.tables.iter().any(|table| table.name == GROUPS_USERS),
-            Kind::User => self.tables.iter().any(|table| {
-                table.name == USERS && table.columns.iter().any(|column| column.path.eq_ignore_ascii_case("groups"))
-            }),
+            Kind::User => of_users(&|path| group_part(path).is_some()),
         };
         let query = Query {
             lookup: None,
@@ -181,8 +183,12 @@ impl Course<'_> {
             links: if wants_links { Links::All } else { Links::None },
             count: false,
         };
-        let read = self.inbox.resources().await?.page(kind, &query).await;
+        let directory = self.inbox.resources().await?;
+        let read = directory.page(kind, &query).await;
         let resources = read.map_err(|error| unavailable(anyhow::anyhow!("{error:?}")))?.resources;
+        let wants_managed = kind == Kind::User && of_users(&|path| path.eq_ignore_ascii_case("managed"));
+        let managed = if wants_managed { &resources[..] } else { &[] };
+        let managed = directory.managed(managed).await.map_err(unavailable)?;
         match resources.last() {
             Some(last) if resources.len() == query.limit => self.after = last.sequence,
             _ => {
@@ -194,16 +200,25 @@ impl Course<'_> {
             self.users.extend(resources.iter().map(|user| user.id.clone()));
         }
         let tables = self.tables.iter().enumerate();
-        Ok(Some(tables.filter_map(|(index, table)| self.batch(index, table, kind, &resources)).collect()))
+        Ok(Some(tables.filter_map(|(index, table)| self.batch(index, table, kind, &resources, &managed)).collect()))
     }
 
-    fn batch(&self, index: usize, table: &Table, kind: Kind, resources: &[Resource]) -> Option<RecordBatch> {
+    fn batch(
+        &self,
+        index: usize,
+        table: &Table,
+        kind: Kind,
+        resources: &[Resource],
+        managed: &HashSet<String>,
+    ) -> Option<RecordBatch> {
         let mut records = Records::new(table.columns.len());
         match (table.name.as_str(), kind) {
             (USERS, Kind::User) | (GROUPS, Kind::Group) => {
                 for resource in resources {
+                    let is_managed = managed.contains(&resource.id);
+                    let columns = table.columns.iter();
                     let cells: Vec<String> =
-                        table.columns.iter().map(|column| cell(kind, resource, &column.path)).collect();
+                        columns.map(|column| cell(kind, resource, is_managed, &column.path)).collect();
                     records.push(cells.iter().map(String::as_str));
                 }
             }
@@ -223,7 +238,7 @@ impl Course<'_> {
 }
 
 /// The text of a cell: many values are sorted and joined by LF, objects are compact JSON, what is absent is empty.
-fn cell(kind: Kind, resource: &Resource, path: &str) -> String {
+fn cell(kind: Kind, resource: &Resource, is_managed: bool, path: &str) -> String {
     let is = |name: &str| path.eq_ignore_ascii_case(name);
     if is("id") {
         return resource.id.clone();
@@ -232,11 +247,18 @@ fn cell(kind: Kind, resource: &Resource, path: &str) -> String {
         return moment(if is("created") { resource.created_ms } else { resource.modified_ms });
     }
     if is("managed") {
-        return resource.attributes.contains_key("externalId").to_string();
+        return is_managed.to_string();
     }
-    if kind == Kind::User && is("groups") {
-        let groups: BTreeSet<&str> = resource.links.iter().flatten().map(|group| group.id.as_str()).collect();
-        return groups.into_iter().collect::<Vec<_>>().join("\n");
+    if let (Kind::User, Some(part)) = (kind, group_part(path)) {
+        let groups = resource.links.iter().flatten().map(|group| match part {
+            "display" => group.display.clone().unwrap_or_default(),
+            // Groups in groups lead to nobody: every link is one of its own.
+            "type" => "direct".to_owned(),
+            // As RFC 7643 §8.3 writes a reference within a service.
+            "$ref" => format!("../Groups/{}", group.id),
+            _ => group.id.clone(),
+        });
+        return groups.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join("\n");
     }
     let (first, rest) = parts(path);
     let found = member(&resource.attributes, first);
@@ -248,6 +270,13 @@ fn cell(kind: Kind, resource: &Resource, path: &str) -> String {
     let mut texts: Vec<String> = values.into_iter().map(text).collect();
     texts.sort();
     texts.join("\n")
+}
+
+/// What of a user's groups the path names, `value` where it names them whole; none where it names something else.
+fn group_part(path: &str) -> Option<&'static str> {
+    let (first, rest) = parts(path);
+    let known = ["value", "display", "type", "$ref"].into_iter().find(|part| rest.eq_ignore_ascii_case(part));
+    known.or(rest.is_empty().then_some("value")).filter(|_| first.eq_ignore_ascii_case("groups"))
 }
 
 /// The attribute or extension, and what is wanted of it.

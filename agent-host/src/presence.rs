@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use connector_api::ConnectionSettings;
 
-use crate::{settings::Settings, store::Store};
+use crate::{leases::Clock, settings::Settings, store::Store};
 
 /// The file in the work folder by which an agent knows itself again.
 const ID: &str = "agent.id";
@@ -64,13 +64,17 @@ impl Peers {
     }
 }
 
-/// Whether the clock of this machine differs from the server's by so much that leases cannot be relied upon.
+/// By how much the clock of this machine is ahead of the server's, where that is so much that leases cannot be relied upon.
 ///
 /// # Errors
 /// Where the store fails.
-pub(crate) async fn clocks_differ_by(store: &Store, now_ms: i64) -> anyhow::Result<Option<i64>> {
-    let server = store.server_clock_ms().await?;
-    Ok(server.map(|server| now_ms - server).filter(|by| by.abs() > CLOCKS_DIFFER_MS))
+pub(crate) async fn clocks_differ_by(store: &Store, clock: Clock) -> anyhow::Result<Option<i64>> {
+    let before = clock();
+    let Some(server) = store.server_clock_ms().await? else { return Ok(None) };
+    // The server looked at some moment in between, however long it took to answer.
+    let (least, most) = (before - server, clock() - server);
+    let by = if least > 0 { least } else { most.min(0) };
+    Ok((by.abs() > CLOCKS_DIFFER_MS).then_some(by))
 }
 
 /// The agent's own id, which is made where there is none yet.
@@ -80,6 +84,11 @@ pub(crate) async fn clocks_differ_by(store: &Store, now_ms: i64) -> anyhow::Resu
 pub(crate) fn own_id(settings: &Settings) -> anyhow::Result<String> {
     let path = settings.work_folder.join(ID);
     kept_id(&path).with_context(|| format!("cannot keep the agent's id in `{}`", path.display()))
+}
+
+/// The name of this machine, for people.
+pub(crate) fn own_machine() -> String {
+    whoami::hostname().unwrap_or_default()
 }
 
 /// The id of the orders folder, where not every agent sees it; none where it cannot be kept there: then any agent may take
@@ -144,6 +153,19 @@ mod tests {
         });
         assert!(ids.iter().all(|id| *id == ids[0] && id.len() == ID_LETTERS), "{ids:?}");
         assert_eq!(fs::read_dir(folder.path().join("Work")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_clock_is_compared_with_the_servers_where_there_is_one() {
+        for (_folder, store) in stores().await {
+            let now = store.server_clock_ms().await.unwrap();
+            let early = clocks_differ_by(&store, || 0).await.unwrap();
+            let late = clocks_differ_by(&store, || i64::MAX / 2).await.unwrap();
+            assert_eq!(early.is_some_and(|by| -by >= now.unwrap_or(0)), store.is_shared());
+            assert_eq!(late.is_some_and(|by| by > 0), store.is_shared());
+            let right = || i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+            assert_eq!(clocks_differ_by(&store, right).await.unwrap(), None);
+        }
     }
 
     #[tokio::test]

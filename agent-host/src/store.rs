@@ -22,6 +22,7 @@ mod oauth;
 mod operators;
 mod order_runs;
 mod orders;
+mod outage;
 mod password_resets;
 mod place;
 mod published_sets;
@@ -43,7 +44,7 @@ use sqlx::{
 use crate::disk;
 
 pub use agents::AgentRecord;
-pub use approvals::{Approval, ApprovalState};
+pub use approvals::{Approval, ApprovalState, Offer};
 pub use audit::AuditRecord;
 pub use audit_pages::AuditFilter;
 pub use directories::{DirectoryCounts, DirectoryRecord, SecretRecord};
@@ -57,11 +58,12 @@ pub use oauth::{OauthClient, OauthGrant, OauthToken, OauthTokenKind};
 pub use operators::{Lock, OperatorRecord, SessionRecord};
 pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
+pub use outage::is_passing;
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;
-pub use published_sets::{PublishedSet, PublishedTable};
-pub use resources::{DirectoryEvent, ResourceReader, ResourceWriter, Resources};
+pub use published_sets::{PublishedSet, PublishedTable, RecordChanges};
+pub use resources::{DeletedResource, DirectoryEvent, ResourceReader, ResourceWriter, Resources};
 pub use runs::{ReportedOrder, UnpublishedRun};
 pub use schedules::SettledSchedule;
 pub use tokens::TokenRecord;
@@ -69,7 +71,7 @@ pub use tokens::TokenRecord;
 /// Between two tries to be the one that makes the tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-const MIGRATIONS: [(i64, &str, &str); 15] = [
+const MIGRATIONS: [(i64, &str, &str); 17] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -85,6 +87,8 @@ const MIGRATIONS: [(i64, &str, &str); 15] = [
     (14, "places", include_str!("../migrations/0014_places.sql")),
     (15, "directory calls", include_str!("../migrations/0015_directory_calls.sql")),
     (17, "schedules", include_str!("../migrations/0017_schedules.sql")),
+    (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
+    (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
 ];
 
 /// The agent's database.

@@ -7,7 +7,7 @@ use connector_api::{ConnectionId, Error, ErrorKind, Result};
 
 use crate::{
     access::{Caller, Role, Scope},
-    credential::{Credentials, Minted},
+    credential::{Credentials, Minted, Scheme},
     password_reset::random_text,
     store::{AuditRecord, Store, TokenRecord},
 };
@@ -82,7 +82,7 @@ pub async fn revoke(store: &Store, name: &str, actor: &str, now_ms: i64) -> anyh
 pub async fn admit(store: &Store, credentials: &Credentials, now_ms: i64) -> anyhow::Result<Option<Caller>> {
     let Some(known) = store.token(credentials.prefix()).await? else { return Ok(None) };
     let is_in_force = known.revoked_ms.is_none() && known.ends_ms.is_none_or(|ends_ms| now_ms < ends_ms);
-    let is_it = credentials.match_hash(&known.hash) && !credentials.is_basic();
+    let is_it = credentials.match_hash(&known.hash) && credentials.scheme() == Scheme::Bearer;
     let (true, true, Ok(role)) = (is_it, is_in_force, known.role.parse()) else { return Ok(None) };
     if known.last_used_ms.is_none_or(|used_ms| now_ms - used_ms >= NOTED_EVERY_MS) {
         store.note_token_use(&known.prefix, now_ms).await?;

@@ -33,6 +33,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     agent::Agent,
     directories::Directories,
+    export::Output,
     jobs::{Course, Jobs},
     monitoring::Monitoring,
     operators::Operators,
@@ -42,6 +43,7 @@ use crate::{
     store::{Store, WantedRun},
 };
 pub use address::{Address, Tls, addresses, tls};
+pub use monitoring::waiting;
 use patience::Patience;
 pub use server::{Served, Server};
 
@@ -56,6 +58,8 @@ const MOST_FOLLOWERS: usize = 64;
 /// What the pages need.
 pub struct Web {
     agent: Arc<Agent>,
+    /// Where the sets are that people look at.
+    output: Output,
     jobs: Jobs,
     resets: Arc<PasswordResets>,
     directories: Directories,
@@ -66,7 +70,10 @@ pub struct Web {
     is_secure: bool,
     /// Those who follow the log of a run.
     followers: Arc<tokio::sync::Semaphore>,
+    /// With wrong links …
     patience: Patience,
+    /// … and with wrong tokens.
+    patience_with_tokens: Patience,
     /// One plan is made at a time.
     planning: Arc<tokio::sync::Mutex<()>>,
     /// One delivery of orders is put in place at a time.
@@ -108,6 +115,7 @@ impl Web {
         Ok(Arc::new(Self {
             is_secure: is_secure(&agent.settings, directories.public_url()),
             metrics_without_token: monitoring::without_token(&agent.settings)?,
+            output: Output::of(&agent.settings)?,
             agent,
             jobs,
             resets,
@@ -118,6 +126,7 @@ impl Web {
             operators,
             followers: Arc::new(tokio::sync::Semaphore::new(MOST_FOLLOWERS)),
             patience: Patience::default(),
+            patience_with_tokens: Patience::default(),
             planning: Arc::default(),
             delivering: tokio::sync::Mutex::default(),
             around,

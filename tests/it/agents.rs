@@ -178,6 +178,48 @@ fn orders_sent_to_an_agent_with_a_folder_of_its_own_are_carried_out_there_and_on
 }
 
 #[test]
+fn orders_that_wait_in_the_folder_of_one_agent_are_approved_on_another_and_carried_out_there() {
+    let Some(url) = passing_postgres::database() else { return };
+    let agent = TestAgent::seeded(Seed::exact(6, 1, 1, 1));
+    agent.set("MaxDeletes", json!(0));
+    let token = token(&agent, &url);
+    let agents = [1, 2].map(|number| daemon(&agent, &url, number));
+    let ask = |daemon: &Daemon, method: &str, path: &str, body: &Value| -> Value {
+        let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n");
+        let page = daemon.ask_with(method, &format!("/api/v1/{path}"), &headers, &body.to_string());
+        assert!(page.status < 300, "{path}: {}", page.body);
+        serde_json::from_str(&page.body).expect("JSON")
+    };
+    let ended = |run: &Value| -> Value {
+        until(|| state(&agents[1], &token, run)["is_over"] == true);
+        state(&agents[1], &token, run)
+    };
+    let leaver = agent.org(|org| org.user_ids()[2].clone());
+    let home = agent.beside("work-1/ProvisioningOrders").join(CONNECTION);
+    let order = orders::order("1", "Deleted", "User", &leaver, json!({}));
+    std::fs::write(home.join("leaver.json"), orders::list(&[order])).expect("the file can be written");
+    let of = format!("connections/{CONNECTION}/orders");
+    let offered = |daemon| ask(daemon, "GET", &of, &json!(null))["approvals"][0].clone();
+    until(|| offered(&agents[1])["code"].is_string());
+    let [here, there] = [&agents[0], &agents[1]].map(offered);
+    assert_eq!((&here["is_here"], &there["is_here"]), (&json!(true), &json!(false)));
+    assert!(there["machine"].as_str().is_some_and(|machine| !machine.is_empty()), "{there}");
+
+    // Tried again from elsewhere, it is the same orders that are tried.
+    let blocked = || ask(&agents[1], "GET", "runs?state=blocked", &json!(null))["runs"][0].clone();
+    until(|| blocked()["run"].is_i64());
+    let again = ask(&agents[1], "POST", &format!("runs/{}/retry", blocked()["run"]), &json!(null));
+    assert_eq!(ended(&again)["state"], "blocked");
+
+    let run = ask(&agents[1], "POST", &format!("{of}/approvals"), &json!({ "code": there["code"] }));
+    let run = ended(&run);
+    assert_eq!((&run["state"], &run["message"]), (&json!("success"), &json!("1 orders: 1 executed, 0 errored")));
+    assert!(home.join("Completed/leaver.json").exists(), "the agent whose folder it is carried it out");
+    assert_eq!(agent.org(|org| org.counts().users), 5);
+    agents.into_iter().for_each(Daemon::end);
+}
+
+#[test]
 fn orders_sent_to_two_agents_at_once_under_one_key_are_taken_once() {
     let Some(url) = passing_postgres::database() else { return };
     let agent = TestAgent::seeded(Seed::exact(3, 1, 1, 1));

@@ -6,8 +6,10 @@ mod guards;
 mod orders;
 mod suite;
 
+use std::collections::BTreeSet;
+
 use acceptance::{CONNECTION, TestAgent, watch};
-use okta_sandbox::{Fault, FaultAction, Seed};
+use okta_sandbox::{Fault, FaultAction, Seed, Status};
 use serde_json::{Value, json};
 
 use crate::password::{ADA, daemon::until};
@@ -22,7 +24,7 @@ fn token(agent: &TestAgent, name: &str, further: &[&str]) -> String {
     token
 }
 
-fn administrator(agent: &TestAgent) -> String {
+pub(crate) fn administrator(agent: &TestAgent) -> String {
     token(agent, "root", &["--role", "administrator"])
 }
 
@@ -57,7 +59,8 @@ fn an_export_is_started_followed_and_downloaded() {
     }
     let set = client.get(&of("/exports")).must(200);
     let users = set["set"]["tables"]["users"]["records"].as_i64().expect("a count");
-    let difference = json!({ "before": users, "now": users, "is_changed": false });
+    let none = json!({ "added": 0, "removed": 0, "changed": 0 });
+    let difference = json!({ "before": users, "now": users, "is_changed": false, "records": none });
     assert_eq!((&set["difference"]["users"], users), (&difference, agent.csv("users").lines().count() as i64 - 1));
     let name = set["set"]["tables"]["users"]["file"].as_str().expect("a file").to_owned();
     let file = client.get(&of(&format!("/exports/files/{name}")));
@@ -71,6 +74,50 @@ fn an_export_is_started_followed_and_downloaded() {
     let older = client.get(&of(&format!("/exports/history?cursor={}", history["next"]))).must(200);
     assert_eq!((older["sets"].as_array().unwrap().len(), &older["next"]), (1, &Value::Null));
     assert_eq!(client.get("/api/v1/exports").must(200)["exports"][0]["set"], set["set"]);
+    client.end();
+}
+
+#[test]
+fn a_set_tells_which_records_came_went_and_changed_since_the_one_before() {
+    let agent = TestAgent::seeded(Seed::exact(30, 4, 2, 8));
+    let first = agent.exported(&[]);
+    assert_eq!(first["tables"]["users"].get("difference"), None, "there was nothing to compare with");
+    let links = |agent: &TestAgent| -> BTreeSet<String> {
+        agent.csv("groupsusers").lines().skip(1).map(str::to_owned).collect()
+    };
+    let before = links(&agent);
+    agent.org(|org| {
+        let users = org.user_ids();
+        users[5..10].iter().for_each(|user| assert!(org.remove_user(user)));
+        for number in 0..5 {
+            let login = format!("new{number}@corp.example");
+            let profile = json!({ "login": login, "email": login, "firstName": "N, \"quoted\"", "lastName": "E" });
+            org.add_user(profile, Status::Active);
+        }
+        users[20..22].iter().for_each(|user| assert!(org.set_attribute(user, "lastName", json!("Other\nname"))));
+        org.add_group("Another");
+    });
+    let second = agent.exported(&[]);
+    let changes = json!({ "added": 5, "removed": 5, "changed": 2 });
+    assert_eq!(second["tables"]["users"]["difference"], changes);
+    assert_eq!(second["tables"]["groups"]["difference"]["added"], 1);
+    let now = links(&agent);
+    let (added, removed) = (now.difference(&before).count(), before.difference(&now).count());
+    assert!(removed > 0, "who is gone is in no group");
+    let of_links = json!({ "added": added, "removed": removed, "changed": 0 });
+    assert_eq!(second["tables"]["groupsusers"]["difference"], of_links);
+
+    let client = Client::start(&agent, &administrator(&agent));
+    let shown = client.get(&of("/exports")).must(200)["difference"].clone();
+    let users = second["tables"]["users"]["records"].clone();
+    let expected = json!({ "before": users, "now": users, "is_changed": true, "records": changes });
+    assert_eq!((&shown["users"], &shown["groupsusers"]["records"]), (&expected, &of_links));
+    // Another table alone, from a file that somebody altered: it is published all the same.
+    std::fs::write(agent.output().join(format!("{CONNECTION}_groups.csv")), "id\n2\n1\n").expect("it can be written");
+    agent.exported(&["--table", "groups"]);
+    let sets = client.get(&of("/exports/history")).must(200)["sets"].clone();
+    assert_eq!((&sets[0]["changes"], &sets[1]["changes"]["users"]), (&json!({}), &changes));
+    assert_eq!(sets[2]["changes"], json!({}));
     client.end();
 }
 

@@ -11,7 +11,11 @@ use okta_sandbox::{Fault, FaultAction, Seed};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::moto::{ACCESS_KEY, Moto};
+use crate::{
+    api::administrator,
+    moto::{ACCESS_KEY, Moto},
+    password::daemon::Daemon,
+};
 
 const BUCKET: &str = "exports";
 
@@ -52,6 +56,35 @@ fn whole_set(objects: &BTreeMap<String, String>) -> Value {
     manifest
 }
 
+/// The set and its files come from the bucket: what is in the agent's own folder is from another export, or from none.
+fn an_agent_that_did_not_export_shows_it(agent: &TestAgent, objects: &BTreeMap<String, String>, manifest: &Value) {
+    let token = administrator(agent);
+    let mut command = agent.command(&["run"]);
+    command.env("TempFolderPath", agent.beside("temp-of-another"));
+    let daemon = Daemon::start(command);
+    let ask = |path: &str| {
+        let target = format!("/api/v1/connections/{CONNECTION}/exports{path}");
+        let page = daemon.ask_with("GET", &target, &format!("authorization: Bearer {token}\r\n"), "");
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        page
+    };
+    let shown: Value = serde_json::from_str(&ask("").body).expect("JSON");
+    assert_eq!(shown["output"], format!("s3://{BUCKET}/okta"));
+    assert_eq!(shown["set"]["finished"], manifest["finished"]);
+    let list = daemon.ask_with("GET", "/api/v1/exports", &format!("authorization: Bearer {token}\r\n"), "");
+    assert!(list.body.contains(manifest["finished"].as_str().expect("a time")), "{}", list.body);
+    for (table, entry) in shown["set"]["tables"].as_object().expect("there are tables") {
+        assert_eq!(entry["sha256"], manifest["tables"][table]["sha256"]);
+        let file = entry["file"].as_str().expect("a file");
+        let page = ask(&format!("/files/{file}"));
+        assert_eq!(page.body, objects[&format!("okta/{file}")], "{file}");
+        assert!(page.head.to_lowercase().contains(&format!("content-length: {}", entry["bytes"])), "{}", page.head);
+    }
+    let file = format!("{CONNECTION}_export.json");
+    assert_eq!(ask(&format!("/files/{file}")).body, objects[&format!("okta/{file}")]);
+    daemon.end();
+}
+
 #[test]
 fn sets_in_a_bucket_are_whole_and_a_failed_export_leaves_the_former_one() {
     let Some(moto) = Moto::start(false) else { return };
@@ -85,7 +118,8 @@ fn sets_in_a_bucket_are_whole_and_a_failed_export_leaves_the_former_one() {
     assert_eq!(users(&second), users(&first), "what was not exported stays");
     agent.exported(&[]);
     let third = objects(&moto);
-    whole_set(&third);
+    let manifest = whole_set(&third);
+    an_agent_that_did_not_export_shows_it(&agent, &third, &manifest);
     assert!(!third.keys().any(|key| key.contains(former["set"].as_str().unwrap())), "old sets are removed: {third:?}");
 
     agent.write("appsettings.json", &settings.to_string().replace("s3://exports", "s3://nowhere"));

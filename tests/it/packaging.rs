@@ -95,7 +95,13 @@ fn the_service_is_sound_and_leaves_little_to_whoever_breaks_in() {
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&exposed.stdout), String::from_utf8_lossy(&exposed.stderr));
     assert!(exposed.status.success(), "{said}");
-    for line in ["Type=notify-reload", "WatchdogSec=120", "User=agent-host", "StateDirectory=agent-host"] {
+    for line in [
+        "Type=notify-reload",
+        "WatchdogSec=120",
+        "StartLimitIntervalSec=0",
+        "User=agent-host",
+        "StateDirectory=agent-host",
+    ] {
         assert!(unit.lines().any(|known| known == line), "{line}");
     }
 }

@@ -195,6 +195,26 @@ fn a_mail_server_that_is_down_delays_the_notice_and_nothing_else() {
 }
 
 #[test]
+fn a_mail_that_a_wrong_clock_finds_too_old_and_puts_off_for_years_is_tried_before_it_is_given_up() {
+    if acceptance::python().is_none() {
+        say("left out: there is no Python that looks into the store");
+        return;
+    }
+    let agent = agent("en");
+    let folder = agent.beside("Mails");
+    configure(&agent, json!({ "PickupDirectory": "../Mails" }), json!({}));
+    std::fs::write(&folder, "in the way").unwrap();
+    let report = agent.run(&["--format", "json", "reset-password", CONNECTION, ADA, "--setting", "Temporary"]);
+    assert_eq!(report.must_exit(0).json()["notice"], "queued");
+    std::fs::remove_file(&folder).unwrap();
+    in_store(&agent, "UPDATE notices SET created_ms = 0, due_ms = 9000000000000000");
+    let daemon = daemon::Daemon::start(agent.command(&["run"]));
+    daemon::until(|| folder.exists() && acceptance::files(&folder).keys().any(|name| name.ends_with(".eml")));
+    daemon.end();
+    acceptance::watch_mail(&String::from_utf8_lossy(acceptance::files(&folder).values().next().unwrap()));
+}
+
+#[test]
 fn mails_go_into_a_folder_where_that_is_asked_for() {
     let agent = agent("fr");
     let folder = agent.beside("Mails");

@@ -1,5 +1,6 @@
 //! The SCIM inbox as Okta meets it: a daemon, an address, a token; and what the next export holds.
 
+mod basic;
 mod calls;
 mod client;
 mod input;
@@ -8,6 +9,7 @@ mod okta;
 mod races;
 mod readme;
 mod replicas;
+mod stores;
 mod suites;
 
 use acceptance::{TestAgent, watch};

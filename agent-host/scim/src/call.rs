@@ -4,6 +4,8 @@
 //! are worked out anew. A change of members alone needs no version: it is the same whatever happened before it.
 //! Source: RFC 7644 §§3.3 to 3.6.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,10 +13,12 @@ use serde_json::{Map, Value};
 use crate::{
     directory::Directory,
     error::{Error, Result},
-    parameters::{ListResponse, Parameters},
+    links::Completing,
+    parameters::{ListHead, ListResponse, Parameters},
     patch::{Patch, Patched},
+    pieces::{self, Pieces},
     preconditions::Preconditions,
-    projection::{Projection, Shown},
+    projection::Projection,
     resource::{Kind, Resource},
     search::{Searcher, refusal},
     store::{Change, Deletion, Draft, Field, Links, MemberChange, ResourceStore, StoreError},
@@ -31,23 +35,31 @@ pub const MEMBERS_IN_ANSWER: usize = 100;
 /// A request's directory and its store.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'c> {
-    pub(crate) store: &'c dyn ResourceStore,
+    pub(crate) store: &'c Arc<dyn ResourceStore>,
     pub(crate) directory: &'c Directory,
 }
 
 /// What a request is answered.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// JSON.
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Content>,
     pub(crate) entity_tag: Option<String>,
     pub(crate) location: Option<String>,
 }
 
+/// JSON.
+pub(crate) enum Content {
+    Whole(String),
+    Pieces(Pieces),
+}
+
 impl Answer {
     pub(crate) fn ok(body: &impl Serialize) -> Self {
-        Self { status: StatusCode::OK, body: Some(text(body)), entity_tag: None, location: None }
+        Self::list(Content::Whole(text(body)))
+    }
+
+    fn list(body: Content) -> Self {
+        Self { status: StatusCode::OK, body: Some(body), entity_tag: None, location: None }
     }
 }
 
@@ -62,8 +74,19 @@ impl Call<'_> {
         let limit = search.count.unwrap_or(self.directory.page_size).min(self.directory.max_page_size);
         let searcher = Searcher { store: self.store, directory: self.directory, kinds: &searched, search: &search };
         let found = searcher.find(limit).await?;
-        let shown = found.resources.iter().map(|(kind, resource)| self.shown(*kind, resource, &search.projection));
-        Ok(Answer::ok(&ListResponse::new(shown.collect(), found.total, &search.start, found.next_cursor)))
+        let head = ListHead::new(found.total, &search.start, found.next_cursor);
+        let wanted = searched.into_iter().filter(|kind| search.projection.shows_links(*kind)).collect();
+        let base_url = &self.directory.base_url;
+        match Completing::new(self.store, found.resources, wanted).whole() {
+            Ok(resources) => {
+                let shown = resources.iter().map(|(kind, resource)| search.projection.show(*kind, resource, base_url));
+                Ok(Answer::ok(&ListResponse::new(head, shown.collect())))
+            }
+            Err(lacking) => {
+                let pieces = pieces::list(&head, lacking, search.projection, base_url).await?;
+                Ok(Answer::list(Content::Pieces(pieces)))
+            }
+        }
     }
 
     /// GET of a resource.
@@ -98,7 +121,7 @@ impl Call<'_> {
             written.attributes.entry("active").or_insert(Value::Bool(true));
         }
         let draft = Draft {
-            keys: values::keys(kind, &written.attributes),
+            keys: values::keys(kind, &written.attributes)?,
             attributes: written.attributes,
             unique: self.unique(kind),
             members: written.members.unwrap_or_default(),
@@ -194,12 +217,11 @@ impl Call<'_> {
                 self.check_switches(&present, attributes.as_ref(), wanted.password.is_some())?;
             }
             let rests_on_present = attributes.is_some() || links != Links::None || preconditions.are_given();
+            let with_keys = |attributes| Ok::<_, Error>((values::keys(kind, &attributes)?, attributes));
+            let attributes = attributes.map(with_keys).transpose()?.map(|(keys, attributes)| (attributes, keys));
             let change = Change {
                 if_version: rests_on_present.then_some(present.version),
-                attributes: attributes.map(|attributes| {
-                    let keys = values::keys(kind, &attributes);
-                    (attributes, keys)
-                }),
+                attributes,
                 unique: self.unique(kind),
                 members: wanted.members,
                 unknown_member: self.directory.unknown_member,
@@ -208,6 +230,7 @@ impl Call<'_> {
             let shown = links_after_change(kind, projection);
             let is_nothing = change.attributes.is_none() && change.members.is_empty() && change.password.is_none();
             let changed = if is_nothing {
+                self.store.confirm(kind, id).await.map_err(|error| refusal(error, kind, id))?;
                 self.present(kind, id, shown).await?
             } else {
                 match self.store.update(kind, id, change, shown).await {
@@ -259,16 +282,10 @@ impl Call<'_> {
         let view = View { kind, resource, base_url: &self.directory.base_url, shows_names: true };
         Answer {
             status,
-            body: Some(text(&self.shown(kind, resource, projection))),
+            body: Some(Content::Whole(text(&projection.show(kind, resource, &self.directory.base_url)))),
             entity_tag: Some(entity_tag(resource.version)),
             location: Some(view.location()),
         }
-    }
-
-    fn shown<'s>(&'s self, kind: Kind, resource: &'s Resource, projection: &Projection) -> Shown<'s> {
-        let shows_names = projection.asks_for_names();
-        let view = View { kind, resource, base_url: &self.directory.base_url, shows_names };
-        projection.show(view)
     }
 
     /// What no other resource may have.

@@ -60,6 +60,10 @@ async fn check_lookups(store: &dyn ResourceStore, users: &[Resource]) {
         (Field::ExternalId, vec!["E1".to_owned()], vec![0]),
         (Field::DisplayName, vec!["bo".to_owned()], vec![]),
         (Field::Link, vec!["none".to_owned()], vec![]),
+        (Field::Id, vec!["\0".to_owned()], vec![]),
+        (Field::UserName, vec!["\0".to_owned()], vec![]),
+        (Field::ExternalId, vec!["E\0".to_owned(), "E1".to_owned()], vec![0]),
+        (Field::Link, vec!["\0".to_owned()], vec![]),
     ];
     for (field, values, expected) in cases {
         let lookup = Some(Lookup { field, values });
@@ -134,7 +138,8 @@ async fn check_members(store: &dyn ResourceStore, users: &[Resource]) {
     let add = MemberChange { add: vec![link(first), link(second)], ..MemberChange::default() };
     assert_eq!(change(2, add.clone()).await, sorted(&[first, second, "unknown"]), "who is there is not added again");
     assert_eq!(change(2, add).await, sorted(&[first, second, "unknown"]), "nothing changed");
-    let remove = MemberChange { remove: vec!["unknown".to_owned(), "none".to_owned()], ..MemberChange::default() };
+    let gone = ["unknown", "none", "\0"].map(str::to_owned);
+    let remove = MemberChange { remove: gone.to_vec(), ..MemberChange::default() };
     assert_eq!(change(3, remove).await, sorted(&[first, second]), "one goes");
     let same = MemberChange::replace(vec![link(second), link(first)]);
     assert_eq!(change(3, same).await, sorted(&[first, second]), "the same members are no change");
@@ -152,11 +157,36 @@ async fn check_members(store: &dyn ResourceStore, users: &[Resource]) {
     let found = store.page(Kind::Group, &query).await.expect("groups can be looked up").resources;
     let member = &found[0].links.as_ref().expect("all were asked for")[0];
     assert_eq!((member.kind, member.display.as_deref()), (Some(Kind::User), Some("bo")), "a member has its name");
+    check_few_links(store, second).await;
     let by_group = Lookup { field: Field::Link, values: vec![group.id.clone()] };
     assert_eq!(page(store, Query { lookup: Some(by_group), ..all() }).await.0, [second], "users are found by group");
     let user = store.get(Kind::User, second, Links::All).await.expect("a user can be read").expect("it is there");
     let groups = user.links.expect("all were asked for");
     assert_eq!((groups[0].id.as_str(), groups[0].display.as_deref()), (group.id.as_str(), Some("Staff")));
+}
+
+/// Of several groups those with more members than are wanted come without any.
+async fn check_few_links(store: &dyn ResourceStore, member: &str) {
+    let link = |id: &str| Link { id: id.to_owned(), ..Link::default() };
+    let mut made = Vec::new();
+    for members in [vec![], vec![link(member), link("x")], vec![link("x"), link("y"), link(member)]] {
+        let mut group = draft(Kind::Group, json!({ "displayName": "Few or many" }));
+        group.members = members;
+        made.push(store.create(Kind::Group, group, Links::None).await.expect("a group can be created").id);
+    }
+    let named = Lookup { field: Field::DisplayName, values: vec!["few or many".to_owned()] };
+    let by_id = Lookup { field: Field::Id, values: made.clone() };
+    let cases = [(Links::UpTo(2), [Some(0), Some(2), None]), (Links::UpTo(0), [Some(0), None, None])];
+    for ((links, expected), lookup) in cases.into_iter().zip([named, by_id]) {
+        let query = Query { lookup: Some(lookup), links, ..all() };
+        let found = store.page(Kind::Group, &query).await.expect("groups can be looked up").resources;
+        let counts: Vec<Option<usize>> =
+            found.iter().map(|group| group.links.as_ref().map(Vec::len)).collect();
+        assert_eq!(counts, expected, "{links:?} is meant of each");
+    }
+    for id in made {
+        store.delete(Kind::Group, &id, Deletion::default()).await.expect("a group can be deleted");
+    }
 }
 
 async fn check_deleted(store: &dyn ResourceStore, users: &[Resource]) {
@@ -186,7 +216,7 @@ fn draft(kind: Kind, body: Value) -> Draft {
         _ => Map::new(),
     };
     let unique = if kind == Kind::User { vec![Field::UserName] } else { Vec::new() };
-    Draft { keys: keys(kind, &attributes), attributes, unique, ..Draft::default() }
+    Draft { keys: keys(kind, &attributes).expect("they are short"), attributes, unique, ..Draft::default() }
 }
 
 fn all() -> Query {

@@ -2,6 +2,17 @@
 
 use crate::store::UnknownMember;
 
+/// How a client shows who it is, as `/ServiceProviderConfig` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// A token that somebody pasted into the client, RFC 6750.
+    BearerToken,
+    /// A key and a secret, RFC 7617.
+    Basic,
+    /// A token that the client gets by OAuth 2.0, RFC 6749.
+    OAuth,
+}
+
 /// A directory's address, switches and limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +37,10 @@ pub struct Directory {
     pub group_name_unique: bool,
     /// Whether what a client deletes leaves a trace for the host.
     pub soft_delete: bool,
+    /// How clients show who they are, the preferred way first; the host checks it.
+    pub authentication: &'static [Authentication],
+    /// Whether the host does something with a password; where not, it is accepted and dropped.
+    pub change_password: bool,
     /// How many resources an answer holds where the client does not say.
     pub page_size: usize,
     /// How many it holds at most.
@@ -47,6 +62,8 @@ impl Directory {
             unknown_member: UnknownMember::Keep,
             group_name_unique: false,
             soft_delete: false,
+            authentication: &[Authentication::BearerToken],
+            change_password: true,
             page_size: 100,
             max_page_size: 1_000,
         }

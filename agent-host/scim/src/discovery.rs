@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bulk::MAX_BULK_OPERATIONS,
-    directory::Directory,
+    directory::{Authentication, Directory},
     json::MAX_BODY_BYTES,
     resource::Kind,
     schema::{Attribute, Mutability, Returned, SCHEMAS, Schema, Type},
@@ -18,30 +18,21 @@ const SCHEMA_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
 /// `/ServiceProviderConfig`.
 pub(crate) fn service_provider_config(directory: &Directory) -> Value {
+    let schemes = directory.authentication.iter().enumerate();
+    let schemes: Value = schemes.map(|(nth, authentication)| scheme(*authentication, nth == 0)).collect();
     json!({
         "schemas": [CONFIG_SCHEMA],
         "patch": { "supported": true },
         "bulk": { "supported": true, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BODY_BYTES },
         "filter": { "supported": true, "maxResults": directory.max_page_size },
-        "changePassword": { "supported": true },
+        "changePassword": { "supported": directory.change_password },
         "sort": { "supported": true },
         "etag": { "supported": true },
         "pagination": {
             "cursor": true, "index": true, "defaultPaginationMethod": "index",
             "defaultPageSize": directory.page_size, "maxPageSize": directory.max_page_size,
         },
-        "authenticationSchemes": [
-            {
-                "type": "oauthbearertoken", "name": "Bearer token", "primary": true,
-                "description": "The directory's token in the header Authorization",
-                "specUri": "https://www.rfc-editor.org/info/rfc6750",
-            },
-            {
-                "type": "httpbasic", "name": "HTTP Basic",
-                "description": "The directory's key and secret",
-                "specUri": "https://www.rfc-editor.org/info/rfc7617",
-            },
-        ],
+        "authenticationSchemes": schemes,
         "meta": {
             "resourceType": "ServiceProviderConfig",
             "location": format!("{}/ServiceProviderConfig", directory.base_url),
@@ -60,6 +51,20 @@ pub(crate) fn schemas(directory: &Directory) -> Vec<Value> {
     let group = Kind::Group.schema().id;
     let offered = SCHEMAS.into_iter().filter(|schema| directory.groups || schema.id != group);
     offered.map(|schema| schema_body(directory, schema)).collect()
+}
+
+fn scheme(authentication: Authentication, is_preferred: bool) -> Value {
+    let (kind, name, description, rfc) = match authentication {
+        Authentication::BearerToken => {
+            ("oauthbearertoken", "Bearer token", "The directory's token in the header Authorization", 6750)
+        }
+        Authentication::Basic => ("httpbasic", "HTTP Basic", "The directory's key and secret", 7617),
+        Authentication::OAuth => ("oauth2", "OAuth 2.0", "A token for an authorization code", 6749),
+    };
+    json!({
+        "type": kind, "name": name, "primary": is_preferred, "description": description,
+        "specUri": format!("https://www.rfc-editor.org/info/rfc{rfc}"),
+    })
 }
 
 fn resource_type(directory: &Directory, kind: Kind) -> Value {

@@ -10,7 +10,7 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use serde_json::{Value, json};
 
 /// The media type of every answer.
@@ -18,6 +18,10 @@ pub const SCIM_JSON: &str = "application/scim+json";
 
 /// The schema of an error.
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// The body of an answer. It is sent while it is read from the store where it is a list with very many members; should
+/// the store fail then, it ends with the error.
+pub type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// How much of a detail is told; it may repeat a name that a client made up.
 const MAX_DETAIL_BYTES: usize = 500;
@@ -149,8 +153,8 @@ impl Error {
     }
 
     /// The answer; it carries the error among its extensions, so that the host can record it without reading the body.
-    pub fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.body().to_string()));
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(whole(self.body().to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
@@ -167,6 +171,11 @@ impl Error {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// A body that is there already.
+pub(crate) fn whole(text: String) -> Body {
+    Full::from(text).map_err(|never| match never {}).boxed_unsync()
 }
 
 impl ErrorKind {

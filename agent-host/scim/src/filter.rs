@@ -166,6 +166,17 @@ impl ElementTest {
 /// The attribute's value in a resource, and which part of it is meant.
 fn whole<'v>(view: &View<'v>, place: &'v Place) -> Option<(Cow<'v, Value>, Option<&'v str>)> {
     let attributes = &view.resource.attributes;
+    // What the resource's own extensions turn it into has no part.
+    if let Cow::Owned(place) = place.in_resource(attributes) {
+        let value = match &place {
+            Place::Extension(urn) => field(attributes, urn),
+            Place::Attribute(target) => {
+                let extension = field(attributes, target.urn.as_ref()?)?;
+                extension.as_object().and_then(|extension| field(extension, &target.name))
+            }
+        };
+        return Some((Cow::Borrowed(value?), None));
+    }
     match place {
         Place::Extension(urn) => Some((Cow::Borrowed(field(attributes, urn)?), None)),
         Place::Attribute(target) => {

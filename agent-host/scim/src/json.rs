@@ -1,7 +1,7 @@
 //! Bodies: JSON text to a tree, refused before it can do harm.
 //!
-//! Refuses what is no UTF-8, what is nested deeper than [`MAX_DEPTH`], and an object that has one name twice, whatever
-//! the case of its letters: in SCIM names ignore case (RFC 7643 §2.1), so the two would be one attribute.
+//! Refuses what is no UTF-8, what holds U+0000, what is nested deeper than [`MAX_DEPTH`], and an object that has one name
+//! twice, whatever the case of its letters: in SCIM names ignore case (RFC 7643 §2.1), so the two would be one attribute.
 
 use std::{collections::HashSet, fmt};
 
@@ -31,8 +31,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value> {
     })?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let tree = Node { depth: 0 }.deserialize(&mut deserializer);
-    tree.and_then(|tree| deserializer.end().map(|()| tree))
-        .map_err(|error| Error::of(ErrorKind::InvalidSyntax, format!("the body is not usable JSON: {error}")))
+    let mut tree = tree
+        .and_then(|tree| deserializer.end().map(|()| tree))
+        .map_err(|error| Error::of(ErrorKind::InvalidSyntax, format!("the body is not usable JSON: {error}")))?;
+    // It can only come escaped, and hardly ever does.
+    if text.contains("\\u0000") && holds_nul(&tree) {
+        wipe(&mut tree);
+        let detail = "a text of the body holds U+0000, which no directory can keep; send it without";
+        return Err(Error::of(ErrorKind::InvalidValue, detail));
+    }
+    Ok(tree)
 }
 
 /// The member of an object by its name in any case.
@@ -62,6 +70,16 @@ pub(crate) fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a text or a name in it holds U+0000.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(object) => object.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
         _ => false,
     }
 }
@@ -186,6 +204,16 @@ mod tests {
             assert_eq!(error.kind(), Some(ErrorKind::InvalidSyntax));
             assert!(error.detail().contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn nul_is_refused_wherever_it_lies() {
+        for body in [r#""\u0000""#, r#"{"a":[{"b":"x\u0000y"}]}"#, r#"{"a\u0000":1}"#] {
+            let error = read(body.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), Some(ErrorKind::InvalidValue));
+            assert!(error.detail().contains("U+0000"), "{error}");
+        }
+        assert_eq!(read(br#""\\u0000""#).unwrap(), "\\u0000", "a backslash before it makes it another text");
     }
 
     #[test]

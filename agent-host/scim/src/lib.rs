@@ -17,7 +17,10 @@ mod values;
 mod patch;
 mod projection;
 mod parameters;
+mod cursor;
+mod links;
 mod search;
+mod pieces;
 mod preconditions;
 mod call;
 mod bulk;
@@ -29,8 +32,8 @@ pub mod conformance;
 pub use async_trait::async_trait;
 pub use bulk::MAX_BULK_OPERATIONS;
 pub use call::MEMBERS_IN_ANSWER;
-pub use directory::Directory;
-pub use error::{ERROR_SCHEMA, Error, ErrorKind, Result, SCIM_JSON};
+pub use directory::{Authentication, Directory};
+pub use error::{Body, ERROR_SCHEMA, Error, ErrorKind, Result, SCIM_JSON};
 pub use json::{MAX_BODY_BYTES, MAX_DEPTH};
 pub use letters::fold;
 pub use parser::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS, filter as parse_filter, path as parse_path};
@@ -46,4 +49,4 @@ pub use store::{
     StoreError, UnknownMember,
 };
 pub use syntax::{AttributePath, Filter, Operator, Path};
-pub use values::MAX_VALUES;
+pub use values::{MAX_KEY_BYTES, MAX_VALUES};

@@ -47,16 +47,24 @@ pub(crate) struct Sort {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListResponse<T> {
+    #[serde(flatten)]
+    head: ListHead,
+    items_per_page: usize,
+    #[serde(rename = "Resources")]
+    resources: Vec<T>,
+}
+
+/// The same without its resources.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListHead {
     schemas: [&'static str; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     total_results: Option<u64>,
-    items_per_page: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
-    #[serde(rename = "Resources")]
-    resources: Vec<T>,
 }
 
 /// Where an answer begins.
@@ -158,18 +166,22 @@ impl Parameters {
 }
 
 impl<T> ListResponse<T> {
+    pub(crate) fn new(head: ListHead, resources: Vec<T>) -> Self {
+        Self { head, items_per_page: resources.len(), resources }
+    }
+}
+
+impl ListHead {
     /// A part of what was found, from `start` on; `total` where it is known.
-    pub(crate) fn new(resources: Vec<T>, total: Option<u64>, start: &Start, next_cursor: Option<String>) -> Self {
+    pub(crate) fn new(total: Option<u64>, start: &Start, next_cursor: Option<String>) -> Self {
         Self {
             schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
             total_results: total,
-            items_per_page: resources.len(),
             start_index: match start {
                 Start::Index(index) => Some(*index),
                 Start::Cursor(_) => None,
             },
             next_cursor,
-            resources,
         }
     }
 }

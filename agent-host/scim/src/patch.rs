@@ -175,8 +175,13 @@ impl Work<'_> {
     fn apply(&mut self, operation: &Operation) -> Result<()> {
         let value = operation.value.clone();
         match (&operation.path, value) {
+            (Some(path), Some(Value::Object(object)))
+                if is(&path.to_string(), self.view.kind.schema().id) && operation.verb != Verb::Remove =>
+            {
+                self.object(operation.verb, object)
+            }
             (Some(path), value) => {
-                let place = Place::of(self.view.kind, &path.attribute, ErrorKind::InvalidPath)?;
+                let place = self.place(path, value.as_ref())?;
                 self.at(operation.verb, &place, path, value)
             }
             (None, Some(Value::Object(object))) => self.object(operation.verb, object),
@@ -187,15 +192,23 @@ impl Work<'_> {
     /// Each member of the object at its own place. What a client may not write or nobody knows is passed over, since
     /// clients send whole resources here: Okta puts the group's `id` beside its name.
     fn object(&mut self, verb: Verb, object: Map<String, Value>) -> Result<()> {
-        for (name, value) in object {
+        for (name, value) in values::without_core_urn(self.view.kind, object)? {
             let path = parser::path(&name)?;
-            let Ok(place) = Place::of(self.view.kind, &path.attribute, ErrorKind::InvalidPath) else { continue };
+            let Ok(place) = self.place(&path, Some(&value)) else { continue };
             let is_read_only = matches!(&place, Place::Attribute(target) if target.is_read_only());
             if !is_read_only {
                 self.at(verb, &place, &path, Some(value))?;
             }
         }
         Ok(())
+    }
+
+    /// What the path means in this resource, to which the value may be put.
+    fn place(&self, path: &Path, value: Option<&Value>) -> Result<Place> {
+        let place = Place::of(self.view.kind, &path.attribute, ErrorKind::InvalidPath)?;
+        let place = place.in_resource(&self.attributes).into_owned();
+        let is_object = value.is_some_and(Value::is_object) && path.filter.is_none();
+        Ok(if is_object { place.of_object(self.view.kind, &self.attributes) } else { place })
     }
 
     fn at(&mut self, verb: Verb, place: &Place, path: &Path, value: Option<Value>) -> Result<()> {

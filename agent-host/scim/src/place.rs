@@ -1,7 +1,13 @@
 //! What an attribute path means for a kind of resource: a declared attribute, one of an undeclared extension, or a
 //! whole extension.
 //!
-//! A short name is looked for in the core schema first, then in EnterpriseUser, since Entra writes `manager` alone.
+//! A short name is looked for in the core schema first, then in EnterpriseUser, since Entra writes `manager` alone. What
+//! `urn:acme:badge` means where no schema declares it, the extensions of a resource say: the whole of that name, or the
+//! attribute `badge` of `urn:acme`. Where they do not, its form does.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -73,6 +79,36 @@ impl Place {
         Self::Attribute(Target { urn: path.urn.clone(), name: path.name.clone(), attribute: None, sub })
     }
 
+    /// The same place in a resource with these attributes.
+    pub(crate) fn in_resource(&self, attributes: &Map<String, Value>) -> Cow<'_, Self> {
+        match self {
+            Self::Attribute(target) => {
+                let whole = target.as_extension().filter(|whole| has_extension(attributes, whole));
+                whole.map_or(Cow::Borrowed(self), |whole| Cow::Owned(Self::Extension(whole)))
+            }
+            Self::Extension(whole) if schema(whole).is_some() || has_extension(attributes, whole) => Cow::Borrowed(self),
+            Self::Extension(whole) => match whole.rsplit_once(':').filter(|(urn, _)| has_extension(attributes, urn)) {
+                Some((urn, name)) => Cow::Owned(Self::undeclared(&AttributePath {
+                    urn: Some(urn.to_owned()),
+                    name: name.to_owned(),
+                    sub: None,
+                })),
+                None => Cow::Borrowed(self),
+            },
+        }
+    }
+
+    /// The same place where an object is to be put: it makes an extension, unless there is one of which it is an
+    /// attribute, or its form says that.
+    pub(crate) fn of_object(self, kind: Kind, attributes: &Map<String, Value>) -> Self {
+        let Self::Attribute(target) = &self else { return self };
+        let is_of_schema = target.urn.as_ref().is_some_and(|urn| {
+            let by_form = urn.rsplit_once(':').is_some_and(|(urn, name)| is_extension(kind, urn, name));
+            by_form || has_extension(attributes, urn)
+        });
+        target.as_extension().filter(|_| !is_of_schema).map_or(self, Self::Extension)
+    }
+
     /// The declared attribute, and its part where one is named.
     pub(crate) fn attribute(&self) -> Option<&'static Attribute> {
         match self {
@@ -103,6 +139,13 @@ impl Target {
         Some(Self { urn: urn.map(str::to_owned), name: attribute.name.to_owned(), attribute: Some(attribute), sub })
     }
 
+    /// The URN that the path would be as a whole extension; None where a schema declares it otherwise.
+    fn as_extension(&self) -> Option<String> {
+        let urn = self.urn.as_ref().filter(|_| self.attribute.is_none())?;
+        let sub = self.sub.as_ref().map_or_else(String::new, |sub| format!(".{}", sub.name));
+        Some(format!("{urn}:{}{sub}", self.name))
+    }
+
     /// The declared attribute at the end of the path.
     pub(crate) fn leaf(&self) -> Option<&'static Attribute> {
         self.sub.as_ref().map_or(self.attribute, |sub| sub.attribute)
@@ -127,6 +170,10 @@ impl Sub {
 
 fn in_extension(kind: Kind, name: &str) -> Option<(Option<&'static str>, &'static Attribute)> {
     kind.extensions().iter().find_map(|extension| Some((Some(extension.id), extension.attribute(name)?)))
+}
+
+fn has_extension(attributes: &Map<String, Value>, urn: &str) -> bool {
+    attributes.keys().any(|name| is(name, urn))
 }
 
 /// Whether `urn:name` is a whole extension: a declared one, or one that ends like a schema, in `…:2.0:Something`.

@@ -11,7 +11,7 @@ use crate::{
     json::is,
     parser,
     place::{Place, Target},
-    resource::Kind,
+    resource::{Kind, Resource},
     schema::Returned,
     syntax::AttributePath,
     view::View,
@@ -69,7 +69,8 @@ impl Projection {
     }
 
     /// What is asked for of the resource.
-    pub(crate) fn show<'r>(&self, view: View<'r>) -> Shown<'r> {
+    pub(crate) fn show<'r>(&self, kind: Kind, resource: &'r Resource, base_url: &'r str) -> Shown<'r> {
+        let view = View { kind, resource, base_url, shows_names: self.asks_for_names() };
         match self {
             Self::Default => Shown::Whole(view),
             _ => Shown::Part(self.apply(view.kind, view.body())),
@@ -79,8 +80,14 @@ impl Projection {
     fn apply(&self, kind: Kind, body: Map<String, Value>) -> Map<String, Value> {
         match self {
             Self::Default => body,
-            Self::Only(paths) => only(kind, &targets(kind, paths).collect::<Vec<_>>(), body),
-            Self::Without(paths) => targets(kind, paths).fold(body, |body, place| without(kind, &place, body)),
+            Self::Only(paths) => {
+                let places = targets(kind, paths).map(|place| place.in_resource(&body).into_owned());
+                only(kind, &places.collect::<Vec<_>>(), body)
+            }
+            Self::Without(paths) => targets(kind, paths).fold(body, |body, place| {
+                let place = place.in_resource(&body).into_owned();
+                without(kind, &place, body)
+            }),
         }
     }
 }
@@ -213,7 +220,7 @@ mod tests {
             "schemas": ["s"], "id": "1", "userName": "ann", "name": { "givenName": "A", "familyName": "B" },
             "emails": [{ "value": "a", "type": "work" }, { "value": "b" }],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": { "department": "d", "manager": { "value": "m" } },
-            "urn:acme:1.0:Badge": { "Level": 1, "tag": 2 }, "meta": { "version": "v" }
+            "urn:acme:1.0:Badge": { "Level": 1, "tag": 2 }, "urn:acme:desk": { "at": 1 }, "meta": { "version": "v" }
         });
         let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
         let cases = [
@@ -239,11 +246,13 @@ mod tests {
                 None,
                 json!({ "urn:acme:1.0:Badge": { "Level": 1 }, "meta": { "version": "v" } }),
             ),
+            (Some("urn:acme:desk"), None, json!({ "urn:acme:desk": { "at": 1 } })),
+            (Some("urn:acme:desk:at,urn:acme:none"), None, json!({ "urn:acme:desk": { "at": 1 } })),
             (Some("urn:acme:1.0:badge"), None, json!({ "urn:acme:1.0:Badge": { "Level": 1, "tag": 2 } })),
             (
                 None,
                 Some(
-                    "id,schemas,name.givenName,emails,urn:acme:1.0:Badge:LEVEL,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User,meta",
+                    "id,schemas,name.givenName,emails,urn:acme:1.0:Badge:LEVEL,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User,meta,urn:acme:DESK",
                 ),
                 json!({ "userName": "ann", "name": { "familyName": "B" }, "urn:acme:1.0:Badge": { "tag": 2 } }),
             ),

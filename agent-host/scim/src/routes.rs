@@ -3,23 +3,27 @@
 //! The host has authenticated the request and taken off what stands in front of `/Users` in its path. A trailing slash
 //! makes no difference. Source: RFC 7644 §3.2 and §4.
 
-use std::pin::{Pin, pin};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
+use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use secrecy::zeroize::Zeroize;
 use serde_json::Value;
 
 use crate::{
     bulk,
-    call::{Answer, Call},
+    call::{Answer, Call, Content},
     directory::Directory,
     discovery,
-    error::{Error, ErrorKind, Result, SCIM_JSON},
+    error::{Body, Error, ErrorKind, Result, SCIM_JSON, whole},
     json::{self, MAX_BODY_BYTES, is},
-    parameters::{ListResponse, Parameters, Start, decoded},
+    parameters::{ListHead, ListResponse, Parameters, Start, decoded},
     preconditions::Preconditions,
     resource::Kind,
     store::ResourceStore,
@@ -48,13 +52,13 @@ enum Route {
 ///
 /// The path is that below the directory's address, as `/Users/42`. A refusal's [`Error`] lies among the extensions of
 /// the response, for the host's records.
-pub async fn answer<B>(store: &dyn ResourceStore, directory: &Directory, request: Request<B>) -> Response<Full<Bytes>>
+pub async fn answer<B>(store: Arc<dyn ResourceStore>, directory: &Directory, request: Request<B>) -> Response<Body>
 where
-    B: Body + Send,
+    B: http_body::Body + Send,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let call = Call { store, directory };
+    let call = Call { store: &store, directory };
     match dispatch(&call, request).await {
         Ok(answer) => response(answer),
         Err(error) => error.into_response(),
@@ -63,7 +67,7 @@ where
 
 async fn dispatch<B>(call: &Call<'_>, request: Request<B>) -> Result<Answer>
 where
-    B: Body + Send,
+    B: http_body::Body + Send,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -118,7 +122,8 @@ impl Route {
             ["Schemas", urn] => Some(Self::Schemas(Some((*urn).to_owned()))),
             [endpoint] => kind(endpoint).map(Self::List),
             [endpoint, ".search"] => kind(endpoint).map(|kind| Self::Search(Some(kind))),
-            [endpoint, id] => kind(endpoint).map(|kind| Self::One(kind, (*id).to_owned())),
+            // No id holds U+0000, and not every database could be asked for one.
+            [endpoint, id] if !id.contains('\0') => kind(endpoint).map(|kind| Self::One(kind, (*id).to_owned())),
             _ => None,
         };
         route.ok_or_else(|| {
@@ -152,8 +157,8 @@ fn discover(directory: &Directory, route: &Route, parameters: &Parameters) -> Re
     };
     match wanted {
         None => {
-            let total = u64::try_from(all.len()).ok();
-            Ok(Answer::ok(&ListResponse::new(all, total, &Start::Index(1), None)))
+            let head = ListHead::new(u64::try_from(all.len()).ok(), &Start::Index(1), None);
+            Ok(Answer::ok(&ListResponse::new(head, all)))
         }
         Some(wanted) => {
             let found = all.into_iter().find(|one| one["id"].as_str().is_some_and(|id| is(id, wanted)));
@@ -165,7 +170,7 @@ fn discover(directory: &Directory, route: &Route, parameters: &Parameters) -> Re
 /// Reads a body: of the right type, not too long, usable JSON.
 async fn read<B>(headers: &HeaderMap, body: B) -> Result<Value>
 where
-    B: Body + Send,
+    B: http_body::Body + Send,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -192,7 +197,7 @@ where
 /// sends does not see the answer; up to a limit.
 async fn collect<B>(mut body: Pin<&mut B>, bytes: &mut BytesMut) -> Result<()>
 where
-    B: Body,
+    B: http_body::Body,
 {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
@@ -213,9 +218,13 @@ fn too_long() -> Error {
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
+fn response(answer: Answer) -> Response<Body> {
     let has_body = answer.body.is_some();
-    let mut response = Response::new(Full::from(answer.body.unwrap_or_default()));
+    let mut response = Response::new(match answer.body {
+        None => whole(String::new()),
+        Some(Content::Whole(text)) => whole(text),
+        Some(Content::Pieces(pieces)) => StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(),
+    });
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     if has_body {

@@ -2,16 +2,19 @@
 //!
 //! The order is that in which resources were taken in, so that pages neither overlap nor leave out when something is
 //! added. A cursor names the last resource that was given, so it never expires. Memory holds one page of the answer and
-//! one of the store; sorting by what the store does not index holds a key a resource, up to [`MAX_SORTED`].
+//! one of the store, both with few links (`links`); sorting by what the store does not index holds a key a resource, up to
+//! [`MAX_SORTED`].
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use serde_json::Value;
 
 use crate::{
+    cursor,
     directory::Directory,
     error::{Error, ErrorKind, Result},
     filter::{Constant, Plan, Test, comparable, field_of, sort_value},
+    links::{self, Completing},
     parameters::{Search, Sort, Start},
     place::Place,
     resource::{Kind, Resource},
@@ -28,6 +31,7 @@ const SCANNED_AT_ONCE: usize = 500;
 /// The answer to a search.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// Without links where there are many.
     pub(crate) resources: Vec<(Kind, Resource)>,
     /// None where paging by cursor would have to read everything to know it.
     pub(crate) total: Option<u64>,
@@ -36,7 +40,7 @@ pub(crate) struct Found {
 
 /// A search on its way.
 pub(crate) struct Searcher<'s> {
-    pub(crate) store: &'s dyn ResourceStore,
+    pub(crate) store: &'s Arc<dyn ResourceStore>,
     pub(crate) directory: &'s Directory,
     /// In the order of the answer.
     pub(crate) kinds: &'s [Kind],
@@ -97,7 +101,7 @@ impl Searcher<'_> {
     }
 
     async fn by_cursor(&self, plans: &[(Kind, Plan)], cursor: &str, limit: usize) -> Result<Found> {
-        let (first, after) = read_cursor(cursor)?;
+        let (first, after) = cursor::read(cursor, self.kinds)?;
         let mut found = Found::default();
         let mut total = Some(0);
         for (kind, plan) in plans {
@@ -105,7 +109,7 @@ impl Searcher<'_> {
                 (Some(total), None) => Some(total + self.page(*kind, plan, Order::Taken, 0, 0).await?.1),
                 _ => None,
             };
-            if *kind < first || found.next_cursor.is_some() {
+            if limit == 0 || *kind < first || found.next_cursor.is_some() {
                 continue;
             }
             let begin = if *kind == first { after } else { 0 };
@@ -117,14 +121,11 @@ impl Searcher<'_> {
             };
             if resources.len() == left {
                 resources.pop();
-                if limit == 0 {
-                    break;
-                }
                 let last = resources.last().map(|last| (*kind, last.sequence));
                 let (kind, sequence) = last
                     .or(found.resources.last().map(|(kind, last)| (*kind, last.sequence)))
                     .unwrap_or((*kind, begin));
-                found.next_cursor = Some(write_cursor(kind, sequence));
+                found.next_cursor = Some(cursor::behind(kind, sequence));
             }
             found.resources.extend(resources.into_iter().map(|resource| (*kind, resource)));
         }
@@ -136,10 +137,7 @@ impl Searcher<'_> {
     async fn sorted(&self, plans: &[(Kind, Plan)], sort: &Sort, start: &Start, limit: usize) -> Result<Found> {
         let offset = match start {
             Start::Index(index) => index - 1,
-            Start::Cursor(cursor) if cursor.is_empty() => 0,
-            Start::Cursor(cursor) => {
-                cursor.strip_prefix('s').and_then(|offset| offset.parse().ok()).ok_or_else(unknown_cursor)?
-            }
+            Start::Cursor(cursor) => cursor::read_sorted(cursor)?,
         };
         let mut found = match plans {
             [(kind, plan)] if plan.test.is_none() && self.indexed(*kind, sort)?.is_some() => {
@@ -159,7 +157,7 @@ impl Searcher<'_> {
         };
         let end = offset.saturating_add(found.resources.len() as u64);
         if matches!(start, Start::Cursor(_)) && found.total.is_some_and(|total| end < total) && limit > 0 {
-            found.next_cursor = Some(format!("s{end}"));
+            found.next_cursor = Some(cursor::behind_sorted(end));
         }
         Ok(found)
     }
@@ -177,13 +175,13 @@ impl Searcher<'_> {
         for (kind, plan) in plans {
             let place = sort_place(*kind, sort)?;
             let by_links = place.as_ref().is_some_and(|place| place.is_core(kind.links()));
-            let links = if by_links { Links::All } else { self.links_to_test(*kind, plan) };
+            let needs_links = by_links || plan.needs_links(*kind);
             let mut after = 0;
             loop {
-                let page = self.chunk(*kind, plan, after, SCANNED_AT_ONCE, links).await?;
-                let Some(last) = page.last() else { break };
-                after = last.sequence;
-                for resource in &page {
+                let Some((last, mut page)) = self.scanned(*kind, plan, after, needs_links).await? else { break };
+                after = last;
+                while let Some((_, resource)) = page.next().await.map_err(of_kind)? {
+                    let resource = &resource;
                     let view = View { kind: *kind, resource, base_url: &self.directory.base_url, shows_names: true };
                     if plan.test.as_ref().is_none_or(|test| test.holds(&view)) {
                         let key = place.as_ref().and_then(|place| sort_key(&view, place));
@@ -225,13 +223,12 @@ impl Searcher<'_> {
         limit: usize,
         count: bool,
     ) -> Result<Scanned> {
-        let links = self.links_to_test(kind, plan);
+        let needs_links = plan.needs_links(kind);
         let mut scanned = Scanned { resources: Vec::new(), total: 0 };
         'pages: loop {
-            let page = self.chunk(kind, plan, after, SCANNED_AT_ONCE, links).await?;
-            let Some(last) = page.last() else { break };
-            after = last.sequence;
-            for resource in page {
+            let Some((last, mut page)) = self.scanned(kind, plan, after, needs_links).await? else { break };
+            after = last;
+            while let Some((_, mut resource)) = page.next().await.map_err(of_kind)? {
                 let view = View { kind, resource: &resource, base_url: &self.directory.base_url, shows_names: true };
                 if !test.holds(&view) {
                     continue;
@@ -240,6 +237,7 @@ impl Searcher<'_> {
                 if skip > 0 {
                     skip -= 1;
                 } else if scanned.resources.len() < limit {
+                    links::keep(&mut resource, self.links(kind, limit));
                     scanned.resources.push(resource);
                 }
                 if !count && scanned.resources.len() == limit {
@@ -247,7 +245,7 @@ impl Searcher<'_> {
                 }
             }
         }
-        if links == Links::None && self.links(kind) != Links::None {
+        if !needs_links && self.shows_links(kind) {
             let ids: Vec<String> = scanned.resources.iter().map(|resource| resource.id.clone()).collect();
             scanned.resources = self.with_ids(kind, ids).await?;
         }
@@ -260,8 +258,8 @@ impl Searcher<'_> {
         }
         let limit = ids.len();
         let lookup = Some(Lookup { field: Field::Id, values: ids });
-        let query =
-            Query { lookup, order: Order::Taken, from: From::Offset(0), limit, links: self.links(kind), count: false };
+        let links = self.links(kind, limit);
+        let query = Query { lookup, order: Order::Taken, from: From::Offset(0), limit, links, count: false };
         Ok(self.store.page(kind, &query).await.map_err(|error| refusal(error, kind, ""))?.resources)
     }
 
@@ -275,13 +273,30 @@ impl Searcher<'_> {
         limit: usize,
     ) -> Result<(Vec<Resource>, u64)> {
         let lookup = plan.lookup.clone();
-        let query = Query { lookup, order, from: From::Offset(skip), limit, links: self.links(kind), count: true };
+        let links = self.links(kind, limit);
+        let query = Query { lookup, order, from: From::Offset(skip), limit, links, count: true };
         let page = self.store.page(kind, &query).await.map_err(|error| refusal(error, kind, ""))?;
         Ok((page.resources, page.total.unwrap_or_default()))
     }
 
     async fn behind(&self, kind: Kind, plan: &Plan, after: u64, limit: usize) -> Result<Vec<Resource>> {
-        self.chunk(kind, plan, after, limit, self.links(kind)).await
+        self.chunk(kind, plan, after, limit, self.links(kind, limit)).await
+    }
+
+    /// The next resources to ask something of, with or without their links, and the sequence of the last.
+    async fn scanned(
+        &self,
+        kind: Kind,
+        plan: &Plan,
+        after: u64,
+        needs_links: bool,
+    ) -> Result<Option<(u64, Completing)>> {
+        let links = if needs_links { links::of_page(SCANNED_AT_ONCE) } else { Links::None };
+        let page = self.chunk(kind, plan, after, SCANNED_AT_ONCE, links).await?;
+        let last = page.last().map(|last| last.sequence);
+        let page = page.into_iter().map(|resource| (kind, resource)).collect();
+        let wanted = if needs_links { vec![kind] } else { Vec::new() };
+        Ok(last.map(|last| (last, Completing::new(self.store, page, wanted))))
     }
 
     async fn chunk(&self, kind: Kind, plan: &Plan, after: u64, limit: usize, links: Links) -> Result<Vec<Resource>> {
@@ -290,15 +305,18 @@ impl Searcher<'_> {
         Ok(self.store.page(kind, &query).await.map_err(|error| refusal(error, kind, ""))?.resources)
     }
 
-    /// The links that the answer shows.
-    fn links(&self, kind: Kind) -> Links {
-        if self.search.projection.shows_links(kind) { Links::All } else { Links::None }
+    fn shows_links(&self, kind: Kind) -> bool {
+        self.search.projection.shows_links(kind)
     }
 
-    /// The links that the filter looks at.
-    fn links_to_test(&self, kind: Kind, plan: &Plan) -> Links {
-        if plan.test.as_ref().is_some_and(|test| test.needs_links(kind)) { Links::All } else { Links::None }
+    /// The links that come with a page of an answer.
+    fn links(&self, kind: Kind, limit: usize) -> Links {
+        if self.shows_links(kind) { links::of_page(limit) } else { Links::None }
     }
+}
+
+fn of_kind((kind, error): (Kind, StoreError)) -> Error {
+    refusal(error, kind, "")
 }
 
 /// What a client is told when the store does not do what it is asked; `id` names the resource, if it is about one.
@@ -371,31 +389,4 @@ fn rank(constant: &Constant) -> u8 {
         Constant::Instant(_) => 3,
         Constant::Exact(_) | Constant::Folded(_) => 4,
     }
-}
-
-/// `u17` is behind the user of sequence 17, `g0` before the first group.
-fn write_cursor(kind: Kind, sequence: u64) -> String {
-    let kind = match kind {
-        Kind::User => 'u',
-        Kind::Group => 'g',
-    };
-    format!("{kind}{sequence}")
-}
-
-fn read_cursor(cursor: &str) -> Result<(Kind, u64)> {
-    if cursor.is_empty() {
-        return Ok((Kind::User, 0));
-    }
-    let kind = match cursor.as_bytes()[0] {
-        b'u' => Kind::User,
-        b'g' => Kind::Group,
-        _ => return Err(unknown_cursor()),
-    };
-    let sequence = cursor[1..].parse().map_err(|_| unknown_cursor())?;
-    Ok((kind, sequence))
-}
-
-fn unknown_cursor() -> Error {
-    let detail = "`cursor` is none that this search gave; begin again with an empty one";
-    Error::of(ErrorKind::InvalidCursor, detail)
 }

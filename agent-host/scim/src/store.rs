@@ -34,6 +34,11 @@ pub trait ResourceStore: Send + Sync {
     /// [`StoreError::UnknownMember`].
     async fn update(&self, kind: Kind, id: &str, change: Change, links: Links) -> Result<Resource, StoreError>;
 
+    /// Hears that a client wrote what was there already: nothing changes, but the client means this resource.
+    async fn confirm(&self, _kind: Kind, _id: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Removes a resource, and it from all groups; members of a removed group stay.
     ///
     /// Errors: [`StoreError::NotFound`], [`StoreError::Conflict`].

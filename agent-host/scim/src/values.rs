@@ -21,6 +21,9 @@ use crate::{
 /// The most values of a multi-valued attribute other than `members`, and the most names of an extension.
 pub const MAX_VALUES: usize = 1_000;
 
+/// The longest key, in bytes of its folded form, and the longest id of a member: what an index of PostgreSQL has room for.
+pub const MAX_KEY_BYTES: usize = 2_000;
+
 /// A resource as a client wants it.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -37,7 +40,7 @@ pub(crate) fn resource(kind: Kind, body: Value) -> Result<Written> {
     };
     check_schemas(kind, &body)?;
     let mut written = Written::default();
-    for (name, value) in body {
+    for (name, value) in without_core_urn(kind, body)? {
         if name.contains(':') {
             let known = kind.extensions().into_iter().find(|extension| is(extension.id, &name));
             if let Some(value) = extension(known, &name, value)? {
@@ -62,6 +65,41 @@ pub(crate) fn resource(kind: Kind, body: Value) -> Result<Written> {
     check_count(written.attributes.len(), "the extensions")?;
     require(kind, &written.attributes)?;
     Ok(written)
+}
+
+/// The same without the core's own URN, which may stand around attributes and in front of each (RFC 7644 §3.10). Errors:
+/// `invalidSyntax` where an attribute is there in two spellings.
+pub(crate) fn without_core_urn(kind: Kind, object: Map<String, Value>) -> Result<Map<String, Value>> {
+    let urn = kind.schema().id;
+    let behind_urn = |name: &str| {
+        let (start, rest) = name.split_at_checked(urn.len())?;
+        (is(start, urn) && (rest.is_empty() || rest.starts_with(':'))).then(|| rest.to_owned())
+    };
+    if !object.keys().any(|name| behind_urn(name).is_some()) {
+        return Ok(object);
+    }
+    let mut plain = Map::with_capacity(object.len());
+    let mut names = HashSet::new();
+    let mut put = |name: String, value: Value| {
+        if !names.insert(name.to_ascii_lowercase()) {
+            let detail = format!("`{name}` is there twice, with `{urn}` and without; send it once");
+            return Err(Error::of(ErrorKind::InvalidSyntax, detail));
+        }
+        plain.insert(name, value);
+        Ok(())
+    };
+    for (name, value) in object {
+        match (behind_urn(&name).as_deref(), value) {
+            (Some(""), Value::Object(inner)) => {
+                without_core_urn(kind, inner)?.into_iter().try_for_each(|(name, value)| put(name, value))?;
+            }
+            (Some(""), value) if is_unset(&value) => {}
+            (Some(""), _) => return Err(Error::of(ErrorKind::InvalidValue, format!("`{urn}` is an object"))),
+            (Some(rest), value) => put(rest.trim_start_matches(':').to_owned(), value)?,
+            (None, value) => put(name, value)?,
+        }
+    }
+    Ok(plain)
 }
 
 /// A whole extension; None where nothing of it is set.
@@ -171,6 +209,7 @@ pub(crate) fn members(value: Value) -> Result<Vec<Link>> {
             let detail = "each of `members` is an object with the member's id as `value`";
             Error::of(ErrorKind::InvalidValue, detail)
         })?;
+        check_length(&member.id, "value` of one of `members")?;
         if seen.insert(member.id.clone()) {
             members.push(member);
         }
@@ -202,15 +241,27 @@ pub(crate) fn require(kind: Kind, attributes: &Map<String, Value>) -> Result<()>
     }
 }
 
-/// What a store indexes.
-pub(crate) fn keys(kind: Kind, attributes: &Map<String, Value>) -> Keys {
+/// What a store indexes. Errors: `invalidValue` for one that is too long for that.
+pub(crate) fn keys(kind: Kind, attributes: &Map<String, Value>) -> Result<Keys> {
     let text = |field: Field| attributes.get(field.name()).and_then(Value::as_str);
     let folded = |field| text(field).map(|text| fold(text).into_owned());
-    Keys {
+    let keys = Keys {
         user_name: if kind == Kind::User { folded(Field::UserName) } else { None },
         external_id: text(Field::ExternalId).map(str::to_owned),
         display_name: folded(Field::DisplayName),
+    };
+    for field in [Field::UserName, Field::ExternalId, Field::DisplayName] {
+        keys.get(field).map_or(Ok(()), |key| check_length(key, field.name()))?;
     }
+    Ok(keys)
+}
+
+fn check_length(key: &str, path: &str) -> Result<()> {
+    if key.len() > MAX_KEY_BYTES {
+        let detail = format!("`{path}` is longer than {MAX_KEY_BYTES} bytes; send a shorter one");
+        return Err(Error::of(ErrorKind::InvalidValue, detail));
+    }
+    Ok(())
 }
 
 pub(crate) fn is_primary(element: &Value) -> bool {
@@ -290,6 +341,18 @@ mod tests {
     }
 
     #[test]
+    fn the_core_may_stand_under_its_urn() {
+        let body = json!({
+            "URN:ietf:params:scim:schemas:core:2.0:User": { "userName": "ann", "active": false, "password": "s3cret" },
+            "urn:ietf:params:scim:schemas:core:2.0:User:title": "Boss", "displayName": "Ann"
+        });
+        let written = resource(Kind::User, body).unwrap();
+        let expected = json!({ "userName": "ann", "active": false, "title": "Boss", "displayName": "Ann" });
+        assert_eq!(Value::from(written.attributes), expected);
+        assert!(written.password.is_some());
+    }
+
+    #[test]
     fn members_are_counted_once() {
         let body =
             json!({ "displayName": "Staff", "members": [{ "value": "a" }, { "VALUE": "b", "type": "group" }, "a"] });
@@ -330,6 +393,13 @@ mod tests {
                 "`schemas` of a User holds",
             ),
             (Kind::User, json!({ "schemas": "x" }), "`schemas` is a list"),
+            (Kind::User, json!({ "userName": "a", crate::USER_SCHEMA: 1 }), "`urn:ietf:params:scim:schemas:core:2.0:User` is"),
+            (Kind::User, json!({ "userName": "a", crate::USER_SCHEMA: { "USERNAME": "b" } }), "`USERNAME` is there twice"),
+            (
+                Kind::User,
+                json!({ "userName": "a", format!("{}:userName", crate::USER_SCHEMA): "b" }),
+                "`userName` is there twice",
+            ),
         ];
         for (kind, body, expected) in cases {
             let error = resource(kind, body).unwrap_err();

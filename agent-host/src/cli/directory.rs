@@ -83,6 +83,9 @@ pub(super) struct Create {
     /// Whether what is deleted leaves a trace
     #[arg(long, value_enum, default_value_t = Delete::Hard)]
     delete: Delete,
+    /// Let a token come without `Bearer` before it, as Okta's mode "Header" sends it
+    #[arg(long, conflicts_with = "basic")]
+    bare_token: bool,
     /// How many resources an answer holds where the client does not say
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
     page_size: Option<u16>,
@@ -254,6 +257,7 @@ impl Create {
             reject_unknown_member: (self.unknown_member == UnknownMember::Reject).then_some(true),
             group_name_unique: self.group_name_unique.then_some(true),
             soft_delete: (self.delete == Delete::Soft).then_some(true),
+            bare_token: self.bare_token.then_some(true),
             page_size: self.page_size.map(usize::from),
         }
     }

@@ -7,10 +7,10 @@ use connector_api::{Error, ErrorKind, mapping::Deactivation};
 
 use crate::{
     agent::Agent,
-    fulfill::{FulfillOptions, Orders, Stop, fulfill, plan},
+    fulfill::{FulfillOptions, Leave, Orders, Stop, fulfill, plan},
 };
 
-use super::{Format, now_ms, print, progress::OrdersDisplay};
+use super::{Format, actor, now_ms, print, progress::OrdersDisplay};
 
 /// Some orders errored, or a file was rejected.
 const SOME_ERRORED: u8 = 6;
@@ -49,7 +49,8 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options, stop: 
         print(format, &report, |out| write!(out, "{report}"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (results, approve) = (options.results.clone(), options.approve.clone());
+    let approve = options.approve.clone().map(|code| Leave { code, actor: actor() });
+    let results = options.results.clone();
     let wanted = FulfillOptions { orders, results, approve, clock: now_ms, stop: stop.clone() };
     let mut display = OrdersDisplay::new(&options.connection);
     let outcome = fulfill(agent, &opened, &wanted, |progress| display.show(progress)).await;

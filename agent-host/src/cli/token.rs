@@ -13,7 +13,7 @@ use crate::{
     tokens::{self, WantedToken},
 };
 
-use super::{Format, now_ms, print};
+use super::{Format, actor, now_ms, print};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -96,7 +96,7 @@ struct RevokeReport<'a> {
 
 pub(super) async fn run(agent: &Agent, format: Format, command: &Token) -> anyhow::Result<ExitCode> {
     let store = Store::open(store::Place::of(&agent.settings)).await?;
-    let actor = whoami::username().unwrap_or_else(|_| "unknown".to_owned());
+    let actor = actor();
     match command {
         Token::Create(wanted) => create(agent, format, &store, wanted, &actor).await?,
         Token::List => list(format, &store).await?,

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use axum::Router;
 use connector_api::{Error, ErrorKind};
 use tokio::sync::{Notify, watch};
 
@@ -10,10 +11,10 @@ use crate::{
     agent::Agent,
     directories::Directories,
     jobs::{Clock, Course, Jobs, OrdersWatch, Worker},
-    monitoring::{Monitoring, families},
+    monitoring::{Monitoring, Part, families},
     notifications::Notifications,
     password_reset::PasswordResets,
-    presence::clocks_differ_by,
+    settings::Settings,
     store::{Place, Store},
     web::{self, Around, Served, Server, Web},
 };
@@ -21,8 +22,13 @@ use crate::{
 /// Between two looks for mails that wait.
 const LOOK_FOR_MAILS: Duration = Duration::from_secs(30);
 
+/// How long the store may take to keep the last calls of clients when all else has ended.
+const KEEP_WITHIN: Duration = Duration::from_secs(5);
+
 /// Between two signs of life.
 const SEEN_EVERY: Duration = Duration::from_secs(5);
+/// How long one may take: longer than a store is waited for that another process holds.
+const SEEN_WITHIN: Duration = Duration::from_secs(35);
 
 pub(super) struct Generation {
     agent: Arc<Agent>,
@@ -90,19 +96,19 @@ impl Generation {
         self.agent.settings.refresh_after
     }
 
-    /// What it serves, and where.
-    pub(super) fn served(&self) -> anyhow::Result<Served> {
-        let settings = &self.agent.settings;
-        let addresses = web::addresses(settings)?;
-        let tls = web::tls(settings, &addresses, (self.clock)())?;
-        if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
-            self.monitoring.metrics.set(
-                families::CERTIFICATE,
-                &[],
-                Duration::from_millis(u64::try_from(ends_ms)?).as_secs_f64(),
-            );
-        }
-        Ok(Served { addresses, tls, router: web::router(self.web.clone()) })
+    /// What its settings say.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.agent.settings
+    }
+
+    /// How long what is under way may go on when the agent is asked to end.
+    pub(super) fn stop_timeout(&self) -> Duration {
+        self.jobs.limits.stop_timeout
+    }
+
+    /// What it serves.
+    pub(super) fn router(&self) -> Router {
+        web::router(self.web.clone())
     }
 
     /// Tells its pages where they are served.
@@ -122,14 +128,15 @@ impl Generation {
             let worker = worker.woken_by(self.queued.clone());
             let chores = async {
                 tokio::select! {
-                    () = send_mails(&self.resets) => {}
+                    () = self.send_mails() => {}
                     () = self.directories.forget_old() => {}
                     () = self.directories.go_on_keeping_calls() => {}
                     () = self.notifications.keep() => {}
                     () = self.audit.keep() => {}
                     () = self.web.retired() => {}
                 }
-                self.directories.keep_calls().await;
+                // A store that does not answer must not hold up the end.
+                let _ = tokio::time::timeout(KEEP_WITHIN, self.directories.finish()).await;
             };
             let worked = async {
                 // As long as runs are at work, the others know it.
@@ -143,37 +150,51 @@ impl Generation {
         (course, work)
     }
 
-    /// Tells the other agents that this one lives, and sees how many share the limits of an organisation.
-    async fn be_seen(&self) {
-        let mut problem = None;
+    /// Sends what is due by a clock that can be believed.
+    async fn send_mails(&self) {
         loop {
-            let met = async {
-                let (connections, now) = (&self.agent.settings.connections, (self.clock)());
-                self.agent.peers.meet(&self.runs, &self.id, connections, now).await?;
-                clocks_differ_by(&self.runs, (self.clock)()).await
-            };
-            let told = match met.await {
-                Ok(None) => None,
-                Ok(Some(by)) => Some(format!("the clock differs by {by} ms from the store's: set it by NTP")),
-                // The worker tells when the store fails.
-                Err(_) => problem.clone(),
-            };
-            if told != problem
-                && let Some(told) = &told
-            {
-                tracing::error!("{told}; until then runs may be taken from their agents too early");
+            let agrees = !self.monitoring.health.ailments().iter().any(|ailment| ailment.part == Part::Clock);
+            if agrees && let Err(error) = self.resets.send_waiting().await {
+                tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
             }
-            problem = told;
+            tokio::time::sleep(LOOK_FOR_MAILS).await;
+        }
+    }
+
+    /// Tells the other agents that this one lives, and sees how many share the limits of an organisation. It is a change
+    /// of the store, so that one that takes none any more is noticed by who has nothing to do too.
+    async fn be_seen(&self) {
+        let health = &self.monitoring.health;
+        loop {
+            let (connections, now) = (&self.agent.settings.connections, (self.clock)());
+            let met = tokio::time::timeout(SEEN_WITHIN, self.agent.peers.meet(&self.runs, &self.id, connections, now));
+            match met.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it does not answer"))) {
+                Ok(()) if health.is_kept() => tracing::info!("the store is well again"),
+                Err(error) if health.is_not_kept(now) => {
+                    tracing::error!("the store fails; nothing is begun until it is well again: {error:#}");
+                }
+                _ => {}
+            }
             tokio::time::sleep(SEEN_EVERY).await;
         }
     }
 }
 
-async fn send_mails(resets: &PasswordResets) {
-    loop {
-        if let Err(error) = resets.send_waiting().await {
-            tracing::error!(error = format!("{error:#}"), "mails that wait cannot be looked for");
-        }
-        tokio::time::sleep(LOOK_FOR_MAILS).await;
+/// This, served where the settings say. When its certificate ends is a figure.
+///
+/// # Errors
+/// Of kind `Settings`.
+pub(super) fn served(
+    settings: &Settings,
+    monitoring: &Monitoring,
+    now_ms: i64,
+    router: Router,
+) -> anyhow::Result<Served> {
+    let addresses = web::addresses(settings)?;
+    let tls = web::tls(settings, &addresses, now_ms)?;
+    if let Some(ends_ms) = tls.as_ref().and_then(|tls| tls.ends_ms) {
+        let ends = Duration::from_millis(u64::try_from(ends_ms)?);
+        monitoring.metrics.set(families::CERTIFICATE, &[], ends.as_secs_f64());
     }
+    Ok(Served { addresses, tls, router })
 }

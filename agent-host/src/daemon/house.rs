@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::alone::alone;
+use super::Start;
 use crate::{
-    agent::Agent,
     disk::Lock,
     jobs::Clock,
     monitoring::Monitoring,
     presence::own_id,
     reload::Reload,
+    settings::Settings,
     store::{self, Store},
 };
 
@@ -32,23 +32,26 @@ pub(super) struct House {
     starts: i64,
     generations: u32,
     // Held as long as the process lives.
-    _alone: Lock,
+    _alone: Arc<Lock>,
 }
 
 impl House {
-    /// Takes the lock, opens the stores, and hands on what a former daemon was at.
-    pub(super) async fn open(agent: &Agent, clock: Clock, reload: Reload) -> anyhow::Result<Self> {
-        let work_folder = agent.settings.work_folder.clone();
-        let alone = alone(&work_folder).await?;
-        let place = store::Place::of(&agent.settings);
+    /// Opens the stores, and hands on what a former daemon was at: the lock is taken.
+    pub(super) async fn open(
+        settings: &Settings,
+        start: &Start<'_>,
+        alone: Arc<Lock>,
+        monitoring: Arc<Monitoring>,
+    ) -> anyhow::Result<Self> {
+        let place = store::Place::of(settings);
         let store = Store::open(&place).await?;
         let runs = Store::open_in_haste(&place).await?;
-        let id = own_id(&agent.settings)?;
-        let starts = store.start_agent(&id, &whoami::hostname().unwrap_or_default(), clock()).await?;
+        let id = own_id(settings)?;
+        let starts = store.start_agent(&id, &whoami::hostname().unwrap_or_default(), (start.clock)()).await?;
         // The lock says that all its former processes are gone.
         let former = format!("agent-{id}-");
         store.drop_leases_of(&former).await?;
-        let left = runs.hand_over_runs(&former, clock()).await?;
+        let left = runs.hand_over_runs(&former, (start.clock)()).await?;
         if left > 0 {
             tracing::warn!(runs = left, "the agent ended while runs were at work: they are taken up again");
         }
@@ -56,12 +59,12 @@ impl House {
             place: place.to_string(),
             store,
             runs,
-            clock,
-            reload,
-            work_folder,
+            clock: start.clock,
+            reload: start.reload.clone(),
+            work_folder: settings.work_folder.clone(),
             id,
             starts,
-            monitoring: Arc::default(),
+            monitoring,
             generations: 0,
             _alone: alone,
         })

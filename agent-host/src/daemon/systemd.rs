@@ -2,7 +2,7 @@
 //!
 //! A line of text a datagram; nobody need listen. Source: sd_notify(3).
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, time::Duration};
 
 /// The other end of `$NOTIFY_SOCKET`.
 #[derive(Debug, Default)]
@@ -34,6 +34,11 @@ impl Systemd {
         }
         #[cfg(not(unix))]
         let _ = state;
+    }
+
+    /// Asks that a start or an end that takes so long from now on be waited for.
+    pub(super) fn extend(&self, time: Duration) {
+        self.say(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Watches over the daemon's parts from a thread that jobs do not hold up, and tells monitoring and systemd.
 //!
-//! Time is counted in its own ticks, so that a clock that jumps makes nobody sick.
+//! Time is counted in its own ticks, so that a clock that jumps makes nobody sick. systemd hears as long as the worker
+//! turns, however the store is: to be ended brings no store back, and takes the runs that wait for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,20 +9,16 @@ use super::systemd::Systemd;
 use crate::{
     jobs::Clock,
     monitoring::{Monitoring, Part},
-    store::Store,
 };
 
 /// Between two looks.
 const TICK: Duration = Duration::from_secs(1);
-/// How long the store may take to answer.
-const LONGEST_PING: Duration = Duration::from_secs(10);
 /// Looks without a turn of the worker after which it is stuck: longer than it waits for a store that is held up.
 const STUCK_AFTER: u32 = 45;
 
 /// What is watched, and who is told.
 pub(super) struct Vigil {
     pub(super) monitoring: Arc<Monitoring>,
-    pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) systemd: Arc<Systemd>,
     /// How often systemd wants to hear from us, where it does.
@@ -47,12 +44,9 @@ impl Vigil {
             } else if health.is_unwell(Part::Worker, (self.clock)()) {
                 tracing::error!("nothing has looked for work for {STUCK_AFTER} seconds");
             }
-            if every.is_some_and(|every| since_sign >= every) {
-                let answers = tokio::time::timeout(LONGEST_PING, self.store.ping()).await;
-                if is_turning && answers.is_ok_and(|answer| answer.is_ok()) {
-                    self.systemd.say("WATCHDOG=1");
-                    since_sign = Duration::ZERO;
-                }
+            if is_turning && every.is_some_and(|every| since_sign >= every) {
+                self.systemd.say("WATCHDOG=1");
+                since_sign = Duration::ZERO;
             }
             let unwell: Vec<&str> = health.ailments().iter().map(|ailment| ailment.part.name()).collect();
             if told.as_ref() != Some(&unwell) {

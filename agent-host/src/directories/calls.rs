@@ -170,11 +170,18 @@ impl Directories {
         }
     }
 
-    /// Does so once a second; never ends.
+    /// Does so once a second, and writes down who tried in vain; never ends.
     pub async fn go_on_keeping_calls(&self) {
         loop {
             tokio::time::sleep(KEEP_EVERY).await;
             self.keep_calls().await;
+            self.keep_attempts(false).await;
         }
+    }
+
+    /// Gives the store whatever is left, at the end.
+    pub async fn finish(&self) {
+        self.keep_calls().await;
+        self.keep_attempts(true).await;
     }
 }

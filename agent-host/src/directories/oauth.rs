@@ -2,7 +2,8 @@
 //!
 //! The authorization code grant alone, as Okta speaks it. A code is good once and for a minute, an access token for an
 //! hour, a refresh token once and for ninety days; whoever exchanges one a second time takes everything back that came of
-//! the same consent. Sources: RFC 6749, RFC 7636, RFC 9700.
+//! the same consent. A client with a secret whose answer was lost may come with the same refresh token within a minute, as
+//! long as nothing it was given has been used. Sources: RFC 6749, RFC 7636, RFC 9700.
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -26,6 +27,8 @@ const CODE_MS: i64 = 60 * 1000;
 pub const ACCESS_SECONDS: i64 = 3600;
 /// How long a refresh token is good that nobody uses.
 const REFRESH_MS: i64 = 90 * 24 * 3600 * 1000;
+/// How long a client may ask again whose answer was lost.
+const GRACE_MS: i64 = 60 * 1000;
 /// How long the code is good by which somebody consents.
 const APPROVAL_MS: i64 = 3600 * 1000;
 /// Bytes of chance in that code, which people type or paste.
@@ -117,6 +120,7 @@ pub async fn set_up_client(
             .unwrap_or_else(|| format!("scim-{}", directory.name)),
         approval_hash: Some(hash(&approval_code)),
         approval_ends_ms: Some(now_ms + APPROVAL_MS),
+        last_used_ms: None,
     };
     if minted.is_some() || wanted.public {
         store.revoke_oauth_grants(directory.id).await?;
@@ -234,6 +238,11 @@ impl Directories {
         // What does not fit is used up all the same: it is in the wrong hands.
         let new = if fits { [access_token, refresh_token].to_vec() } else { Vec::new() };
         if !self.store.exchange(&prefix, &new, now_ms).await? {
+            let may_ask_again = fits && kind == OauthTokenKind::Refresh && client.secret_hash.is_some();
+            if may_ask_again && self.store.exchange_again(&prefix, &new, now_ms - GRACE_MS).await? {
+                self.note_oauth(client, &client.client_id, "refreshed_again", Some(&grant.id)).await?;
+                return Ok(Some(Tokens { access, refresh }));
+            }
             self.store.revoke_oauth_grant(&grant.id).await?;
             self.note_oauth(client, &client.client_id, "used_twice", Some(&grant.id)).await?;
             return Ok(None);

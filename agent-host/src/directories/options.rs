@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use connector_api::Result;
-use scim_server::{Directory, UnknownMember};
+use scim_server::{Authentication, Directory, UnknownMember};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,6 +40,10 @@ pub struct DirectoryOptions {
     /// Whether what is deleted leaves a trace; it does not where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soft_delete: Option<bool>,
+    /// Whether a token may come bare, without `Bearer` before it, as Okta's mode "Header" sends it; it may not where nothing
+    /// is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bare_token: Option<bool>,
     /// How many resources an answer holds where the client does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
@@ -59,13 +63,16 @@ impl DirectoryOptions {
             reject_unknown_member: self.reject_unknown_member.or(others.reject_unknown_member),
             group_name_unique: self.group_name_unique.or(others.group_name_unique),
             soft_delete: self.soft_delete.or(others.soft_delete),
+            bare_token: self.bare_token.or(others.bare_token),
             page_size: self.page_size.or(others.page_size),
         }
     }
 
-    /// The directory as the protocol serves it, at this address.
-    pub fn serve_at(&self, base_url: &str) -> Directory {
+    /// The directory as the protocol serves it, at this address and to clients that show who they are in these ways.
+    pub fn serve_at(&self, base_url: &str, authentication: &'static [Authentication]) -> Directory {
         let mut directory = Directory::new(base_url);
+        directory.authentication = authentication;
+        directory.change_password = false;
         directory.create = self.create.unwrap_or(true);
         directory.update = self.update.unwrap_or(true);
         directory.deactivate = self.deactivate.unwrap_or(true);
@@ -102,6 +109,7 @@ pub(super) fn in_settings(settings: &Settings) -> Result<HashMap<String, Directo
             reject_unknown_member: choice("UnknownMember", "keep", "reject")?,
             group_name_unique: flag("GroupNameUnique")?,
             soft_delete: choice("Delete", "hard", "soft")?,
+            bare_token: flag("BareToken")?,
             page_size: page_size.transpose()?,
         };
         Ok((name.to_lowercase(), options))

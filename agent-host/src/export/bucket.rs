@@ -4,18 +4,25 @@
 //! comes last and is the record that the set is complete: it names the folder and the digest of each file. What is cut
 //! short leaves the former manifest and the former folder as they were. The former set is kept, older ones are removed.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Seek, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use connector_api::{Error, ErrorKind, Result};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder, buffered::BufWriter, path::Path as Key,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder, buffered::BufWriter,
+    path::Path as Key,
 };
 use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 
-use super::manifest::Manifest;
+use super::{manifest::Manifest, output::Pieces};
 use crate::{leases::Held, settings::Settings};
 
 const SECTION: &str = "ExportOutputStorage";
@@ -23,7 +30,7 @@ const SCHEME: &str = "s3://";
 /// A manifest is read up to this size.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 /// Bytes that are read and sent at once.
-const PIECE_BYTES: usize = 5 << 20;
+const PIECE_BYTES: u32 = 5 << 20;
 
 /// A bucket, and the folder in it.
 #[derive(Debug, Clone)]
@@ -90,6 +97,51 @@ impl Bucket {
         Ok(Manifest::parse(&text, format_args!("{self}/{name}")))
     }
 
+    /// A file in the folder of a set, or beside the manifest where none is named: its size, and what is in it. None where
+    /// there is none. A request a piece: how slowly somebody reads holds none of them up.
+    ///
+    /// # Errors
+    /// Of kind `Unavailable` where the storage fails.
+    pub(super) async fn open(&self, set: &str, file: &str) -> anyhow::Result<Option<(u64, Pieces)>> {
+        let folders = set.split('/').filter(|folder| !folder.is_empty());
+        let key = folders.fold(self.prefix.clone(), |key, folder| key.join(folder)).join(file);
+        let range = Some(GetRange::Bounded(0..u64::from(PIECE_BYTES)));
+        let found = match self.store.get_opts(&key, GetOptions { range, ..GetOptions::default() }).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            found => found.map_err(|error| self.failed("reading", key.as_ref(), error))?,
+        };
+        let size = found.meta.size;
+        let first = found.bytes().await.map_err(|error| self.failed("reading", key.as_ref(), error))?;
+        let (store, begin) = (Arc::clone(&self.store), first.len() as u64);
+        let rest = stream::try_unfold(begin, move |at| {
+            let (store, key) = (Arc::clone(&store), key.clone());
+            async move {
+                if at >= size {
+                    return Ok(None);
+                }
+                let piece = store.get_range(&key, at..size.min(at + u64::from(PIECE_BYTES))).await;
+                let piece = piece.map_err(io::Error::other)?;
+                let next = at + piece.len() as u64;
+                Ok(Some((Vec::from(piece), next)))
+            }
+        });
+        Ok(Some((size, stream::once(async { Ok(Vec::from(first)) }).chain(rest).boxed())))
+    }
+
+    /// A copy of such a file, without a name; none where there is none.
+    ///
+    /// # Errors
+    /// As of [`Bucket::open`]; the disk.
+    pub(super) async fn fetch(&self, set: &str, file: &str, folder: &Path) -> anyhow::Result<Option<File>> {
+        let Some((_, mut pieces)) = self.open(set, file).await? else { return Ok(None) };
+        let mut copy = tempfile::tempfile_in(folder)?;
+        while let Some(piece) = pieces.try_next().await.map_err(|error| self.failed("reading", file, error))? {
+            copy.write_all(&piece)?;
+        }
+        copy.rewind()?;
+        Ok(Some(copy))
+    }
+
     /// Publishes the files that the manifest names, which are in this folder. Tables that it does not name keep their
     /// files and their entries.
     ///
@@ -137,7 +189,7 @@ impl Bucket {
     async fn upload(&self, file: &Path, key: &Key) -> anyhow::Result<()> {
         let shown = file.display();
         let mut source = tokio::fs::File::open(file).await.with_context(|| format!("cannot read `{shown}`"))?;
-        let mut target = BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), PIECE_BYTES);
+        let mut target = BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), PIECE_BYTES as usize);
         if let Err(error) = tokio::io::copy(&mut source, &mut target).await {
             // Parts that were sent must not be paid for.
             let _ = target.abort().await;
@@ -171,12 +223,33 @@ impl Bucket {
     fn failed(&self, attempt: &str, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         let error =
             Error::new(ErrorKind::Unavailable, format!("{attempt} `{what}` in `{self}` failed")).with_source(error);
-        error.with_hint("see that the bucket is there and that `ExportOutputStorage` opens it, then export again")
+        error.with_hint("see that the bucket is there and that `ExportOutputStorage` opens it, then try again")
     }
 }
 
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_many_pieces_is_read_from_the_folder_of_its_set() {
+        let bucket = Bucket { store: Arc::new(InMemory::new()), shown: "s3://b/p".to_owned(), prefix: Key::from("p") };
+        for length in [1, PIECE_BYTES as usize, 2 * PIECE_BYTES as usize + 3] {
+            let text: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            bucket.store.put(&Key::from("p/sets/c/1/a.csv"), PutPayload::from(text.clone())).await.unwrap();
+            let (size, pieces) = bucket.open("sets/c/1", "a.csv").await.unwrap().unwrap();
+            assert_eq!(size, length as u64);
+            assert!(pieces.try_concat().await.unwrap() == text, "{length}");
+        }
+        assert!(bucket.open("", "a.csv").await.unwrap().is_none(), "it is in no other folder");
+        assert!(bucket.open("sets/c/2", "a.csv").await.unwrap().is_none());
     }
 }

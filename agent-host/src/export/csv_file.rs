@@ -14,6 +14,7 @@ use connector_api::{Records, Table};
 use sha2::{Digest, Sha256};
 
 use super::{
+    difference::Former,
     file_error::FileError,
     manifest::{Rejected, TableEntry},
     sort::{Record, Sorter},
@@ -29,6 +30,7 @@ pub(super) struct CsvFile {
     table: Table,
     identity: bool,
     sorter: Sorter,
+    former: Option<Former>,
     arrived: u64,
     rejected: Rejected,
 }
@@ -44,6 +46,7 @@ impl CsvFile {
             table: table.clone(),
             identity,
             sorter: Sorter::new(table.columns.len(), table.key.clone(), budget, folder.to_owned()),
+            former: None,
             arrived: 0,
             rejected: Rejected::default(),
         }
@@ -61,6 +64,12 @@ impl CsvFile {
             }
         }
         Ok(())
+    }
+
+    /// Compares with this file of the set before. Where that cannot be done, it is only warned of.
+    pub(super) fn compare_with(&mut self, former: File) {
+        let columns: Vec<_> = self.table.columns.iter().map(|column| column.name.clone()).collect();
+        self.former = Former::new(former, &columns, &self.table.key).inspect_err(|error| warn(&self.name, error)).ok();
     }
 
     /// Writes the file, sees it to the disk and says what is in it.
@@ -86,19 +95,23 @@ impl CsvFile {
             width: columns.len(),
             identity: self.identity,
             held: Vec::new(),
+            name: &self.name,
+            former: self.former,
             records: 0,
             rejected: self.rejected,
         };
         self.sorter.finish(|record| once.take(record))?;
         once.write_held()?;
-        let Once { csv, records, rejected, .. } = once;
+        let Once { csv, records, rejected, former, .. } = once;
+        let difference = former.and_then(|former| former.finish().inspect_err(|error| warn(&self.name, error)).ok());
         let sealed = csv.into_inner().map_err(|error| error.into_error())?;
         let sha256 = sealed.sha256.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
             write!(text, "{byte:02x}").expect("text takes everything");
             text
         });
         let bytes = sealed.bytes;
-        Ok(TableEntry { file: self.name, columns, records, rejected, bytes, sha256, ..TableEntry::default() })
+        let finished = String::new();
+        Ok(TableEntry { file: self.name, finished, columns, records, rejected, bytes, sha256, difference })
     }
 }
 
@@ -110,6 +123,8 @@ struct Once<'a, W: Write> {
     identity: bool,
     /// The record that is written as soon as another key follows.
     held: Vec<u8>,
+    name: &'a str,
+    former: Option<Former>,
     records: u64,
     rejected: Rejected,
 }
@@ -135,7 +150,14 @@ impl<W: Write> Once<'_, W> {
             return Ok(());
         }
         self.records += 1;
-        self.csv.write_record(Record::new(&self.held, self.width).cells()).map_err(cause)
+        let record = Record::new(&self.held, self.width);
+        if let Some(former) = &mut self.former
+            && let Err(error) = former.meet(record)
+        {
+            warn(self.name, &error);
+            self.former = None;
+        }
+        self.csv.write_record(record.cells()).map_err(cause)
     }
 }
 
@@ -157,6 +179,10 @@ impl<W: Write> Write for Sealed<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+fn warn(file: &str, error: &io::Error) {
+    tracing::warn!("how `{file}` differs from the set before is not known: {error}");
 }
 
 /// What the file said, out of the writer's wrapping: its kind decides what the reader of the message can do.

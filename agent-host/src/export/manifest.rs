@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::file_error::FileError;
+use super::{difference::Difference, file_error::FileError};
 
 /// How many rejected records are named; the rest is only counted.
 const EXAMPLES: usize = 100;
@@ -60,6 +60,9 @@ pub struct TableEntry {
     pub bytes: u64,
     /// SHA-256 of the file, in lower-case hexadecimal.
     pub sha256: String,
+    /// How it differs from the file before; known to the export that made it alone, and only where it could compare.
+    #[serde(skip)]
+    pub difference: Option<Difference>,
 }
 
 /// Records that could not be published.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::manifest::Requests;
+use super::{difference::Difference, manifest::Requests};
 
 /// What an export did.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,9 @@ pub struct TableReport {
     pub rejected: u64,
     /// SHA-256 of the file, in lower-case hexadecimal.
     pub sha256: String,
+    /// How it differs from the set before, where that was at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
 }
 
 /// The report as people read it.

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use super::index::{Losses, hex};
 use crate::{
     export::Manifest,
-    store::{ApprovalState, Store},
+    password_reset::random_text,
+    presence::own_machine,
+    store::{Approval, ApprovalState, AuditRecord, Offer, Store},
 };
 
 /// What a limit in percent never falls below.
@@ -34,6 +36,26 @@ enum Allowed {
     Number(u64),
     /// Of each table's records.
     Percent { percent: u64, floor: u64 },
+}
+
+/// Leave that somebody gives to go over a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// The code that was offered.
+    pub code: String,
+    /// Who gives it.
+    pub actor: String,
+}
+
+/// Where orders wait that are to be let through, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) store: &'a Store,
+    /// In lower case.
+    pub(super) connection: &'a str,
+    /// The orders folder, where not every agent sees it.
+    pub(super) place: Option<&'a str>,
+    pub(super) now_ms: i64,
 }
 
 /// The orders take away more than is allowed.
@@ -115,26 +137,52 @@ fn allowed(key: &str, text: &str) -> Result<Allowed, Error> {
     }
 }
 
-/// Lets the orders through: those that are within the limits, and those that are approved. The code of the approval.
-///
-/// # Errors
-/// [`OverLimit`], which says how to approve; a code that is not for these orders; the store.
-pub(super) async fn pass(
-    store: &Store,
-    connection: &str,
-    over: &[String],
-    losses: &Losses,
-    code: Option<&str>,
-    now_ms: i64,
-) -> anyhow::Result<Option<String>> {
-    if let Some(code) = code {
-        let code = code.trim().to_ascii_lowercase();
-        let known = store.approval(connection, &code, now_ms).await?;
-        let why = match known {
+impl Waiting<'_> {
+    /// Lets the orders through: those that are within the limits, and those that are approved. The code of the approval.
+    ///
+    /// # Errors
+    /// [`OverLimit`], which says how to approve; a code that is not for these orders; the store.
+    pub(super) async fn pass(
+        &self,
+        over: &[String],
+        losses: &Losses,
+        leave: Option<&Leave>,
+    ) -> anyhow::Result<Option<String>> {
+        if let Some(leave) = leave {
+            return self.pass_by(leave, losses).await.map(Some);
+        }
+        let known = self.store.approval_of(self.connection, &losses.digest, self.place, self.now_ms).await?;
+        if over.is_empty() {
+            // Orders that went through by an approval and are within the limits now need it no more.
+            return Ok(known.filter(|it| it.state == ApprovalState::Used).map(|it| it.code));
+        }
+        let code = match known {
+            Some(known) if known.state == ApprovalState::Used => return Ok(Some(known.code)),
+            Some(known) => known.code,
+            None => self.offer(losses).await?,
+        };
+        let reason = format!("the orders want {}", over.join("; "));
+        let message = format!("nothing was sent: {reason}");
+        let hint = format!(
+            "look at them with `--plan`; if they are right, approve exactly these orders within 24 hours with `--approve {code}`"
+        );
+        Err(OverLimit { message, hint, offered: Some((reason, code)) }.into())
+    }
+
+    /// Lets the orders through for which this leave is.
+    async fn pass_by(&self, leave: &Leave, losses: &Losses) -> anyhow::Result<String> {
+        let code = leave.code.trim().to_ascii_lowercase();
+        let is_elsewhere = |known: &Approval| known.place.is_some() && known.place.as_deref() != self.place;
+        let why = match self.store.approval(self.connection, &code, self.now_ms).await? {
             Some(known) if known.digest != losses.digest => "is for other orders than these",
+            Some(known) if is_elsewhere(&known) => "is for orders in the folder of another agent",
             Some(known) if matches!(known.state, ApprovalState::Offered | ApprovalState::Used) => {
-                store.use_approval(&code, now_ms).await?;
-                return Ok(Some(code));
+                let line = AuditRecord::of(random_text(16)?, self.now_ms, &leave.actor, "approve_orders", "approved");
+                let (connection, account) = (self.connection.to_owned(), code.clone());
+                let line = AuditRecord { connection, account, mode: "command".to_owned(), ..line };
+                self.store.add_to_audit(&line).await?;
+                self.store.use_approval(&code, self.now_ms).await?;
+                return Ok(code);
             }
             Some(known) if known.state == ApprovalState::Expired => "has expired",
             Some(_) => "was used before",
@@ -142,34 +190,32 @@ pub(super) async fn pass(
         };
         let message = format!("nothing was sent: the approval `{code}` {why}");
         let hint = "run without `--approve` to see what is to be approved".into();
-        return Err(OverLimit { message, hint, offered: None }.into());
+        Err(OverLimit { message, hint, offered: None }.into())
     }
-    let known = store.approval_of(connection, &losses.digest, now_ms).await?;
-    if over.is_empty() {
-        // Orders that went through by an approval and are within the limits now need it no more.
-        return Ok(known.filter(|it| it.state == ApprovalState::Used).map(|it| it.code));
-    }
-    let code = match known {
-        Some(known) if known.state == ApprovalState::Used => return Ok(Some(known.code)),
-        Some(known) => known.code,
-        None => {
-            let code = new_code(&losses.digest, now_ms);
-            store.offer_approval(connection, &losses.digest, &code, now_ms, now_ms + APPROVAL_MS).await?;
-            code
-        }
-    };
-    let reason = format!("the orders want {}", over.join("; "));
-    let message = format!("nothing was sent: {reason}");
-    let hint = format!(
-        "look at them with `--plan`; if they are right, approve exactly these orders within 24 hours with `--approve {code}`"
-    );
-    Err(OverLimit { message, hint, offered: Some((reason, code)) }.into())
-}
 
-/// The code is no secret: whoever may run the program may approve. It differs each time one is offered.
-fn new_code(digest: &str, now_ms: i64) -> String {
-    let digest = Sha256::new().chain_update(digest).chain_update(now_ms.to_be_bytes()).finalize();
-    hex(&digest)[..CODE_LENGTH].to_owned()
+    /// Offers an approval; its code.
+    async fn offer(&self, losses: &Losses) -> anyhow::Result<String> {
+        let code = self.new_code(&losses.digest);
+        let machine = self.store.is_shared().then(own_machine);
+        let offer = Offer {
+            connection: self.connection,
+            digest: &losses.digest,
+            code: &code,
+            place: self.place,
+            machine: machine.as_deref(),
+            now_ms: self.now_ms,
+            expires_ms: self.now_ms + APPROVAL_MS,
+        };
+        self.store.offer_approval(&offer).await?;
+        Ok(code)
+    }
+
+    /// The code is no secret: whoever may run the program may approve. It differs each time one is offered.
+    fn new_code(&self, digest: &str) -> String {
+        let place = self.place.unwrap_or_default();
+        let digest = Sha256::new().chain_update(digest).chain_update(place).chain_update(self.now_ms.to_be_bytes());
+        hex(&digest.finalize())[..CODE_LENGTH].to_owned()
+    }
 }
 
 impl OverLimit {

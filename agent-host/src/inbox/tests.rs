@@ -25,7 +25,9 @@ async fn inbox() -> (TempDir, Inbox, Resources, Vec<Resource>) {
             "urn:acme:1.0:Badge": { "Level": 3 } }),
         json!({ "userName": "bob" }),
     ] {
-        let keys = Keys { user_name: attributes["userName"].as_str().map(str::to_owned), ..Keys::default() };
+        let text = |name: &str| attributes[name].as_str().map(str::to_owned);
+        let (user_name, external_id) = (text("userName"), text("externalId"));
+        let keys = Keys { user_name, external_id, ..Keys::default() };
         let attributes = attributes.as_object().unwrap().clone();
         let draft = Draft { attributes, keys, unique: vec![Field::UserName], ..Draft::default() };
         users.push(resources.create(Kind::User, draft, Links::None).await.unwrap());
@@ -70,6 +72,10 @@ async fn columns_are_attributes_of_scim_in_any_case() {
         "name.givenName",
         "emails.value",
         "groups",
+        "groups.value",
+        "Groups.Display",
+        "groups.type",
+        "groups.$ref",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
         "urn:acme:1.0:Badge:level",
         "created",
@@ -77,9 +83,38 @@ async fn columns_are_attributes_of_scim_in_any_case() {
     let found = exported(&inbox, &[(USERS, &columns)]).await;
     let at = "2023-11-14T22:13:20.000Z";
     let staff = made[2].id.as_str();
-    let expected =
-        [["ada", "true", "Ada", "a@x\nb@x", staff, "R&D", "3", at], ["bob", "false", "", "", staff, "", "", at]];
+    let reference = format!("../Groups/{staff}");
+    let groups = [staff, staff, "Staff", "direct", &reference];
+    let expected = [
+        [&["ada", "true", "Ada", "a@x\nb@x"][..], &groups, &["R&D", "3", at]].concat(),
+        [&["bob", "false", "", ""][..], &groups, &["", "", at]].concat(),
+    ];
     assert_eq!(found[USERS], expected);
+    let one_each = ["groups.value", "groups.display", "groups.type", "groups.$ref"].map(|path| [path]);
+    for columns in &one_each {
+        let alone = exported(&inbox, &[(USERS, columns)]).await;
+        assert!(!alone[USERS][1][0].is_empty(), "{columns:?} is asked for alone");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_was_there_is_managed_once_a_client_writes_it() {
+    let (folder, inbox, resources, made) = inbox().await;
+    let managed = async || exported(&inbox, &[(USERS, &["managed"])]).await[USERS].concat();
+    assert_eq!(managed().await, ["true", "false"]);
+    // What is found and written back as it was changes nothing but that.
+    for _ in 0..2 {
+        resources.confirm(Kind::User, &made[1].id).await.unwrap();
+    }
+    assert_eq!(managed().await, ["true", "true"]);
+    let now = resources.get(Kind::User, &made[1].id, Links::None).await.unwrap().unwrap();
+    assert_eq!((now.version, now.modified_ms), (1, made[1].modified_ms));
+    resources.confirm(Kind::Group, &made[2].id).await.unwrap();
+    let store = Store::open(&folder.path().join("agent.db")).await.unwrap();
+    let events = store.directory_events(1, 0, 100).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.action.as_str(), event.resource.as_str())).collect();
+    let [ada, bob, staff] = [0, 1, 2].map(|nth| made[nth].id.as_str());
+    assert_eq!(told, [("created", ada), ("created", bob), ("created", staff), ("adopted", bob)]);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::{
     agent::Agent,
     leases::{Gate, Moment},
     monitoring::{Monitoring, Part, families},
-    presence::place_of,
+    presence::{clocks_differ_by, place_of},
     redaction::redact,
     store::{Claim, JobRun, Lease, RunState, StepRun, Store},
     telemetry::traced,
@@ -33,6 +33,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two times that old runs are forgotten.
 const FORGET_EVERY_MS: i64 = 3_600_000;
+/// Of those that are forgotten for their age: a clock that is wrong for a while costs no more.
+const MOST_FORGOTTEN: i64 = 200;
 /// A run that has ended so many of its workers is not taken up again.
 const MAX_ATTEMPTS: i64 = 5;
 /// How long one look for work may take: a store that is frozen says nothing.
@@ -136,7 +138,8 @@ impl<'a> Worker<'a> {
     /// Where the store fails.
     pub async fn tidy_up(&self) -> anyhow::Result<usize> {
         let (limits, now) = (&self.jobs.limits, (self.clock)());
-        self.store.forget_runs(now - i64::from(limits.keep_days) * DAY_MS, i64::from(limits.keep_runs)).await?;
+        let before = now - i64::from(limits.keep_days) * DAY_MS;
+        self.store.forget_runs(before, MOST_FORGOTTEN, i64::from(limits.keep_runs)).await?;
         let ended = self.store.end_unclaimed(&self.wish(&[]), now - DAY_MS).await?;
         for (run, job) in &ended {
             self.store.end_open_steps(*run, now).await?;
@@ -274,6 +277,9 @@ impl<'a> Worker<'a> {
                 Ok(lease) => {
                     gate.renewed(asked, length);
                     is_well = true;
+                    if self.monitoring.health.is_kept() {
+                        tracing::info!("the store is well again");
+                    }
                     if lease == Lease::Cancelled && !is_cancelled {
                         return Stopped::Cancelled;
                     }
@@ -283,11 +289,16 @@ impl<'a> Worker<'a> {
                         tracing::warn!(run.id = run, "a part of the log is not kept: {error:#}");
                     }
                 }
-                Err(error) if is_well => {
-                    is_well = false;
-                    tracing::warn!(run.id = run, "the lease cannot be renewed, the run may have to wait: {error:#}");
+                Err(error) => {
+                    self.monitoring.health.is_not_kept((self.clock)());
+                    if is_well {
+                        is_well = false;
+                        tracing::warn!(
+                            run.id = run,
+                            "the lease cannot be renewed, the run may have to wait: {error:#}"
+                        );
+                    }
                 }
-                Err(_) => {}
             }
             tokio::time::sleep(length.heartbeat()).await;
         }
@@ -385,12 +396,16 @@ impl<'a> Worker<'a> {
         at_work: usize,
         forgotten_ms: &mut i64,
     ) -> anyhow::Result<Vec<JobRun>> {
+        if !self.clock_agrees().await? {
+            return Ok(Vec::new());
+        }
         let (limits, now) = (&self.jobs.limits, (self.clock)());
         if limits.scheduled {
             self.queue_due().await?;
         }
         orders.look(self.store, now).await?;
-        if *forgotten_ms < now - FORGET_EVERY_MS {
+        // Not waited for by a clock that was ahead and is set back.
+        if !(*forgotten_ms..forgotten_ms.saturating_add(FORGET_EVERY_MS)).contains(&now) {
             self.tidy_up().await?;
             *forgotten_ms = now;
         }
@@ -404,6 +419,22 @@ impl<'a> Worker<'a> {
         Ok(claimed)
     }
 
+    /// Whether this machine's clock is as a shared store's. By one that is not, due times come early or late, and runs of
+    /// other agents seem to be over.
+    async fn clock_agrees(&self) -> anyhow::Result<bool> {
+        let (health, differs) = (&self.monitoring.health, clocks_differ_by(self.store, self.clock).await?);
+        match differs {
+            None if health.is_well(Part::Clock) => tracing::info!("the clock agrees with the store's again"),
+            Some(by) if health.is_unwell(Part::Clock, (self.clock)()) => {
+                tracing::error!(
+                    "the clock differs by {by} ms from the store's: nothing is begun until it is set by NTP"
+                );
+            }
+            _ => {}
+        }
+        Ok(differs.is_none())
+    }
+
     async fn told(&self, run: JobRun) {
         match self.carry_out(&run).await {
             Ok(Some(state)) => {
@@ -413,7 +444,7 @@ impl<'a> Worker<'a> {
             }
             Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
             Err(error) => {
-                if self.monitoring.health.is_unwell(Part::Store, (self.clock)()) {
+                if self.monitoring.health.is_not_kept((self.clock)()) {
                     tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}");
                 }
                 // Its place stays taken for a moment: a store that fails is not hurried.

@@ -6,8 +6,10 @@ use super::{PasswordResets, notice::Notice};
 
 /// How long whoever took a notice has it for itself.
 const CLAIM: Duration = Duration::from_secs(5 * 60);
-/// After this time a notice is given up.
+/// A notice is given up after this time, …
 const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3600);
+/// … and so many attempts, which take three hours: a clock that jumps says nothing of how long it was tried.
+const LEAST_ATTEMPTS: i64 = 10;
 /// The longest wait between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// How long a notice may be held by whoever made it: longer than any run that is carried out in one go.
@@ -42,13 +44,9 @@ impl PasswordResets {
                 self.store.drop_notice(&waiting.id).await?;
                 continue;
             };
-            let too_late = notice.valid_until_ms.is_some_and(|until| until <= now);
-            if too_late || now - waiting.created_ms > ms(LONGEST_WAIT) {
-                tracing::error!(
-                    notice.id = waiting.id,
-                    login = notice.login,
-                    "a notice could not be sent in time and is given up"
-                );
+            if notice.valid_until_ms.is_some_and(|until| until <= now) {
+                let (id, login) = (&waiting.id, &notice.login);
+                tracing::error!(notice.id = id, login, "a notice could not be sent in time and is given up");
                 self.store.drop_notice(&waiting.id).await?;
                 attempts.insert(waiting.id, Some("it could not be sent in time".to_owned()));
                 continue;
@@ -56,6 +54,11 @@ impl PasswordResets {
             let failure = notice.send(&waiting.id, mailer).await.err().map(|error| format!("{error:#}"));
             match &failure {
                 None => self.store.drop_notice(&waiting.id).await?,
+                Some(why) if is_given_up(now - waiting.created_ms, waiting.attempts) => {
+                    let (id, login) = (&waiting.id, &notice.login);
+                    tracing::error!(notice.id = id, login, why, "a notice could not be sent for days and is given up");
+                    self.store.drop_notice(id).await?;
+                }
                 Some(why) => {
                     let pause = pause_after(waiting.attempts);
                     tracing::warn!(notice.id = waiting.id, why, wait_ms = pause, "a notice was not sent and waits");
@@ -66,6 +69,10 @@ impl PasswordResets {
         }
         Ok(attempts)
     }
+}
+
+fn is_given_up(age_ms: i64, attempts: i64) -> bool {
+    age_ms > ms(LONGEST_WAIT) && attempts >= LEAST_ATTEMPTS
 }
 
 /// The wait after so many attempts: a minute, doubled each time.
@@ -86,5 +93,9 @@ mod tests {
     fn attempts_come_further_and_further_apart() {
         let minutes: Vec<i64> = (0..9).map(|attempts| pause_after(attempts) / 60_000).collect();
         assert_eq!(minutes, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
+        let days = |days: i64| days * 24 * 3_600_000;
+        let given_up = [(days(100), 1), (days(100), 9), (days(2), 70), (days(4), 10)]
+            .map(|(age_ms, attempts)| is_given_up(age_ms, attempts));
+        assert_eq!(given_up, [false, false, false, true]);
     }
 }

@@ -35,6 +35,26 @@ pub struct AuditRecord {
     pub note: Option<String>,
 }
 
+impl AuditRecord {
+    /// A line of this id that says who did what, and what came of it; the rest of it is empty.
+    pub fn of(id: String, at_ms: i64, actor: &str, action: &str, outcome: &str) -> Self {
+        Self {
+            id,
+            at_ms,
+            action_id: String::new(),
+            action: action.to_owned(),
+            actor: actor.to_owned(),
+            connection: String::new(),
+            account: String::new(),
+            login: String::new(),
+            mode: String::new(),
+            outcome: outcome.to_owned(),
+            request_id: None,
+            note: None,
+        }
+    }
+}
+
 impl Store {
     /// Adds a line.
     ///

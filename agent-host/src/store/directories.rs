@@ -38,6 +38,8 @@ pub struct SecretRecord {
     pub ends_ms: Option<i64>,
     /// When it was last used, to the minute.
     pub last_used_ms: Option<i64>,
+    /// The consent that it came of, where it is an access token of OAuth.
+    pub grant: Option<String>,
 }
 
 /// How many resources a directory has.
@@ -51,11 +53,11 @@ pub struct DirectoryCounts {
     pub last_event: i64,
 }
 
-const SECRET: &str =
-    "SELECT prefix, directory, hash, basic, created_ms, ends_ms, last_used_ms FROM directory_secrets WHERE";
+const SECRET: &str = "SELECT prefix, directory, hash, basic, created_ms, ends_ms, last_used_ms, '' \
+     FROM directory_secrets WHERE";
 /// Access tokens of OAuth open a directory as secrets do.
-const ACCESS_TOKEN: &str = "SELECT prefix, directory, hash, CAST(0 AS BIGINT), created_ms, ends_ms, used_ms FROM oauth_tokens \
-     WHERE kind = 1 AND";
+const ACCESS_TOKEN: &str = "SELECT prefix, directory, hash, CAST(0 AS BIGINT), created_ms, ends_ms, used_ms, \
+     grant_id FROM oauth_tokens WHERE kind = 1 AND";
 
 impl Store {
     /// Makes a directory; none where there is one of this name, whatever the case. `salt` is of chance.
@@ -208,6 +210,9 @@ impl Store {
         for statement in [
             "UPDATE directory_secrets SET last_used_ms = $2 WHERE prefix = $1",
             "UPDATE oauth_tokens SET used_ms = $2 WHERE prefix = $1 AND kind = 1",
+            // Tokens come and go; when the client last came stays.
+            "UPDATE oauth_clients SET last_used_ms = $2 WHERE directory IN (SELECT directory FROM oauth_tokens \
+             WHERE prefix = $1 AND kind = 1)",
         ] {
             sqlx::query(statement).bind(prefix).bind(now_ms).execute(&self.pool).await?;
         }
@@ -234,6 +239,7 @@ fn secret(row: &sqlx::any::AnyRow) -> Result<SecretRecord, sqlx::Error> {
         created_ms: row.try_get(4)?,
         ends_ms: row.try_get(5)?,
         last_used_ms: row.try_get(6)?,
+        grant: Some(row.try_get(7)?).filter(|grant: &String| !grant.is_empty()),
     })
 }
 
@@ -256,6 +262,7 @@ mod tests {
                     created_ms: number,
                     ends_ms: None,
                     last_used_ms: None,
+                    grant: None,
                 };
                 store.add_secret(&secret, 100).await.unwrap();
             }

@@ -403,20 +403,21 @@ impl Store {
         Ok(rows.into_iter().map(|(text,)| text).collect())
     }
 
-    /// Forgets runs that ended before this time, and all but so many of the last ones; how many. The last one
-    /// stays, so that no number comes twice. Schedules that nobody had since then go too.
+    /// Forgets runs that ended before this time, the first so many of them, and all but so many of the last ones; how
+    /// many. The last one stays, so that no number comes twice. Schedules that nobody had since then go too.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn forget_runs(&self, before_ms: i64, keep: i64) -> anyhow::Result<u64> {
+    pub async fn forget_runs(&self, before_ms: i64, most: i64, keep: i64) -> anyhow::Result<u64> {
         let old = "SELECT id FROM job_runs WHERE ended_ms IS NOT NULL \
-             AND id < (SELECT MAX(id) FROM job_runs) AND (ended_ms < $1 OR id <= \
-             COALESCE((SELECT id FROM job_runs ORDER BY id DESC LIMIT 1 OFFSET $2), 0))";
+             AND id < (SELECT MAX(id) FROM job_runs) AND (id <= \
+             COALESCE((SELECT id FROM job_runs ORDER BY id DESC LIMIT 1 OFFSET $2), 0) \
+             OR id IN (SELECT id FROM job_runs WHERE ended_ms < $1 ORDER BY id LIMIT $3))";
         let mut transaction = self.pool.begin().await?;
         let mut forgotten = 0;
         for (table, column) in [("job_logs", "run"), ("job_steps", "run"), ("job_runs", "id")] {
             let statement = format!("DELETE FROM {table} WHERE {column} IN ({old})");
-            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(before_ms).bind(keep);
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(before_ms).bind(keep).bind(most);
             forgotten = query.execute(&mut *transaction).await.context("forgetting old runs")?.rows_affected();
         }
         let schedules = "DELETE FROM job_schedules WHERE seen_ms < $1";

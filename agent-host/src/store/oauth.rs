@@ -24,6 +24,8 @@ pub struct OauthClient {
     pub approval_hash: Option<String>,
     /// When that code ends, in milliseconds since 1970.
     pub approval_ends_ms: Option<i64>,
+    /// When it last came with an access token, to the minute. Not written with the rest.
+    pub last_used_ms: Option<i64>,
 }
 
 /// What somebody consented to.
@@ -107,7 +109,7 @@ impl Store {
     /// Where the store fails.
     pub async fn oauth_client(&self, directory: i64) -> anyhow::Result<Option<OauthClient>> {
         let statement = "SELECT directory, client_id, secret_hash, redirects, service_user, approval_hash, \
-             approval_ends_ms FROM oauth_clients WHERE directory = $1";
+             approval_ends_ms, last_used_ms FROM oauth_clients WHERE directory = $1";
         let row = sqlx::query(statement).bind(directory).fetch_optional(&self.pool).await?;
         row.map(|row| {
             Ok(OauthClient {
@@ -118,6 +120,7 @@ impl Store {
                 service_user: row.try_get(4)?,
                 approval_hash: row.try_get(5)?,
                 approval_ends_ms: row.try_get(6)?,
+                last_used_ms: row.try_get(7)?,
             })
         })
         .transpose()
@@ -145,7 +148,7 @@ impl Store {
         let query = sqlx::query(statement).bind(grant.id.as_str()).bind(grant.directory).bind(grant.approver.as_str());
         let query = query.bind(grant.redirect.as_str()).bind(grant.challenge.as_deref()).bind(code.created_ms);
         query.execute(&mut *transaction).await?;
-        insert(&mut transaction, code).await?;
+        insert(&mut transaction, code, None).await?;
         // Consents of which nothing is good any more are forgotten.
         let ended = "DELETE FROM oauth_tokens WHERE directory = $1 AND NOT EXISTS (SELECT 1 FROM oauth_tokens other \
              WHERE other.grant_id = oauth_tokens.grant_id AND other.ends_ms > $2)";
@@ -183,9 +186,31 @@ impl Store {
             return Ok(false);
         }
         for token in new {
-            insert(&mut transaction, token).await?;
+            insert(&mut transaction, token, Some(prefix)).await?;
             let statement = "DELETE FROM oauth_tokens WHERE directory = $1 AND ends_ms < $2 AND kind <> 0";
             sqlx::query(statement).bind(token.directory).bind(now_ms).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Gives other tokens for a code or refresh token that was exchanged after then, in place of those it was exchanged for;
+    /// false where one of these was used, and nothing is written.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn exchange_again(&self, prefix: &str, new: &[OauthToken], after_ms: i64) -> anyhow::Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // Takes the row's turn, so that of several at once each takes back what the one before it gave.
+        let statement = "UPDATE oauth_tokens SET used_ms = used_ms WHERE prefix = $1 AND used_ms > $2 AND NOT EXISTS \
+             (SELECT 1 FROM oauth_tokens given WHERE given.former = $1 AND given.used_ms IS NOT NULL)";
+        let found = sqlx::query(statement).bind(prefix).bind(after_ms).execute(&mut *transaction).await?;
+        if found.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM oauth_tokens WHERE former = $1").bind(prefix).execute(&mut *transaction).await?;
+        for token in new {
+            insert(&mut transaction, token, Some(prefix)).await?;
         }
         transaction.commit().await?;
         Ok(true)
@@ -227,12 +252,12 @@ impl Store {
     }
 }
 
-async fn insert(connection: &mut AnyConnection, token: &OauthToken) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO oauth_tokens (prefix, grant_id, directory, kind, hash, created_ms, ends_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+async fn insert(connection: &mut AnyConnection, token: &OauthToken, former: Option<&str>) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO oauth_tokens (prefix, grant_id, directory, kind, hash, created_ms, ends_ms, former) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let query = sqlx::query(statement).bind(token.prefix.as_str()).bind(token.grant.as_str()).bind(token.directory);
     let query = query.bind(token.kind.number()).bind(token.hash.as_str()).bind(token.created_ms).bind(token.ends_ms);
-    query.execute(connection).await.map(drop)
+    query.bind(former).execute(connection).await.map(drop)
 }
 
 fn read(row: &AnyRow, kind: OauthTokenKind) -> Result<(OauthToken, OauthGrant), sqlx::Error> {
@@ -304,6 +329,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_gives_other_ones_once_more_until_one_of_them_was_used() {
+        for (_folder, store) in stores().await {
+            store.add_directory("Acme", "{}", "salt", 1).await.unwrap();
+            store.add_oauth_grant(&grant("one"), &token("code", "one", OauthTokenKind::Code, 1_000)).await.unwrap();
+            let refresh = token("refresh", "one", OauthTokenKind::Refresh, 1_000);
+            store.exchange("code", &[refresh], 20).await.unwrap();
+            let pair = |nth: usize| {
+                [OauthTokenKind::Access, OauthTokenKind::Refresh]
+                    .map(|kind| token(&format!("{kind:?}{nth}"), "one", kind, 1_000))
+            };
+            assert!(!store.exchange_again("refresh", &pair(0), 0).await.unwrap(), "it was not exchanged yet");
+            assert!(store.exchange("refresh", &pair(1), 30).await.unwrap());
+            assert!(!store.exchange_again("refresh", &pair(0), 30).await.unwrap(), "that is too long ago");
+            assert!(store.exchange_again("refresh", &pair(2), 29).await.unwrap());
+            assert_eq!(store.secret("Access1").await.unwrap(), None, "the pair that was lost is good no more");
+            assert!(store.exchange_again("refresh", &pair(3), 29).await.unwrap());
+            store.note_use("Access3", 40).await.unwrap();
+            assert!(!store.exchange_again("refresh", &pair(4), 29).await.unwrap(), "the new pair was used");
+            assert!(store.secret("Access3").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
     async fn the_code_by_which_somebody_consents_is_used_once_and_in_time() {
         for (_folder, store) in stores().await {
             store.add_directory("Acme", "{}", "salt", 1).await.unwrap();
@@ -315,6 +363,7 @@ mod tests {
                 service_user: "okta".to_owned(),
                 approval_hash: Some("hash".to_owned()),
                 approval_ends_ms: Some(ends_ms),
+                last_used_ms: None,
             };
             store.set_oauth_client(&client("one", 10), 1).await.unwrap();
             assert!(!store.use_consent_code(1, "hash", 10).await.unwrap(), "too late");

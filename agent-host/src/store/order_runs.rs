@@ -34,6 +34,10 @@ pub struct OfferedApproval {
     pub issued_ms: i64,
     /// Until when it may be given.
     pub expires_ms: i64,
+    /// The orders folder in which the orders wait, where not every agent sees it.
+    pub place: Option<String>,
+    /// The machine of the agent that found them to be too much.
+    pub machine: Option<String>,
 }
 
 /// Orders that came under a key.
@@ -137,12 +141,28 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn offered_approvals(&self, connection: &str, now_ms: i64) -> anyhow::Result<Vec<OfferedApproval>> {
-        let statement = "SELECT code, issued_ms, expires_ms FROM approvals WHERE connection = $1 AND used_ms IS NULL \
-             AND spent_ms IS NULL AND expires_ms > $2 ORDER BY issued_ms DESC LIMIT 100";
+        let statement = "SELECT code, issued_ms, expires_ms, place, machine FROM approvals WHERE connection = $1 \
+             AND used_ms IS NULL AND spent_ms IS NULL AND expires_ms > $2 ORDER BY issued_ms DESC LIMIT 100";
         let query = sqlx::query_as(statement).bind(connection.to_lowercase()).bind(now_ms);
-        let rows: Vec<(String, i64, i64)> = query.fetch_all(&self.pool).await?;
-        let offered = |(code, issued_ms, expires_ms)| OfferedApproval { code, issued_ms, expires_ms };
+        let rows: Vec<(String, i64, i64, Option<String>, Option<String>)> = query.fetch_all(&self.pool).await?;
+        let offered = |(code, issued_ms, expires_ms, place, machine)| OfferedApproval {
+            code,
+            issued_ms,
+            expires_ms,
+            place,
+            machine,
+        };
         Ok(rows.into_iter().map(offered).collect())
+    }
+
+    /// The orders folder that a run of a job waited for; none where it was no particular one.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn place_of_run(&self, run: i64) -> anyhow::Result<Option<String>> {
+        let query = sqlx::query_as("SELECT place FROM job_runs WHERE id = $1").bind(run);
+        let row: Option<(Option<String>,)> = query.fetch_optional(&self.pool).await?;
+        Ok(row.and_then(|(place,)| place))
     }
 
     /// What came under this key before; else notes that this comes now. Old keys are forgotten.
@@ -192,7 +212,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::stores;
+    use crate::store::{Offer, tests::stores};
 
     #[tokio::test]
     async fn what_comes_under_one_key_is_known_for_two_days() {
@@ -226,8 +246,12 @@ mod tests {
             assert_eq!(store.order_runs("Okta", Some(first), i64::MAX, 1).await.unwrap().len(), 1);
             assert!(store.reported_page(first, true, 0, 10).await.unwrap().is_empty());
             assert_eq!(store.outcomes_of(1).await.unwrap(), 0);
-            store.offer_approval("okta", "d", "code", 1, 100).await.unwrap();
-            let offered = OfferedApproval { code: "code".to_owned(), issued_ms: 1, expires_ms: 100 };
+            let (place, machine) = (Some("folder"), Some("m"));
+            let (connection, digest, code, now_ms, expires_ms) = ("okta", "d", "code", 1, 100);
+            let offer = Offer { connection, digest, code, place, machine, now_ms, expires_ms };
+            store.offer_approval(&offer).await.unwrap();
+            let (code, place, machine) = (code.to_owned(), place.map(str::to_owned), machine.map(str::to_owned));
+            let offered = OfferedApproval { code, issued_ms: 1, expires_ms: 100, place, machine };
             assert_eq!(store.offered_approvals("Okta", 99).await.unwrap(), [offered]);
             assert!(store.offered_approvals("okta", 100).await.unwrap().is_empty());
         }

@@ -4,6 +4,8 @@ use super::{OrderPlace, Store};
 
 /// Rows that are read at a time.
 const MOST: i64 = 50;
+/// No notice is put off for so long, but by a clock that was ahead.
+const FURTHEST_MS: i64 = 2 * 3_600_000;
 
 /// A mail that waits to be sent, sealed.
 #[derive(Debug, Clone)]
@@ -167,15 +169,18 @@ impl Store {
         Ok(sqlx::query(statement).bind(before_ms).execute(&self.pool).await?.rows_affected())
     }
 
-    /// A notice that is due, which nobody else gets before `again_ms`; none where none is due.
+    /// A notice that is due, which nobody else gets before `again_ms`; none where none is due. One that was put off by a
+    /// clock that was ahead is due too.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn take_due_notice(&self, now_ms: i64, again_ms: i64) -> anyhow::Result<Option<WaitingNotice>> {
         // One statement, so that two processes do not take the same.
         let statement = "UPDATE notices SET due_ms = $2, attempts = attempts + 1 WHERE id = (SELECT id FROM notices \
-             WHERE due_ms <= $1 ORDER BY due_ms, id LIMIT 1) AND due_ms <= $1 RETURNING id, sealed, attempts, created_ms";
-        let row = super::only(sqlx::query_as(statement).bind(now_ms).bind(again_ms).fetch_all(&self.pool).await)?;
+             WHERE due_ms <= $1 OR due_ms > $3 ORDER BY due_ms, id LIMIT 1) AND (due_ms <= $1 OR due_ms > $3) \
+             RETURNING id, sealed, attempts, created_ms";
+        let query = sqlx::query_as(statement).bind(now_ms).bind(again_ms).bind(now_ms + FURTHEST_MS);
+        let row = super::only(query.fetch_all(&self.pool).await)?;
         Ok(row.map(notice))
     }
 

@@ -28,7 +28,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// What every connection to a server starts with. Whoever is frozen in the middle of a transaction, or leaves without a
 /// word, must not hold up the others for ever.
 const SERVER_SETTINGS: &str = "SET lock_timeout = '30s'; SET statement_timeout = '120s'; \
-     SET idle_in_transaction_session_timeout = '10s'; SET client_connection_check_interval = '10s'";
+     SET idle_in_transaction_session_timeout = '10s'";
+/// How often a server looks whether whoever waits for a statement is still there. PostgreSQL 13 does not know it, and
+/// later ones refuse it on systems that tell nothing of it; there `statement_timeout` alone ends such a statement.
+const IS_ANYBODY_THERE: [&str; 2] = ["client_connection_check_interval", "10s"];
 
 /// Where the store is.
 #[derive(Debug, Clone)]
@@ -145,10 +148,21 @@ async fn connect_server(url: &SecretString) -> Result<AnyPool, sqlx::Error> {
         // Other than a file, a server may have gone and come back since.
         .test_before_acquire(true)
         .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(sqlx::raw_sql(SERVER_SETTINGS)).await.map(drop) })
+            Box::pin(async move {
+                let settings = format!("{SERVER_SETTINGS}; {}", where_it_can(IS_ANYBODY_THERE));
+                connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await.map(drop)
+            })
         })
         .connect_with(options.disable_statement_logging())
         .await
+}
+
+/// Sets this, and does without it where the server does not know it or refuses it.
+fn where_it_can([name, value]: [&str; 2]) -> String {
+    format!(
+        "DO $$ BEGIN PERFORM set_config('{name}', '{value}', false); \
+         EXCEPTION WHEN undefined_object OR invalid_parameter_value THEN NULL; END $$"
+    )
 }
 
 fn pragmas(care: Care) -> [String; 4] {
@@ -203,5 +217,22 @@ mod tests {
         assert!(!format!("{place:?}").contains("s3cret"));
         let error = unreachable(&sqlx::Error::PoolTimedOut);
         assert_eq!((error.kind(), error.to_string().contains("s3cret")), (ErrorKind::Unavailable, false));
+    }
+
+    #[tokio::test]
+    async fn a_server_gets_the_settings_it_knows_and_may_refuse_one() {
+        let Some(url) = passing_postgres::database() else { return };
+        let pool = Place::Server(url.into()).connect(Care::Full).await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        for (name, value) in [("lock_timeout", "30s"), (IS_ANYBODY_THERE[0], IS_ANYBODY_THERE[1])] {
+            let statement = format!("SELECT current_setting('{name}')");
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+            let (set,): (String,) = query.fetch_one(&mut *connection).await.unwrap();
+            assert_eq!(set, value, "{name}");
+        }
+        for refused in [["no_such_setting", "10s"], [IS_ANYBODY_THERE[0], "-7"]] {
+            let settings = where_it_can(refused);
+            connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await.unwrap();
+        }
     }
 }

@@ -38,6 +38,19 @@ pub struct PublishedTable {
     pub rejected: i64,
     /// SHA-256 of its file.
     pub sha256: String,
+    /// How its records differ from those of the set before; none where they were not compared.
+    pub changes: Option<RecordChanges>,
+}
+
+/// Records in which a table differs from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordChanges {
+    /// Those whose key is new.
+    pub added: i64,
+    /// Those whose key is gone.
+    pub removed: i64,
+    /// Those with another content under the same key.
+    pub changed: i64,
 }
 
 impl Store {
@@ -61,10 +74,13 @@ impl Store {
             }
         };
         for (name, table) in &set.tables {
-            let statement = "INSERT INTO published_tables (published_set, name, records, rejected, sha256) \
-                 VALUES ($1, $2, $3, $4, $5)";
+            let statement = "INSERT INTO published_tables \
+                 (published_set, name, records, rejected, sha256, added, removed, changed) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
             let query = sqlx::query(statement).bind(id).bind(name).bind(table.records).bind(table.rejected);
-            query.bind(&table.sha256).execute(&mut *transaction).await?;
+            let query = query.bind(&table.sha256).bind(table.changes.map(|it| it.added));
+            let query = query.bind(table.changes.map(|it| it.removed)).bind(table.changes.map(|it| it.changed));
+            query.execute(&mut *transaction).await?;
         }
         let old =
             "COALESCE((SELECT id FROM published_sets WHERE connection = $1 ORDER BY id DESC LIMIT 1 OFFSET $2), 0)";
@@ -89,8 +105,8 @@ impl Store {
     pub async fn published_sets(&self, connection: &str, before: i64, most: i64) -> anyhow::Result<Vec<PublishedSet>> {
         let wanted = "SELECT id FROM published_sets WHERE connection = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
         let statement = format!(
-            "SELECT s.id, s.finished_ms, s.duration_ms, s.requests, s.throttled, t.name, t.records, t.rejected, t.sha256 \
-             FROM published_sets AS s LEFT JOIN published_tables AS t ON t.published_set = s.id \
+            "SELECT s.id, s.finished_ms, s.duration_ms, s.requests, s.throttled, t.name, t.records, t.rejected, t.sha256, \
+             t.added, t.removed, t.changed FROM published_sets AS s LEFT JOIN published_tables AS t ON t.published_set = s.id \
              WHERE s.id IN ({wanted}) ORDER BY s.id DESC, t.name"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(connection.to_lowercase()).bind(before).bind(most);
@@ -110,8 +126,15 @@ impl Store {
             }
             let name: Option<String> = row.try_get(5)?;
             if let (Some(set), Some(name)) = (sets.last_mut(), name) {
-                let table =
-                    PublishedTable { records: row.try_get(6)?, rejected: row.try_get(7)?, sha256: row.try_get(8)? };
+                let count = |at: usize| row.try_get::<Option<i64>, _>(at);
+                let (added, removed, changed) = (count(9)?, count(10)?, count(11)?);
+                let changes = |added| Some(RecordChanges { added, removed: removed?, changed: changed? });
+                let table = PublishedTable {
+                    records: row.try_get(6)?,
+                    rejected: row.try_get(7)?,
+                    sha256: row.try_get(8)?,
+                    changes: added.and_then(changes),
+                };
                 set.tables.insert(name, table);
             }
         }
@@ -128,7 +151,8 @@ mod tests {
     async fn the_newest_sets_come_first_each_with_its_tables() {
         for (_folder, store) in stores().await {
             for records in 1..=3 {
-                let table = PublishedTable { records, rejected: 0, sha256: records.to_string() };
+                let changes = (records > 1).then_some(RecordChanges { added: records, removed: 1, changed: 0 });
+                let table = PublishedTable { records, rejected: 0, sha256: records.to_string(), changes };
                 let tables = ["groups", "users"].map(|name| (name.to_owned(), table.clone())).into();
                 let connection = "Okta".to_owned();
                 let set = PublishedSet {
@@ -146,6 +170,10 @@ mod tests {
             let counts: Vec<_> =
                 found.iter().map(|set| (set.id, set.tables["users"].records, set.tables.len())).collect();
             assert_eq!(counts, [(3, 3, 2), (2, 2, 2)]);
+            let compared = store.published_sets("okta", 3, 5).await.unwrap();
+            let compared: Vec<_> = compared.iter().map(|set| set.tables["users"].changes).collect();
+            let second = RecordChanges { added: 2, removed: 1, changed: 0 };
+            assert_eq!(compared, [Some(second), None], "the first had nothing to be compared with");
             assert_eq!(store.published_sets("okta", 2, 5).await.unwrap().len(), 1);
             assert!(store.published_sets("other", i64::MAX, 5).await.unwrap().is_empty());
         }

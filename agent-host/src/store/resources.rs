@@ -5,21 +5,27 @@
 //! costs what the first page does.
 
 mod events;
+mod deleted;
 mod rows;
 mod reader;
 mod present;
 mod batch;
 mod writer;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use scim_server::{
     Change, Deletion, Draft, Field, From, Kind, Links, Lookup, Order, Page, Query, Resource, ResourceStore, StoreError,
 };
 use sqlx::{Any, AssertSqlSafe, any::AnyArguments, any::AnyRow};
 
 use super::Store;
+pub use deleted::DeletedResource;
 pub use events::DirectoryEvent;
 pub use reader::ResourceReader;
 use reader::Shape;
@@ -29,6 +35,8 @@ use writer::Wish;
 
 /// So many sequences make a block.
 const BLOCK: i64 = 1_000;
+/// So many links of each of several resources may be read at once.
+const FEW_LINKS: usize = 100;
 /// How long a read or a change waits for a place in its queue.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When to come back who found none, in seconds.
@@ -70,6 +78,20 @@ impl Resources {
         Self { store, queues: None, directory, actor: String::new() }
     }
 
+    /// Those of these users whom clients manage: created with an id of theirs, or wrote since.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn managed(&self, users: &[Resource]) -> anyhow::Result<HashSet<String>> {
+        let sequences = users.iter().map(|user| user.sequence);
+        let (Some(first), Some(last)) = (sequences.clone().min(), sequences.max()) else { return Ok(HashSet::new()) };
+        let statement = "SELECT id FROM resources WHERE directory = $1 AND kind = 0 AND sequence BETWEEN $2 AND $3 \
+             AND managed = 1";
+        let query = sqlx::query_scalar(statement).bind(self.directory).bind(saturated(first)).bind(saturated(last));
+        let ids: Vec<String> = query.fetch_all(&self.store.pool).await?;
+        Ok(ids.into_iter().collect())
+    }
+
     /// The only resource that the look-up can find; None where it can find several, or the links may be many.
     fn single(
         &self,
@@ -80,7 +102,11 @@ impl Resources {
         let (reader, _) = self.queues.as_ref()?;
         let lookup = lookup.filter(|lookup| matches!(lookup.field, Field::Id | Field::UserName))?;
         let [value] = lookup.values.as_slice() else { return None };
-        let are_few = links == Links::None || (kind == Kind::User && links == Links::All);
+        let are_few = match links {
+            Links::None => true,
+            Links::UpTo(most) => most <= FEW_LINKS,
+            Links::All => kind == Kind::User,
+        };
         let shape = Shape { directory: self.directory, kind, field: lookup.field, links };
         are_few.then(|| reader.read(shape, value.clone()))
     }
@@ -183,20 +209,15 @@ impl Resources {
         let limit = statement.bind(Bound::Number(saturated(query.limit as u64)));
         let skip = statement.bind(Bound::Number(skip));
         statement.push(&format!(" ORDER BY {order} LIMIT {limit} OFFSET {skip}) "));
-        // One more than is wanted says that there are too many.
-        let most = match query.links {
-            Links::UpTo(most) if query.limit == 1 => Some(most.saturating_add(1)),
-            _ => None,
-        };
-        statement.push(&rows::selection(kind, query.links, most, key));
-        let rows: Vec<AnyRow> = statement.bound().fetch_all(&self.store.pool).await?;
+        statement.push(&rows::selection(kind, query.links, key));
+        let mut rows = statement.bound().fetch(&self.store.pool);
         let mut resources = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut links = Vec::new();
-        for row in &rows {
-            match read_link(row)? {
+        while let Some(row) = rows.try_next().await? {
+            match read_link(&row)? {
                 Some(link) => links.push(link),
-                None => resources.push(read_resource(row, query.links)?),
+                None => resources.push(read_resource(&row, query.links)?),
             }
         }
         if let Order::By { descending, .. } = query.order {
@@ -215,11 +236,6 @@ impl Resources {
         for (owner, link) in links {
             if let Some(links) = places.get(&owner).and_then(|place| resources[*place].links.as_mut()) {
                 links.push(link);
-            }
-        }
-        if let Links::UpTo(most) = query.links {
-            for resource in &mut resources {
-                resource.links.take_if(|links| links.len() > most);
             }
         }
         Ok(resources)
@@ -260,11 +276,32 @@ impl ResourceStore for Resources {
     }
 
     async fn update(&self, kind: Kind, id: &str, change: Change, links: Links) -> Result<Resource, StoreError> {
+        if !can_be_kept(id) {
+            return Err(StoreError::NotFound);
+        }
         let updated = self.change(Wish::Update { kind, id: id.to_owned(), change }, links).await?;
         Ok(updated.expect("what is updated is answered with"))
     }
 
+    /// Who writes an account manages it, even where it was as wanted already.
+    async fn confirm(&self, kind: Kind, id: &str) -> Result<(), StoreError> {
+        if kind != Kind::User {
+            return Ok(());
+        }
+        let statement = "SELECT COUNT(*) FROM resources WHERE directory = $1 AND id = $2 AND kind = 0 AND managed = 0";
+        let query = sqlx::query_scalar(statement).bind(self.directory).bind(id);
+        let unmanaged: i64 = query.fetch_one(&self.store.pool).await.map_err(failed)?;
+        if unmanaged > 0 {
+            let wish = Wish::Update { kind, id: id.to_owned(), change: Change::default() };
+            self.change(wish, Links::None).await?;
+        }
+        Ok(())
+    }
+
     async fn delete(&self, kind: Kind, id: &str, deletion: Deletion) -> Result<(), StoreError> {
+        if !can_be_kept(id) {
+            return Err(StoreError::NotFound);
+        }
         self.change(Wish::Delete { kind, id: id.to_owned(), deletion }, Links::None).await.map(drop)
     }
 }
@@ -297,7 +334,8 @@ impl Statement {
 
     /// Only the resources that the look-up finds. `$1` is the directory.
     fn push_lookup(&mut self, kind: Kind, lookup: &Lookup) {
-        let values = padded(lookup.values.iter().cloned());
+        let values: Vec<String> = lookup.values.iter().filter(|value| can_be_kept(value)).cloned().collect();
+        let values = padded(values.into_iter());
         let places: Vec<String> = values.into_iter().map(|value| self.bind(Bound::Text(value))).collect();
         let places = places.join(", ");
         let condition = match (lookup.field, kind) {
@@ -336,6 +374,11 @@ fn within(field: Option<Field>) -> &'static str {
         Some(Field::Id | Field::Link) => "directory + 0 = $1 AND kind + 0 = $2",
         _ => "directory = $1 AND kind = $2",
     }
+}
+
+/// PostgreSQL has no text with U+0000, and cannot even be asked for one.
+fn can_be_kept(value: &str) -> bool {
+    !value.contains('\0')
 }
 
 fn column(field: Field) -> &'static str {

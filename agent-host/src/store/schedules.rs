@@ -98,7 +98,7 @@ mod tests {
             assert_eq!(settled("a", 5 * MINUTE).await, noted(10, 20), "what a wrong clock said counts for nothing");
             assert_eq!(settled("a", 7 * MINUTE).await, None, "when it comes back it is new");
             assert_eq!(settled("b", 7 * MINUTE).await, noted(30, 6 * MINUTE));
-            store.forget_runs(MINUTE, 9).await.unwrap();
+            store.forget_runs(MINUTE, 9, 9).await.unwrap();
             store.settle_until("nightly", "c", 1, 6 * MINUTE).await.unwrap();
             assert_eq!(settled("b", 7 * MINUTE).await, noted(30, 6 * MINUTE), "what is in force is not forgotten");
             let other = store.other_schedule("nightly", "b", 0).await.unwrap();

@@ -133,7 +133,7 @@ pub(super) async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> R
             return Ok(caller);
         }
     }
-    let (count, wait) = web.patience.count(peer.ip(), web.now_ms());
+    let (count, wait) = web.patience_with_tokens.count(peer.ip(), web.now_ms());
     if count == 1 || count == MAX_WRONG + 1 {
         let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
         knocked(web, peer, prefix, wait.is_some()).await;

@@ -8,8 +8,8 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::Next,
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,7 +18,7 @@ use connector_api::SPANS;
 use serde_json::{Value, json};
 use tracing::{Instrument, field::Empty};
 
-use super::{Web, api};
+use super::{Web, api, guarded};
 use crate::{
     access::Role,
     monitoring::{Ailment, Monitoring, Part, families},
@@ -27,6 +27,8 @@ use crate::{
 
 /// How long the store may take to answer.
 const LONGEST_PING: Duration = Duration::from_secs(5);
+/// What who comes before the store is there is told, in seconds.
+const AGAIN_SOON: (HeaderName, &str) = (header::RETRY_AFTER, "10");
 const WITHOUT_TOKEN: &str = "MetricsWithoutToken";
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Of the system's clock, by which Linux counts processor time; the same on every machine since Linux 2.6.
@@ -34,10 +36,21 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const PAGE_BYTES: f64 = 4096.0;
 
 pub(super) fn routes() -> Router<Arc<Web>> {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/metrics", get(metrics))
+}
+
+/// What is served as long as there is nothing else yet: that the process lives, and what it waits for.
+pub fn waiting(monitoring: Arc<Monitoring>) -> Router {
+    let ready = move || async move { told(&monitoring.health.ailments()) };
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, [AGAIN_SOON], "The agent waits for its store.\n") })
+        .layer(middleware::map_response(guarded))
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
 }
 
 /// Counts what is answered, by area and status; nothing of who asks for what.
@@ -78,7 +91,11 @@ async fn ready(State(web): State<Arc<Web>>) -> Response {
     if !answers.is_ok_and(|answer| answer.is_ok()) && !unwell.iter().any(|ailment| ailment.part == Part::Store) {
         unwell.push(Ailment { part: Part::Store, since_ms: web.directories.now() });
     }
-    let parts: Vec<Value> = Part::ALL.iter().map(|part| described(*part, &unwell)).collect();
+    told(&unwell)
+}
+
+fn told(unwell: &[Ailment]) -> Response {
+    let parts: Vec<Value> = Part::ALL.iter().map(|part| described(*part, unwell)).collect();
     let is_ready = !unwell.iter().any(|ailment| ailment.part.is_needed());
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({ "ready": is_ready, "parts": parts }).to_string();

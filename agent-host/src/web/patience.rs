@@ -1,4 +1,5 @@
-//! How many wrong links one address may try: twenty a minute, then it is slowed down.
+//! How many wrong links or tokens one address may try: twenty a minute, then it is slowed down. Directories count for
+//! themselves.
 //!
 //! A link cannot be guessed; this keeps whoever tries from costing us anything. Right links are never slowed down, so that
 //! nobody behind the same proxy can keep others out. Of an IPv6 address the network counts.

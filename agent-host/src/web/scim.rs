@@ -19,9 +19,7 @@ use scim_server::{Error, MAX_BODY_BYTES};
 use super::{LONGEST_REQUEST, Web};
 use crate::{
     credential::Credentials,
-    directories::{Admitted, Call},
-    password_reset::random_text,
-    store::AuditRecord,
+    directories::{Admitted, Attempt, Call, Way},
 };
 
 /// How much of a body that is too long is taken in before the client is cut off …
@@ -34,7 +32,7 @@ const LONGEST_DROP: Duration = Duration::from_secs(20);
 struct Opened(String);
 
 const BASE: &str = "/scim/v2/";
-/// Offers both schemes; a client takes the one it was set up with.
+/// Offers both schemes, whatever opens the directory: who may not come in is not told which directories there are.
 const CHALLENGE: &str = "Bearer realm=\"SCIM\", Basic realm=\"SCIM\"";
 
 pub(super) fn routes() -> Router<Arc<Web>> {
@@ -95,9 +93,9 @@ async fn answer_admitted(web: &Web, admitted: &Admitted, rest: &str, mut request
     let base_url = format!("{}{BASE}{}", service_url(web, request.headers()), admitted.name);
     *request.uri_mut() = uri;
     drop_what_is_too_long(&mut request).await;
-    let directory = admitted.options.serve_at(&base_url);
+    let directory = admitted.options.serve_at(&base_url, admitted.authentication);
     let resources = web.directories.resources(admitted);
-    let response = scim_server::answer(&resources, &directory, request).await;
+    let response = scim_server::answer(Arc::new(resources), &directory, request).await;
     if let Some(error) = response.extensions().get::<Error>() {
         tracing::debug!(directory = admitted.name, status = error.status().as_u16(), "{}", error.detail());
     }
@@ -141,10 +139,18 @@ async fn admit(web: &Web, peer: SocketAddr, name: &str, headers: &HeaderMap) -> 
         }
     }
     let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
-    let (count, wait) = web.patience.count(peer.ip(), web.directories.now());
-    if count == 1 || count == super::patience::MAX_WRONG + 1 {
-        audit(web, peer, name, prefix, wait.is_some()).await;
-    }
+    let directory = web.directories.store().directory(name).await.map_err(|error| {
+        tracing::error!(error = format!("{error:#}"), "a directory cannot be looked for");
+        Error::internal()
+    })?;
+    let directory = directory.map(|directory| directory.id);
+    let wait = web.directories.count_wrong(&Attempt {
+        way: Way::Credentials,
+        directory,
+        name,
+        tried: prefix,
+        from: peer.ip(),
+    });
     match wait {
         Some(seconds) => {
             let detail = "too many wrong credentials came from this address; set the right ones and wait a minute";
@@ -155,33 +161,6 @@ async fn admit(web: &Web, peer: SocketAddr, name: &str, headers: &HeaderMap) -> 
                           rotate them by `agent-host directory rotate`";
             Err(Error::unauthorized(CHALLENGE, detail))
         }
-    }
-}
-
-/// Writes down a wrong attempt; what was tried only as far as it may be a public half.
-async fn audit(web: &Web, peer: SocketAddr, name: &str, prefix: &str, is_slowed: bool) {
-    let short = |text: &str| -> String {
-        let fit = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-        text.chars().filter(fit).take(12).collect()
-    };
-    let (name, prefix) = (name.chars().take(64).collect::<String>(), short(prefix));
-    tracing::warn!(peer = %peer.ip(), directory = name, prefix, is_slowed, "wrong credentials at a directory");
-    let record = AuditRecord {
-        id: random_text(16).unwrap_or_default(),
-        at_ms: web.directories.now(),
-        action_id: String::new(),
-        action: "directory_sign_in".to_owned(),
-        actor: peer.ip().to_string(),
-        connection: name,
-        account: prefix,
-        login: String::new(),
-        mode: "scim".to_owned(),
-        outcome: if is_slowed { "slowed" } else { "refused" }.to_owned(),
-        request_id: None,
-        note: None,
-    };
-    if let Err(error) = web.directories.store().add_to_audit(&record).await {
-        tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
     }
 }
 

@@ -28,7 +28,7 @@ const MOST_CONNECTIONS: usize = 1000;
 const LONGEST_HEAD: Duration = Duration::from_secs(20);
 /// How long a handshake may take.
 const LONGEST_HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long requests under way may take when the agent is asked to end.
+/// How long requests under way may take at the most when the agent is asked to end.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 /// Before a connection is taken again where the system has refused to.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
@@ -58,19 +58,22 @@ struct Listening {
     address: Address,
     /// With the port that it has in truth.
     bound: Address,
+    /// Whether it was told in the log.
+    is_told: bool,
     let_go: watch::Sender<bool>,
 }
 
 impl Server {
-    /// Listens where it is said.
+    /// Listens where it is said, and serves what there is before all is there: that it listens is told with the first
+    /// change.
     ///
     /// # Errors
     /// Where an address cannot be listened on.
-    pub async fn open(served: Served) -> anyhow::Result<Self> {
+    pub async fn open(waiting: Served) -> anyhow::Result<Self> {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        let first = watch::Sender::new(served.clone());
+        let first = watch::Sender::new(waiting.clone());
         let mut server = Self { served: first, listening: Vec::new(), tasks: JoinSet::new(), places };
-        server.change(served).await?;
+        server.serve(waiting).await?;
         Ok(server)
     }
 
@@ -79,6 +82,16 @@ impl Server {
     /// # Errors
     /// Where an address cannot be listened on; then nothing changes.
     pub async fn change(&mut self, served: Served) -> anyhow::Result<()> {
+        self.serve(served).await?;
+        for listening in self.listening.iter_mut().filter(|listening| !listening.is_told) {
+            // The words that operators of the vendor's agent wait for.
+            tracing::info!("Now listening on: {}", listening.bound);
+            listening.is_told = true;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, served: Served) -> anyhow::Result<()> {
         let mut bound = Vec::new();
         for address in &served.addresses {
             if !self.listening.iter().any(|listening| listening.address == *address) {
@@ -92,11 +105,9 @@ impl Server {
         });
         self.served.send_replace(served);
         for (address, listener) in bound {
-            // The words that operators of the vendor's agent wait for.
             let bound = Address { socket: listener.local_addr()?, ..address };
-            tracing::info!("Now listening on: {bound}");
             let (let_go, told) = watch::channel(false);
-            self.listening.push(Listening { address, bound, let_go });
+            self.listening.push(Listening { address, bound, is_told: false, let_go });
             self.tasks.spawn(listen(listener, address.is_https, self.served.subscribe(), self.places.clone(), told));
         }
         Ok(())
@@ -108,13 +119,13 @@ impl Server {
         self.listening.iter().find(|listening| listening.address == first).map(|listening| listening.bound)
     }
 
-    /// Takes no more connections, and lets those there are come to their end.
-    pub async fn end(mut self) {
+    /// Takes no more connections, and lets those there are come to their end within this time, 20 s at the most.
+    pub async fn end(mut self, within: Duration) {
         for listening in &self.listening {
             listening.let_go.send_replace(true);
         }
         let goodbye = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(LONGEST_GOODBYE, goodbye).await.is_err() {
+        if tokio::time::timeout(within.min(LONGEST_GOODBYE), goodbye).await.is_err() {
             tracing::warn!("ended while requests were under way");
         }
     }

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use acceptance::TestAgent;
 use serde_json::json;
 
-use super::{Daemon, agent, job, run, start, until};
+use super::{Daemon, agent, free_port, job, run, slow_users, start, until};
 
 /// What comes back for this, until the other end closes.
 pub(super) fn answer(stream: &mut TcpStream, request: &[u8]) -> String {
@@ -76,34 +77,83 @@ fn malformed_slow_and_oversized_requests_are_ended_and_others_are_served_meanwhi
     daemon.end();
 }
 
-#[test]
-fn a_disk_that_is_full_stops_what_begins_says_so_and_loses_nothing() {
+/// The program where a write beyond the limit is an error, as it is on a full disk, and not the process's end; with this
+/// done before. None where there is no prlimit.
+fn on_a_small_disk(agent: &TestAgent, before: &str) -> Option<Command> {
     if Command::new("prlimit").arg("--version").output().is_err() {
         eprintln!("left out: there is no prlimit on this machine");
-        return;
+        return None;
     }
-    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
     let plain = agent.command(&["run"]);
-    // A write beyond the limit is an error, as it is on a full disk, and not the process's end.
     let mut command = Command::new("bash");
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    let script = format!("trap '' XFSZ; {before} exec \"$0\" \"$@\"");
+    command.args(["-c", &script]).arg(plain.get_program()).args(plain.get_args());
     command.env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
+    Some(command)
+}
+
+/// From now on it can write files up to so many bytes.
+fn limit(daemon: &Daemon, bytes: &str) {
+    let status = Command::new("prlimit")
+        .args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}:unlimited")])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn assert_store_is_unwell(daemon: &Daemon) {
+    let ready = daemon.ask("GET", "/readyz", "", "");
+    assert!(ready.status == 503 && ready.body.contains(r#"{"part":"store","ok":false,"since":""#), "{}", ready.body);
+    assert_eq!(daemon.status("/healthz"), Some(200), "it lives");
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_by_an_agent_without_work_and_stops_what_begins() {
+    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
+    let Some(command) = on_a_small_disk(&agent, "") else { return };
     let daemon = Daemon::start(command);
-    let limit = |bytes: &str| {
-        let status =
-            Command::new("prlimit").args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}")]).status();
-        assert!(status.unwrap().success());
-    };
-    let ready = || daemon.ask("GET", "/readyz", "", "");
-    assert_eq!(ready().status, 200);
-    limit("1:unlimited");
+    assert_eq!(daemon.status("/readyz"), Some(200));
+    limit(&daemon, "1");
+    until(|| daemon.status("/readyz") == Some(503));
+    assert_store_is_unwell(&daemon);
     start(&agent, "Often");
-    until(|| ready().status == 503);
-    assert!(ready().body.contains(r#"{"part":"store","ok":false,"since":""#), "{}", ready().body);
-    assert_eq!(daemon.ask("GET", "/healthz", "", "").status, 200, "it lives");
-    limit("unlimited:unlimited");
+    until(|| daemon.log().contains("the store fails"));
+    assert_store_is_unwell(&daemon);
+    limit(&daemon, "unlimited");
     until(|| run(&agent, 1)["state"] == "success");
-    until(|| ready().status == 200);
+    until(|| daemon.status("/readyz") == Some(200));
+    daemon.end();
+}
+
+#[test]
+fn a_disk_that_is_full_while_a_run_is_at_work_is_told_and_costs_nothing() {
+    let agent = agent(&json!({ "Jobs": { "Slow": job("export") } }));
+    let Some(command) = on_a_small_disk(&agent, "") else { return };
+    slow_users(&agent, 15);
+    let daemon = Daemon::start(command);
+    start(&agent, "Slow");
+    until(|| agent.sandbox.faults_hit() > 0);
+    limit(&daemon, "1");
+    until(|| daemon.status("/readyz") == Some(503));
+    assert_store_is_unwell(&daemon);
+    limit(&daemon, "unlimited");
+    until(|| daemon.status("/readyz") == Some(200));
+    until(|| run(&agent, 1)["state"] == "success");
+    assert_eq!(run(&agent, 1)["attempts"], 1, "it was at work all the time");
+    daemon.end();
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_waited_for() {
+    let agent = agent(&json!({ "Jobs": { "Often": job("refresh-schema") } }));
+    let Some(command) = on_a_small_disk(&agent, "ulimit -S -f 0;") else { return };
+    let daemon = Daemon::start_at(format!("127.0.0.1:{}", free_port()), command);
+    until(|| daemon.status("/readyz") == Some(503));
+    until(|| daemon.log().contains("the agent cannot begin, and will be tried again"));
+    assert_store_is_unwell(&daemon);
+    limit(&daemon, "unlimited");
+    until(|| daemon.status("/readyz") == Some(200));
+    start(&agent, "Often");
+    until(|| run(&agent, 1)["state"] == "success");
     daemon.end();
 }
 

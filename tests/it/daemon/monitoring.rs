@@ -1,13 +1,13 @@
 //! How the agent is, what it has done, and its signs of life.
 
-use std::{os::unix::net::UnixDatagram, path::Path, time::Duration};
+use std::path::Path;
 
 use acceptance::{CONNECTION, orders};
 use serde_json::{Value, json};
 
 use crate::vaults::authority::Authority;
 
-use super::{Daemon, agent, job, run, start, until};
+use super::{Daemon, Notices, agent, job, run, start, until};
 
 /// The names that a dashboard's queries speak of.
 fn names(dashboard: &Value, found: &mut Vec<String>) {
@@ -86,31 +86,21 @@ fn figures_tell_what_was_done_and_the_dashboard_asks_for_none_that_are_not_there
 #[test]
 fn systemd_is_told_of_readiness_of_life_of_reloads_and_of_the_end() {
     let agent = agent(&json!({}));
-    let path = agent.beside("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let next = |wanted: &str| {
-        let mut buffer = [0; 512];
-        loop {
-            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("`{wanted}` is told: {error}"));
-            let told = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if told.contains(wanted) {
-                return told;
-            }
-        }
-    };
+    let notices = Notices::listen(&agent);
     let mut command = agent.command(&["run"]);
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000");
+    command.env("NOTIFY_SOCKET", &notices.path).env("WATCHDOG_USEC", "2000000");
     let daemon = Daemon::start(command);
-    next("READY=1");
-    next("WATCHDOG=1");
-    next("WATCHDOG=1");
+    notices.until("READY=1");
+    notices.until("WATCHDOG=1");
+    notices.until("WATCHDOG=1");
     daemon.signal("HUP");
-    let reloading = next("RELOADING=1");
+    let reloading = notices.until("RELOADING=1").pop().expect("it is told");
     let at: u64 = reloading.split_once("MONOTONIC_USEC=").expect("systemd asks for it").1.trim().parse().unwrap();
     assert!(at > 0);
-    next("READY=1");
+    notices.until("READY=1");
     daemon.signal("TERM");
-    next("STOPPING=1");
+    notices.until("STOPPING=1");
+    // `Jobs:StopTimeoutSeconds`, and what an end takes beside it.
+    notices.until("EXTEND_TIMEOUT_USEC=60000000");
     until(|| daemon.log().contains("INFO ended"));
 }

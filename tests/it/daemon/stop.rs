@@ -1,6 +1,10 @@
 //! An agent that is asked to end, and a run that is cancelled, while orders are under way: what was sent is reported.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use acceptance::{TestAgent, orders};
 use okta_sandbox::{Fault, FaultAction};
@@ -56,4 +60,39 @@ fn a_cancelled_run_of_orders_finishes_what_is_under_way_and_nobody_takes_it_up()
     let reported = results(&agent);
     assert!(!reported.is_empty() && reported.len() < 400, "{}", reported.len());
     daemon.end();
+}
+
+/// A request whose body does not come; it is under way as soon as this is back.
+fn begun(daemon: &Daemon) -> TcpStream {
+    let mut stream = TcpStream::connect(&daemon.address).expect("it listens");
+    let head = "POST /PasswordReset/Activate/?activationCode=x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+                content-type: application/x-www-form-urlencoded\r\ncontent-length: 6\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("it is read");
+    let mut goes_on = [0; 25];
+    stream.read_exact(&mut goes_on).expect("the body is asked for");
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[test]
+fn a_slow_request_is_answered_at_the_end_within_the_time_that_the_settings_give() {
+    let given = |seconds: u32| agent(&json!({ "Jobs": { "StopTimeoutSeconds": seconds } }));
+    let patient = given(600);
+    let daemon = Daemon::start(patient.command(&["run"]));
+    let mut slow = begun(&daemon);
+    daemon.signal("TERM");
+    until(|| daemon.log().contains("asked to end"));
+    slow.write_all(b"code=x").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    until(|| daemon.log().contains("INFO ended"));
+
+    let hasty = given(1);
+    let daemon = Daemon::start(hasty.command(&["run"]));
+    let mut slow = begun(&daemon);
+    let began = Instant::now();
+    daemon.end();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(slow.read_to_string(&mut String::new()).unwrap_or(0), 0, "nobody answers it any more");
 }

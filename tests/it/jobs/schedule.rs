@@ -1,13 +1,20 @@
 //! Due times, with a clock that the test moves: each runs once, late where it was missed, never beside itself.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use acceptance::CONNECTION;
 use agent_host::{
     agent::Agent,
-    jobs::{Jobs, OrdersWatch, Worker},
+    jobs::{Course, Jobs, OrdersWatch, Worker},
+    monitoring::{Monitoring, Part},
     store::{self, RunState, Store, WantedRun},
 };
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::{agent, export_job};
 
@@ -162,19 +169,21 @@ fn old_runs_are_forgotten_and_no_number_comes_twice() {
             repairs: None,
             place: None,
         };
-        for round in 0..4 {
+        for round in 0..5 {
             at(START + round * HOUR);
             opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");
             let run = worker.claim(None).await.unwrap().expect("it waits");
             assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         }
-        assert_eq!(opened.store.forget_runs(START + HOUR, 100).await.unwrap(), 1);
-        assert_eq!(opened.store.forget_runs(START, 2).await.unwrap(), 1);
-        assert_eq!(opened.store.forget_runs(START + 9 * HOUR, 1).await.unwrap(), 1);
+        assert_eq!(opened.store.forget_runs(START + HOUR, 9, 100).await.unwrap(), 1);
+        let ahead = opened.store.forget_runs(START + 9000 * HOUR, 1, 100).await.unwrap();
+        assert_eq!(ahead, 1, "a clock that is wrong for a while costs so many and no more");
+        assert_eq!(opened.store.forget_runs(START, 9, 2).await.unwrap(), 1);
+        assert_eq!(opened.store.forget_runs(START + 9 * HOUR, 9, 1).await.unwrap(), 1);
         let kept: Vec<i64> = opened.store.job_runs(None, 10).await.unwrap().iter().map(|run| run.id).collect();
-        assert_eq!(kept, [4]);
+        assert_eq!(kept, [5]);
         assert!(opened.store.steps_of(1).await.unwrap().is_empty() && opened.store.log_of(1).await.unwrap().is_empty());
-        assert_eq!(opened.store.queue_run(&wanted, clock()).await.unwrap(), Some(5));
+        assert_eq!(opened.store.queue_run(&wanted, clock()).await.unwrap(), Some(6));
         assert!(opened.store.problems().await.unwrap().is_empty());
     });
 }
@@ -264,6 +273,46 @@ fn a_clock_that_jumps_makes_no_worker_take_up_its_own_run() {
         assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         assert_eq!(opened.store.job_run(run.id).await.unwrap().unwrap().attempts, 1);
     });
+}
+
+#[test]
+fn an_agent_whose_clock_is_wrong_begins_nothing_on_a_shared_store_until_it_is_right() {
+    let Some(url) = passing_postgres::database() else { return };
+    let directory = agent(&json!({}));
+    let steps = json!({ "Steps": [{ "Kind": "refresh-schema", "Connection": CONNECTION }] });
+    let settings = json!({ "Store": { "Url": url }, "Jobs": { "Often": steps } });
+    directory.write("appsettings.json", &settings.to_string());
+    within(async {
+        at(START);
+        let opened = Opened::of(&directory).await;
+        let wanted = WantedRun { name: "Often", cause: "person", due_ms: None, repairs: None, place: None };
+        let number = opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");
+        let monitoring = Arc::new(Monitoring::default());
+        let (course, asked) = watch::channel(Course::GoOn);
+        let worker = opened.worker("one").asked_by(asked).watched_by(monitoring.clone());
+        let mut orders = OrdersWatch::new(&opened.agent, &opened.jobs);
+        let judged = async {
+            until(async || !monitoring.health.is_ready()).await;
+            assert_eq!(monitoring.health.ailments()[0].part, Part::Clock);
+            let waiting = opened.store.job_run(number).await.unwrap().unwrap();
+            assert_eq!((waiting.state, waiting.attempts), (RunState::Queued, 0));
+            at(opened.store.server_clock_ms().await.unwrap().unwrap());
+            let is_done = async || opened.store.job_run(number).await.unwrap().unwrap().state == RunState::Success;
+            until(is_done).await;
+            assert!(monitoring.health.is_ready());
+            course.send_replace(Course::HandOver);
+        };
+        futures::future::join(worker.work(&mut orders), judged).await;
+    });
+}
+
+/// Waits for what others on this thread do.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not come");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[test]

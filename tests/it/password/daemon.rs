@@ -1,8 +1,8 @@
 //! The daemon: the page behind a link, its other end, and what it tells to whom.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    io::{BufRead, BufReader, Lines},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -39,15 +39,15 @@ impl Daemon {
             let address = line.split_once("Now listening on: ")?.1.split('"').next()?.trim();
             Some(address.trim_start_matches("https://").trim_start_matches("http://").to_owned())
         });
-        let log = Arc::new(Mutex::new(String::new()));
-        let kept = log.clone();
-        // What it says further is read, so that it can go on saying it.
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                *kept.lock().expect("nobody panics with it") += &(line + "\n");
-            }
-        });
-        Self { child, address: address.expect("it says where it listens"), log }
+        Self { child, address: address.expect("it says where it listens"), log: read(lines) }
+    }
+
+    /// The same where it does not listen yet, but is told to listen here.
+    pub(crate) fn start_at(address: String, mut command: Command) -> Self {
+        command.stdout(Stdio::null()).env("Web__Urls", format!("http://{address}"));
+        let mut child = command.spawn().expect("the daemon starts");
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        Self { child, address, log: read(lines) }
     }
 
     /// What it has said since it began to listen.
@@ -88,6 +88,11 @@ impl Daemon {
         assert!(status.success());
     }
 
+    /// The status of this page; none where it does not listen.
+    pub(crate) fn status(&self, target: &str) -> Option<u16> {
+        Some(http::request(&self.address, "GET", target, "", b"")?.status)
+    }
+
     /// A request; what is posted is a form.
     pub(crate) fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         let form = if method == "POST" { "content-type: application/x-www-form-urlencoded\r\n" } else { "" };
@@ -98,6 +103,18 @@ impl Daemon {
     pub(crate) fn ask_with(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         http::request(&self.address, method, target, headers, body.as_bytes()).expect("the daemon answers").into()
     }
+}
+
+/// What it says further is read, so that it can go on saying it.
+fn read(lines: Lines<BufReader<ChildStderr>>) -> Arc<Mutex<String>> {
+    let log = Arc::new(Mutex::new(String::new()));
+    let kept = log.clone();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            *kept.lock().expect("nobody panics with it") += &(line + "\n");
+        }
+    });
+    log
 }
 
 impl Drop for Daemon {

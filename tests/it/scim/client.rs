@@ -1,6 +1,9 @@
 //! A client of the inbox: one request at a time, each on a connection of its own.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use acceptance::{TestAgent, http};
 use serde_json::Value;
@@ -10,10 +13,11 @@ pub(super) use crate::password::daemon::until;
 
 const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
 
-/// A daemon, and whoever has the token of its directory `acme`.
+/// Daemons of one store, and whoever may come into its directory `acme`, who asks them by turns.
 pub(super) struct Client {
-    daemon: Daemon,
-    token: String,
+    daemons: Vec<Daemon>,
+    turn: AtomicUsize,
+    authorization: String,
 }
 
 pub(super) struct Reply {
@@ -23,21 +27,35 @@ pub(super) struct Reply {
 }
 
 impl Client {
+    /// One daemon, and the token of the directory.
     pub(super) fn start(agent: &TestAgent, token: &str) -> Self {
-        Self::of(agent.command(&["run"]), token)
+        Self::of(vec![agent.command(&["run"])], &format!("Bearer {token}"))
     }
 
-    /// The daemon that the command starts.
-    pub(super) fn of(command: Command, token: &str) -> Self {
-        Self { daemon: Daemon::start(command), token: token.to_owned() }
+    /// Two daemons that share a store.
+    pub(super) fn of_two(agent: &TestAgent, token: &str) -> Self {
+        let replica = |folder: &str| {
+            let mut command = agent.command(&["run"]);
+            command.env("WorkFolderPath", agent.beside(folder));
+            command
+        };
+        Self::of(["work-1", "work-2"].map(replica).into(), &format!("Bearer {token}"))
     }
 
+    /// The daemons that the commands start, and what the client says in `Authorization`.
+    pub(super) fn of(commands: Vec<Command>, authorization: &str) -> Self {
+        let daemons = commands.into_iter().map(Daemon::start).collect();
+        Self { daemons, turn: AtomicUsize::new(0), authorization: authorization.to_owned() }
+    }
+
+    /// The address of the daemon whose turn it is.
     pub(super) fn address(&self) -> &str {
-        &self.daemon.address
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.daemons[turn % self.daemons.len()].address
     }
 
     pub(super) fn base_url(&self) -> String {
-        format!("http://{}/scim/v2/acme", self.daemon.address)
+        format!("http://{}/scim/v2/acme", self.address())
     }
 
     pub(super) fn get(&self, path: &str) -> Reply {
@@ -67,7 +85,7 @@ impl Client {
     /// None where the daemon does not answer.
     pub(super) fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.try_ask(method, &format!("/scim/v2/acme{path}"), &self.bearer(), SCIM_JSON, body.as_bytes())
+        self.try_ask(method, &format!("/scim/v2/acme{path}"), &self.authorization, SCIM_JSON, body.as_bytes())
     }
 
     pub(super) fn ask(&self, method: &str, target: &str, authorization: &str, body: Option<&Value>) -> Reply {
@@ -83,11 +101,7 @@ impl Client {
     /// Sends whatever bytes as whatever they call themselves, with the right token.
     pub(super) fn raw(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Reply {
         let target = format!("/scim/v2/acme{path}");
-        self.try_ask(method, &target, &self.bearer(), kind, body).expect("the daemon answers")
-    }
-
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.token)
+        self.try_ask(method, &target, &self.authorization, kind, body).expect("the daemon answers")
     }
 
     fn try_ask(&self, method: &str, target: &str, authorization: &str, kind: &str, body: &[u8]) -> Option<Reply> {
@@ -95,20 +109,20 @@ impl Client {
             if authorization.is_empty() { String::new() } else { format!("authorization: {authorization}\r\n") };
         let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
         let headers = format!("user-agent: Okta SCIM Client 1.0.0\r\n{authorization}{kind}");
-        let http::Answer { status, head, body } = http::request(&self.daemon.address, method, target, &headers, body)?;
+        let http::Answer { status, head, body } = http::request(self.address(), method, target, &headers, body)?;
         // Pages are no JSON.
         let body = serde_json::from_str(&body).unwrap_or_else(|_| Value::from(body.as_str()));
         Some(Reply { status, head, body })
     }
 
-    /// Ends the daemon as an operating system does.
+    /// Ends the daemons as an operating system does.
     pub(super) fn end(self) {
-        self.daemon.end();
+        self.daemons.into_iter().for_each(Daemon::end);
     }
 
-    /// Ends it at once, in the middle of whatever it does.
+    /// Ends them at once, in the middle of whatever they do.
     pub(super) fn kill(&self) {
-        self.daemon.kill();
+        self.daemons.iter().for_each(Daemon::kill);
     }
 }
 

@@ -54,9 +54,14 @@ pub(super) fn run_tester(base_url: &str, token: &str) {
 }
 
 pub(super) fn run_sanity(base_url: &str, token: &str) {
+    sanity(base_url, &["--token", token]);
+}
+
+/// With these credentials.
+pub(super) fn sanity(base_url: &str, credentials: &[&str]) {
     let Some(program) = installed("scim-sanity") else { return };
     let mut command = Command::new(program);
-    command.args(["probe", base_url, "--token", token, "--i-accept-side-effects"]);
+    command.args(["probe", base_url, "--i-accept-side-effects"]).args(credentials);
     let run = Run::of(command).must_exit(0);
     assert!(!run.stdout.contains("[FAIL]") && !run.stdout.contains("[WARN]"), "{}", run.stdout);
     assert!(run.stdout.matches("[PASS]").count() >= 28, "{}", run.stdout);

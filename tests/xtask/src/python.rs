@@ -9,19 +9,22 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Moto as a server needs `flask` and `flask-cors`; its own list for servers is three times as large.
-const PACKAGES: [&str; 9] = [
-    "cryptography",
+/// Each with its version, so that it is a change of ours alone that fails a test. Moto as a server needs `flask` and
+/// `flask-cors`; its own list for servers is three times as large.
+const PACKAGES: [&str; 11] = [
+    "cryptography==50.0.2",
     "moto==5.2.5",
-    "flask",
-    "flask-cors",
-    "aiosmtpd",
-    // The public suites of SCIM.
-    "scim2-cli",
-    "scim2-tester",
-    "scim-sanity",
+    "flask==3.1.3",
+    "flask-cors==6.0.5",
+    "aiosmtpd==1.4.6",
+    // The public suites of SCIM; what they are made of decides which checks they make.
+    "scim2-cli==0.6.0",
+    "scim2-client==0.13.2",
+    "scim2-models==0.12.3",
+    "scim2-tester==0.5.2",
+    "scim-sanity==0.7.4",
     // Tries the API against its description.
-    "schemathesis==4.32.*",
+    "schemathesis==4.32.5",
 ];
 
 /// Whether this machine can have it.

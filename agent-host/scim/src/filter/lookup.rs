@@ -30,6 +30,11 @@ impl Plan {
         };
         Self { lookup, test: Some(test) }
     }
+
+    /// Whether the test looks at the links of a resource.
+    pub(crate) fn needs_links(&self, kind: Kind) -> bool {
+        self.test.as_ref().is_some_and(|test| test.needs_links(kind))
+    }
 }
 
 /// The look-up that finds exactly what the test asks for.

@@ -61,7 +61,7 @@ impl Edit<'_> {
     /// The attribute without brackets and part.
     fn whole(&self, present: Value, value: Option<Value>) -> Result<Value> {
         if self.verb == Verb::Remove {
-            return match (present, value.filter(|value| !is_unset(value))) {
+            return match (present, value.filter(|value| !value.is_null())) {
                 (Value::Array(elements), Some(unwanted)) => self.without(elements, unwanted),
                 _ => Ok(Value::Null),
             };
@@ -167,6 +167,10 @@ impl Edit<'_> {
             let name = declared.map_or(name, |declared| declared.name);
             if name == "value" {
                 return Err(no_target());
+            }
+            if value.as_str().is_some_and(|text| text.contains('\0')) {
+                let detail = format!("`{}` holds U+0000, which no directory can keep", self.path);
+                return Err(Error::of(ErrorKind::InvalidValue, detail));
             }
             if let Some(value) = self.checked_part(declared, Some(value.clone()))? {
                 created.insert(name.to_owned(), value);

@@ -11,7 +11,6 @@ use super::Verb;
 use crate::{
     error::{Error, ErrorKind, Result},
     filter::ElementTest,
-    json::is_unset,
     resource::Link,
     store::MemberChange,
     syntax::{Filter, Operator},
@@ -46,7 +45,8 @@ impl MemberEdit {
                 self.clear();
                 members.into_iter().for_each(|member| self.come(member));
             }
-            (Verb::Remove, None) if is_unset(&value) => self.clear(),
+            // An empty list of those who go is nobody, and not all.
+            (Verb::Remove, None) if value.is_null() => self.clear(),
             (Verb::Remove, None) => values::members(value)?.iter().for_each(|member| self.go(&member.id)),
             (Verb::Remove, Some(filter)) => {
                 self.chosen(filter, view)?.iter().for_each(|id| self.go(id));

@@ -127,6 +127,7 @@ fn elements_are_chosen_by_filter() {
         json!([{ "op": "remove", "path": "emails", "value": [{ "value": "a@work" }] }]),
         json!({ "emails": [{ "value": "a@home", "type": "home" }] }),
     );
+    check(json!([{ "op": "remove", "path": "emails", "value": [] }]), json!({}));
     check(json!([{ "op": "remove", "path": "emails[type eq \"none\"]" }]), json!({}));
     check(
         json!([{ "op": "remove", "path": "emails[type eq \"home\"].type" }]),
@@ -187,6 +188,55 @@ fn extensions_are_reached_by_urn() {
         json!([{ "op": "add", "path": "urn:new:1.0:Thing:a.b", "value": "c" }]),
         json!({ "urn:new:1.0:Thing": { "a": { "b": "c" } } }),
     );
+}
+
+#[test]
+fn an_extension_needs_no_version_in_its_name() {
+    // Of an object under a new URN, and of all that follows, wherever the version is missing.
+    let urn = "urn:acme:badge";
+    let made = json!({ "op": "add", "value": { urn: { "level": 1, "tag": "a" } } });
+    check(json!([made]), json!({ urn: { "level": 1, "tag": "a" } }));
+    check(json!([{ "op": "add", "path": urn, "value": { "level": 1 } }]), json!({ urn: { "level": 1 } }));
+    check(
+        json!([made, { "op": "replace", "value": { "URN:acme:badge": { "Level": 2 }, "urn:acme:badge:tag": "b" } }]),
+        json!({ urn: { "level": 2, "tag": "b" } }),
+    );
+    check(
+        json!([made, { "op": "add", "value": { "urn:acme:badge:at": { "door": 1 } } }]),
+        json!({ urn: { "level": 1, "tag": "a", "at": { "door": 1 } } }),
+    );
+    check(json!([made, { "op": "remove", "path": "urn:acme:BADGE" }]), json!({}));
+    check(json!([made, { "op": "remove", "path": "urn:acme:badge:level" }]), json!({ urn: { "tag": "a" } }));
+    check(
+        json!([{ "op": "add", "value": { "urn:x:y.z": { "a": 1 } } }, { "op": "add", "path": "urn:x:y.z:b", "value": 2 }]),
+        json!({ "urn:x:y.z": { "a": 1, "b": 2 } }),
+    );
+    // One that ends in a version, and an attribute of it.
+    check(
+        json!([
+            { "op": "add", "value": { "urn:acme:2.0": { "a": 1 } } },
+            { "op": "replace", "path": "urn:acme:2.0:a", "value": 2 }
+        ]),
+        json!({ "urn:acme:2.0": { "a": 2 } }),
+    );
+    // What its form makes an attribute stays one.
+    check(
+        json!([{ "op": "add", "value": { "urn:new:1.0:Thing:at": { "door": 1 } } }]),
+        json!({ "urn:new:1.0:Thing": { "at": { "door": 1 } } }),
+    );
+}
+
+#[test]
+fn the_core_may_stand_under_its_urn() {
+    const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+    check(json!([{ "op": "replace", "value": { CORE: { "active": false } } }]), json!({ "active": false }));
+    check(json!([{ "op": "replace", "path": CORE, "value": { "active": false } }]), json!({ "active": false }));
+    check(
+        json!([{ "op": "replace", "value": { format!("{CORE}:name.givenName"): "Bo", "title": "x" } }]),
+        json!({ "name": { "givenName": "Bo", "familyName": "Lee" }, "title": "x" }),
+    );
+    let twice = patch(json!([{ "op": "replace", "value": { "Active": true, CORE: { "active": false } } }])).unwrap_err();
+    assert_eq!(twice.kind(), Some(ErrorKind::InvalidSyntax));
 }
 
 #[test]
@@ -279,6 +329,8 @@ fn members_change_by_differences() {
         (json!([{ "op": "remove", "path": "members[value eq \"u1\" or value eq \"u2\"]" }]), (false, "u1,u2", "")),
         (json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": "u1" }] }]), (false, "u1", "")),
         (json!([{ "op": "remove", "path": "members" }]), (true, "", "")),
+        (json!([{ "op": "remove", "path": "members", "value": null }]), (true, "", "")),
+        (json!([{ "op": "remove", "path": "members", "value": [] }]), (false, "", "")),
         (json!([{ "op": "replace", "path": "members", "value": [] }]), (true, "", "")),
         (json!([{ "op": "replace", "path": "members", "value": [{ "value": "a" }] }]), (true, "", "a")),
         (json!([{ "op": "replace", "value": { "members": [{ "value": "a" }] } }]), (true, "", "a")),

@@ -6,12 +6,12 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use hyper::{
     Request, Response, Uri,
-    body::{Bytes, Incoming},
+    body::Incoming,
     header::AUTHORIZATION,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use scim_server::{Directory, Error, ResourceStore};
+use scim_server::{Body, Directory, Error, ResourceStore};
 use tokio::net::TcpListener;
 
 /// The path below which the directory lies.
@@ -27,7 +27,7 @@ pub(crate) async fn serve(listener: TcpListener, store: Arc<dyn ResourceStore>, 
         let (store, directory) = (Arc::clone(&store), Arc::clone(&directory));
         let service = service_fn(move |request| {
             let (store, directory) = (Arc::clone(&store), Arc::clone(&directory));
-            async move { Ok::<_, Infallible>(respond(&*store, &directory, request).await) }
+            async move { Ok::<_, Infallible>(respond(store, &directory, request).await) }
         });
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
@@ -44,10 +44,10 @@ pub(crate) fn base_url(address: SocketAddr) -> String {
 }
 
 async fn respond(
-    store: &dyn ResourceStore,
+    store: Arc<dyn ResourceStore>,
     directory: &Directory,
     mut request: Request<Incoming>,
-) -> Response<http_body_util::Full<Bytes>> {
+) -> Response<Body> {
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if token.and_then(|token| token.strip_prefix("Bearer ")) != Some(TOKEN) {
         let detail = "the token is not this directory's; copy it again";

@@ -1,7 +1,7 @@
 //! The public conformance suites, against a directory of their own: scim2-tester and scim-sanity, both from PyPI.
 //!
-//! They are looked for in a Python environment in cargo's target directory; without it these tests say how to make one
-//! and pass. scim2-tester must make all of its checks, not only pass those it makes: fewer attributes are fewer checks.
+//! They are looked for in the Python environment that `cargo xtask test` makes; without it these tests say so and pass.
+//! scim2-tester must make all of its checks, not only pass those it makes: fewer attributes are fewer checks.
 
 use std::{
     path::{Path, PathBuf},
@@ -46,13 +46,11 @@ async fn run(mut command: Command) -> Output {
 
 /// The program in the environment, None where nobody made it.
 fn installed(program: &str) -> Option<PathBuf> {
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scim-suites");
-    let program = environment.join("bin").join(program);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let program = target.join("tools").join("python").join("bin").join(program);
     if program.exists() {
         return Some(program);
     }
-    let place = environment.display();
-    println!("skipped: there is no {}. To run it:", program.display());
-    println!("python3 -m venv {place} && {place}/bin/pip install scim2-cli scim2-tester scim-sanity");
+    println!("left out: there is no {}; `cargo xtask test` installs it where there is Python", program.display());
     None
 }

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -76,7 +77,7 @@ async fn bodies_that_cannot_be_read() {
 #[tokio::test]
 async fn bodies_that_are_too_long() {
     let inbox = Inbox::open().await;
-    let long = |bytes: usize| format!("{{\"userName\":\"{}\"}}", "a".repeat(bytes)).into_bytes();
+    let long = |bytes: usize| format!("{{\"userName\":\"ann\",\"title\":\"{}\"}}", "a".repeat(bytes)).into_bytes();
     inbox.raw(Method::POST, "/Users", &[AUTHORIZED, JSON], long(9 << 20)).await.expect(201);
     assert_eq!(inbox.names("/Users?attributes=userName").await.len(), 1);
     // What is announced as too long is refused unread, so nothing of it need be sent.
@@ -106,9 +107,9 @@ async fn bodies_that_turn_out_too_long() {
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let pieces = (0..11).map(move |_| Ok::<_, Infallible>(Frame::data(piece.clone())));
     let body = StreamBody::new(futures::stream::iter(pieces));
-    let store = crate::memory::Memory::new(|| 0);
+    let store = Arc::new(crate::memory::Memory::new(|| 0));
     let request = Request::post("/Users").body(body).unwrap();
-    let response = scim_server::answer(&store, &Directory::new("https://x"), request).await;
+    let response = scim_server::answer(store, &Directory::new("https://x"), request).await;
     assert_eq!(response.status(), 413);
     let error = response.extensions().get::<Error>().unwrap();
     assert!(error.detail().contains("longer than 10485760 bytes"));
@@ -148,4 +149,35 @@ async fn values_of_the_wrong_type() {
     }
     let group = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "userName": "a" });
     inbox.post("/Users", group).await.expect_error(400, "invalidSyntax", "`schemas`");
+}
+
+#[tokio::test]
+async fn what_no_database_can_hold_is_refused_in_bodies_and_found_nowhere() {
+    let inbox = Inbox::open().await;
+    let id = inbox.user(json!({ "userName": "ann" })).await;
+    let path = format!("/Users/{id}");
+    for body in [json!({ "userName": "a\0" }), json!({ "userName": "a", "urn:x:1.0:Y": { "z\0": [{ "a": "\0" }] } })] {
+        inbox.post("/Users", body.clone()).await.expect_error(400, "invalidValue", "U+0000");
+        inbox.put(&path, body).await.expect_error(400, "invalidValue", "U+0000");
+    }
+    let add = json!([{ "op": "add", "path": "emails[type eq \"\\u0000\"].value", "value": "a@x" }]);
+    inbox.patch(&path, add).await.expect_error(400, "invalidValue", "U+0000");
+    inbox.get("/Users/%00").await.expect(404);
+    inbox.delete("/Groups/a%00").await.expect(404);
+    assert!(inbox.names("/Users?filter=userName%20eq%20%22\\u0000%22").await.is_empty());
+}
+
+#[tokio::test]
+async fn keys_have_room_in_an_index() {
+    let inbox = Inbox::open().await;
+    let long = "x".repeat(2_001);
+    let group = inbox.group(json!({ "displayName": "x".repeat(2_000) })).await;
+    for body in [json!({ "userName": long }), json!({ "userName": "a", "externalId": long })] {
+        inbox.post("/Users", body).await.expect_error(400, "invalidValue", "longer than 2000 bytes");
+    }
+    // It is their folded form that is kept.
+    let grows = json!([{ "op": "replace", "path": "displayName", "value": "ᾷ".repeat(450) }]);
+    inbox.patch(&format!("/Groups/{group}"), grows).await.expect_error(400, "invalidValue", "`displayName`");
+    let member = json!([{ "op": "add", "path": "members", "value": [{ "value": long }] }]);
+    inbox.patch(&format!("/Groups/{group}"), member).await.expect_error(400, "invalidValue", "`members`");
 }

@@ -108,3 +108,20 @@ async fn long_filters_are_answered_or_refused_by_name() {
     let long = vec!["userName+eq+%22bo%22"; 300].join("+or+");
     assert_eq!(inbox.names(&format!("/Users?filter={long}")).await, ["bo"]);
 }
+
+#[tokio::test]
+async fn extensions_are_found_whatever_their_urn_looks_like() {
+    let inbox = Inbox::open().await;
+    inbox.user(json!({ "userName": "ann", "urn:acme:badge": { "level": 2 }, "urn:acme:2.0": { "level": 3 } })).await;
+    inbox.user(json!({ "userName": "bo", "urn:acme": { "badge": "x" } })).await;
+    let cases = [
+        ("urn:acme:badge:level+eq+2", vec!["ann"]),
+        ("urn:acme:badge+pr", vec!["ann", "bo"]),
+        ("urn:acme:badge+eq+%22x%22", vec!["bo"]),
+        ("urn:acme:2.0:level+gt+2", vec!["ann"]),
+        ("urn:acme:2.0+pr", vec!["ann"]),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(inbox.names(&format!("/Users?filter={filter}")).await, expected, "{filter}");
+    }
+}

@@ -102,6 +102,9 @@ async fn a_page_of_nothing_leads_nowhere() {
         assert_eq!((&body["totalResults"], &body["itemsPerPage"]), (&json!(3), &json!(0)), "{query}");
         assert!(body.get("nextCursor").is_none(), "{query}");
     }
+    inbox.group(json!({ "displayName": "Staff" })).await;
+    let all = inbox.post("/.search", json!({ "cursor": "", "count": 0 })).await.expect(200).body;
+    assert_eq!((&all["totalResults"], &all["itemsPerPage"]), (&json!(4), &json!(0)), "groups count, too");
 }
 
 #[tokio::test]
@@ -138,6 +141,12 @@ async fn wrong_cursors_and_counts_are_told_apart() {
     for cursor in ["x", "u", "ux", "%C3%A9", "u-1"] {
         inbox.get(&format!("/Users?cursor={cursor}")).await.expect_error(400, "invalidCursor", "`cursor`");
     }
+    // Those of other searches would lead to an end that is none.
+    inbox.get("/Users?cursor=g5").await.expect_error(400, "invalidCursor", "`cursor`");
+    inbox.get("/Groups?cursor=u5").await.expect_error(400, "invalidCursor", "`cursor`");
+    inbox.get("/Users?cursor=s1").await.expect_error(400, "invalidCursor", "`cursor`");
+    inbox.get("/Users?cursor=%2Bu1").await.expect_error(400, "invalidCursor", "`cursor`");
+    inbox.get("/Users?cursor=u%2B1").await.expect_error(400, "invalidCursor", "`cursor`");
     inbox.get("/Users?cursor=u1&sortBy=title").await.expect_error(400, "invalidCursor", "`cursor`");
     inbox.get("/Users?cursor=&count=x").await.expect_error(400, "invalidCount", "`count`");
     inbox.get("/Users?cursor=&startIndex=1").await.expect_error(400, "invalidValue", "`cursor`");
@@ -168,4 +177,36 @@ async fn lists_are_sorted() {
     assert_eq!(inbox.names("/Users?sortBy=userName&startIndex=2&count=1").await, ["b"]);
     inbox.get("/Users?sortBy=nope").await.expect_error(400, "invalidValue", "`nope`");
     inbox.get("/Users?sortBy=userName&sortOrder=up").await.expect_error(400, "invalidValue", "`sortOrder`");
+}
+
+#[tokio::test]
+async fn groups_of_any_size_lie_in_one_page_in_their_order() {
+    let inbox = Inbox::open().await;
+    // Those with a page, those that follow by tens, and those alone; the last is of the first sort again.
+    let sizes = [0, 100, 101, 1_000, 1_001, 3, 700, 0, 120, 150, 101, 102, 103, 104, 105, 2];
+    for (n, size) in sizes.iter().enumerate() {
+        let members: Vec<Value> = (0..*size).map(|member| json!({ "value": format!("m{member:05}") })).collect();
+        inbox.group(json!({ "displayName": format!("g{n:02}"), "externalId": format!("{}", n % 2), "members": members })).await;
+    }
+    let shown = async |query: &str| -> Vec<usize> {
+        let body = inbox.get(&format!("/Groups?{query}")).await.expect(200).body;
+        let groups = body["Resources"].as_array().unwrap();
+        assert_eq!((&body["itemsPerPage"], &body["totalResults"]), (&json!(groups.len()), &json!(sizes.len())));
+        let members = |group: &Value| group["members"].as_array().map_or(0, Vec::len);
+        groups.iter().map(members).collect()
+    };
+    assert_eq!(shown("").await, sizes);
+    assert_eq!(shown("startIndex=3&count=9").await, sizes[2..11]);
+    let mut turned = sizes;
+    turned.reverse();
+    assert_eq!(shown("sortBy=displayName&sortOrder=descending").await, turned);
+    assert_eq!(shown("filter=members.value%20co%20%22%22%20or%20displayName%20pr").await, sizes);
+    assert_eq!(shown("attributes=displayName").await, [0; 16]);
+    let found = inbox.get("/Groups?filter=members.value+ew+%2200999%22").await.expect(200).body;
+    let names: Vec<&Value> = found["Resources"].as_array().unwrap().iter().map(|group| &group["displayName"]).collect();
+    assert_eq!(names, ["g03", "g04"]);
+    let user = inbox.user(json!({ "userName": "m" })).await;
+    let all = inbox.post("/.search", json!({ "cursor": "", "count": 3 })).await.expect(200).body;
+    assert_eq!((&all["Resources"][0]["id"], &all["itemsPerPage"]), (&json!(user), &json!(3)));
+    assert_eq!(all["Resources"][2]["members"].as_array().unwrap().len(), 100);
 }

@@ -14,7 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{
     super::places,
-    BLOCK, column,
+    BLOCK, can_be_kept, column,
     events::{self, NewEvent},
     present::{self, Ahead, Present},
     rows::{attributes, kind_number, links_of_one, list, padded, read_link},
@@ -124,12 +124,14 @@ impl<'c> Batch<'c> {
         let id = id(&counters.salt, sequence);
         let text = Value::Object(draft.attributes.clone()).to_string();
         let statement = "INSERT INTO resources (id, directory, kind, sequence, version, created_ms, modified_ms, user_name, \
-             external_id, display_name, label, attributes) VALUES ($1, $2, $3, $4, 1, $5, $5, $6, $7, $8, $9, $10) \
+             external_id, display_name, label, attributes, managed) VALUES ($1, $2, $3, $4, 1, $5, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (directory, kind, user_name) DO NOTHING";
         let query = sqlx::query(statement).bind(id.as_str()).bind(job.directory).bind(kind_number(kind)).bind(sequence);
         let query =
             query.bind(self.now_ms).bind(draft.keys.user_name.as_deref()).bind(draft.keys.external_id.as_deref());
         let query = query.bind(draft.keys.display_name.as_deref()).bind(label(&draft.attributes)).bind(text.as_str());
+        // Without an id of its own nobody has said that it is theirs.
+        let query = query.bind(i64::from(kind == Kind::User && draft.keys.external_id.is_some()));
         if query.execute(&mut *self.connection).await?.rows_affected() == 0 {
             return Err(Failure::Refused(StoreError::NotUnique(Field::UserName)));
         }
@@ -169,6 +171,11 @@ impl<'c> Batch<'c> {
         let wanted = change.attributes.as_ref();
         let wanted = wanted.map(|(attributes, keys)| (Value::Object(attributes.clone()).to_string(), attributes, keys));
         let wanted = wanted.filter(|(text, ..)| *text != present.attributes);
+        if kind == Kind::User && !present.managed {
+            let statement = "UPDATE resources SET managed = 1 WHERE id = $1";
+            sqlx::query(statement).bind(id).execute(&mut *self.connection).await?;
+            self.tell(job, "adopted", kind, id, Told::default());
+        }
         let has_changed = wanted.is_some() || change.password.is_some() || !added.is_empty() || !removed.is_empty();
         let mut told = Told { added, removed, ..Told::default() };
         if has_changed {
@@ -222,10 +229,10 @@ impl<'c> Batch<'c> {
             self.tell(job, "updated", Kind::Group, &group, told);
         }
         if deletion.soft {
-            let statement = "INSERT INTO deleted_resources (id, directory, kind, deleted_ms, attributes) \
-                 VALUES ($1, $2, $3, $4, $5)";
+            let statement = "INSERT INTO deleted_resources (id, directory, kind, deleted_ms, attributes, actor) \
+                 VALUES ($1, $2, $3, $4, $5, $6)";
             let query = sqlx::query(statement).bind(id).bind(job.directory).bind(kind_number(kind));
-            let query = query.bind(self.now_ms).bind(present.attributes.as_str());
+            let query = query.bind(self.now_ms).bind(present.attributes.as_str()).bind(job.actor.as_str());
             query.execute(&mut *self.connection).await?;
         }
         sqlx::query("DELETE FROM resources WHERE id = $1").bind(id).execute(&mut *self.connection).await?;
@@ -330,7 +337,7 @@ impl<'c> Batch<'c> {
         group: &str,
         change: &MemberChange,
     ) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
-        let mut gone = change.remove.clone();
+        let mut gone: Vec<String> = change.remove.iter().filter(|member| can_be_kept(member)).cloned().collect();
         if change.clear {
             let stays: HashSet<&str> = change.add.iter().map(|member| member.id.as_str()).collect();
             let statement = "SELECT member_id FROM members WHERE directory = $1 AND group_id = $2";

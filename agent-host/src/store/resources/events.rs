@@ -23,9 +23,9 @@ pub struct DirectoryEvent {
     pub number: i64,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
-    /// Which secret asked for it, by its public half.
+    /// Who asked for it: the public half of a secret, or a client of OAuth with what was consented to.
     pub actor: String,
-    /// `created`, `updated` or `deleted`.
+    /// `created`, `adopted` (managed by a client from now on), `updated` or `deleted`.
     pub action: String,
     /// `User` or `Group`.
     pub kind: &'static str,
@@ -70,6 +70,15 @@ impl Store {
         let query = sqlx::query(statement).bind(directory).bind(after).bind(i64::from(most));
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// The oldest event of a directory that is kept; none where none is.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn oldest_directory_event(&self, directory: i64) -> anyhow::Result<Option<i64>> {
+        let statement = "SELECT MIN(number) FROM directory_events WHERE directory = $1";
+        Ok(sqlx::query_scalar(statement).bind(directory).fetch_one(&self.pool).await?)
     }
 
     /// Forgets events from before then, and those beyond a million of a directory; how many there were.

@@ -21,6 +21,8 @@ pub(super) struct Present {
     pub(super) attributes: String,
     pub(super) user_name: Option<String>,
     pub(super) display_name: Option<String>,
+    /// Whether a client has said that the account is its own.
+    pub(super) managed: bool,
     /// The groups of a user, where they were read with it.
     pub(super) groups: Option<Vec<Link>>,
     kind: i64,
@@ -69,7 +71,7 @@ pub(super) async fn one(
     kind: Kind,
     id: &str,
 ) -> Result<Option<Present>, sqlx::Error> {
-    let statement = "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
+    let statement = "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name, managed \
          FROM resources WHERE directory + 0 = $1 AND id = $2 AND kind + 0 = $3";
     let query = sqlx::query(statement).bind(directory).bind(id).bind(kind_number(kind));
     let row = query.fetch_optional(connection).await?;
@@ -85,7 +87,7 @@ async fn many(
     let ids = padded(ids.into_iter());
     let places = list(ids.len(), 2);
     let text = format!(
-        "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name \
+        "SELECT id, kind, sequence, version, created_ms, modified_ms, attributes, user_name, display_name, managed \
          FROM resources WHERE directory + 0 = $1 AND kind + 0 = 0 AND id IN ({places})"
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(text)).bind(directory), |query, id| query.bind(id.as_str()));
@@ -96,7 +98,7 @@ async fn many(
     }
     let text = format!(
         "WITH found AS (SELECT id FROM resources WHERE directory + 0 = $1 AND kind + 0 = 0 AND id IN ({places})) {}",
-        links_of_found(Kind::User, None)
+        links_of_found(Kind::User)
     );
     let query = ids.iter().fold(sqlx::query(AssertSqlSafe(text)).bind(directory), |query, id| query.bind(id.as_str()));
     for row in query.fetch_all(&mut *connection).await? {
@@ -119,6 +121,7 @@ fn read_present(row: &AnyRow) -> Result<Present, sqlx::Error> {
         attributes: row.try_get(6)?,
         user_name: row.try_get(7)?,
         display_name: row.try_get(8)?,
+        managed: row.try_get::<i64, _>(9)? != 0,
         groups: None,
     })
 }

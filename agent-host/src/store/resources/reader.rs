@@ -2,17 +2,18 @@
 //!
 //! A statement begins after each of its questions was asked, so an answer is never older than the question, whoever
 //! wrote, in this process or another: nothing is remembered, nothing can be stale. What costs is the way to the database
-//! and back, and that is gone once for many.
+//! and back, and that is gone once for many. What the database refuses is asked again one by one, so that a question that
+//! it cannot answer harms no other.
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures::TryStreamExt;
 use scim_server::{Field, Kind, Links, Resource, StoreError};
-use sqlx::any::AnyRow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     super::Store,
-    Bound, COME_BACK, PATIENCE, Statement, column,
+    Bound, COME_BACK, PATIENCE, Statement, can_be_kept, column,
     rows::{self, padded, read_link, read_resource},
 };
 
@@ -34,7 +35,7 @@ pub(super) struct Shape {
     pub(super) kind: Kind,
     /// By a value of which there is one at most.
     pub(super) field: Field,
-    /// All or none.
+    /// None, or few.
     pub(super) links: Links,
 }
 
@@ -62,6 +63,9 @@ impl Store {
 impl ResourceReader {
     /// The resource in which the field has this value.
     pub(super) async fn read(&self, shape: Shape, value: String) -> Answer {
+        if !can_be_kept(&value) {
+            return Ok(None);
+        }
         let (answer, answered) = oneshot::channel();
         let question = Question { shape, value, answer };
         self.sender.send_timeout(question, PATIENCE).await.map_err(|_| StoreError::Busy(COME_BACK))?;
@@ -105,10 +109,19 @@ async fn answer(store: &Store, shape: Shape, questions: Vec<Question>) {
                 let _ = question.answer.send(Ok(found.get(&question.value).cloned()));
             }
         }
-        Err(error) => {
+        // Where it cannot be reached at all, asking again would keep everybody waiting.
+        Err(error) if values.len() == 1 || error.as_database_error().is_none() => {
             let told = error.to_string();
             for question in questions {
                 let _ = question.answer.send(Err(StoreError::Failed(told.clone().into())));
+            }
+        }
+        Err(error) => {
+            tracing::warn!("questions to directories are asked one by one: {error}");
+            for question in questions {
+                let found = read(store, shape, &[&question.value]).await;
+                let found = found.map(|mut found| found.remove(&question.value));
+                let _ = question.answer.send(found.map_err(|error| StoreError::Failed(Box::new(error))));
             }
         }
     }
@@ -126,18 +139,18 @@ async fn read(store: &Store, shape: Shape, values: &[&str]) -> Result<HashMap<St
     statement.push(&format!(
         " AND {column} IN ({})) {}",
         places.join(", "),
-        rows::selection(kind, links, None, column)
+        rows::selection(kind, links, column)
     ));
-    let rows: Vec<AnyRow> = statement.bound().fetch_all(&store.pool).await?;
+    let mut rows = statement.bound().fetch(&store.pool);
     let mut found: HashMap<String, Resource> = HashMap::new();
     let mut of_id: HashMap<String, String> = HashMap::new();
     let mut held = Vec::new();
-    for row in &rows {
-        if let Some(link) = read_link(row)? {
+    while let Some(row) = rows.try_next().await? {
+        if let Some(link) = read_link(&row)? {
             held.push(link);
             continue;
         }
-        let (value, resource) = read_resource(row, links)?;
+        let (value, resource) = read_resource(&row, links)?;
         let value = value.unwrap_or_default();
         of_id.insert(resource.id.clone(), value.clone());
         found.insert(value, resource);

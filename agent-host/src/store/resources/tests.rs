@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use scim_server::{
-    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, MemberChange, Order, Query, ResourceStore,
+    Change, Deletion, Draft, Field, From, Keys, Kind, Link, Links, Lookup, MemberChange, Order, Query, ResourceStore,
     StoreError, conformance,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{BLOCK, Resources, Store};
+use super::{BLOCK, DeletedResource, Resources, Store};
 use crate::store::tests::stores;
 
 /// A directory in a store of each kind.
@@ -37,6 +37,11 @@ fn user(name: &str) -> Draft {
     }
 }
 
+fn sha256(n: u32) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &n.to_be_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn list(from: From, limit: usize) -> Query {
     Query { lookup: None, order: Order::Taken, from, limit, links: Links::All, count: true }
 }
@@ -56,6 +61,36 @@ async fn of_racing_creations_of_one_name_one_wins() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         let refused = |outcome: &&Result<_, _>| matches!(outcome, Err(StoreError::NotUnique(Field::UserName)));
         assert_eq!(outcomes.iter().filter(refused).count(), 11);
+    }
+}
+
+#[tokio::test]
+async fn keys_as_long_as_the_protocol_lets_through_are_kept_and_what_no_database_can_hold_harms_no_other() {
+    for (_folder, _store, resources) in directories().await {
+        // Digests, since PostgreSQL makes room by compressing what repeats itself.
+        let digests = (0_u32..).flat_map(|n| sha256(n).chars().collect::<Vec<_>>());
+        let long: String = digests.take(scim_server::MAX_KEY_BYTES).collect();
+        let mut wanted = user(&long);
+        wanted.keys.external_id = Some(long.clone());
+        wanted.keys.display_name = Some(long.clone());
+        let kept = resources.create(Kind::User, wanted, Links::None).await.unwrap();
+        let staff = Draft { members: vec![Link { id: long.clone(), ..Link::default() }], ..Draft::default() };
+        resources.create(Kind::Group, staff, Links::None).await.unwrap();
+        let lookup = |value: &str| Some(Lookup { field: Field::UserName, values: vec![value.to_owned()] });
+        let query = |value: &str| Query { lookup: lookup(value), ..list(From::Offset(0), 1) };
+        let queries = [query("a\0b"), query(&long), query("\0")];
+        let pages = queries.iter().map(|query| resources.page(Kind::User, query));
+        let found = futures::future::join_all(pages).await.into_iter().map(|page| page.unwrap().resources.len());
+        assert_eq!(found.collect::<Vec<_>>(), [0, 1, 0]);
+        assert!(resources.get(Kind::User, "\0", Links::None).await.unwrap().is_none());
+        let change = resources.update(Kind::User, "\0", Change::default(), Links::None).await;
+        assert!(matches!(change, Err(StoreError::NotFound)));
+        let gone = resources.delete(Kind::User, "\0", Deletion::default()).await;
+        assert!(matches!(gone, Err(StoreError::NotFound)));
+        // What the protocol does not let through fails alone.
+        let both = [resources.create(Kind::User, user("\0"), Links::None), resources.create(Kind::User, user("bo"), Links::None)];
+        let [_, other] = <[_; 2]>::try_from(futures::future::join_all(both).await).unwrap();
+        assert!(other.is_ok() && resources.get(Kind::User, &kept.id, Links::None).await.unwrap().is_some());
     }
 }
 
@@ -105,6 +140,7 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
             (4, "updated", staff),
             (5, "deleted", ada),
         ];
+        assert_eq!(store.oldest_directory_event(1).await.unwrap(), Some(1));
         assert_eq!(told, expected);
         assert_eq!(
             (events[2].added.as_slice(), events[3].removed.as_slice()),
@@ -117,6 +153,62 @@ async fn the_log_tells_every_change_in_order_and_no_password() {
             store.directory_events(1, 4, 1).await.unwrap().iter().map(|event| event.number.into()).collect();
         assert_eq!(rest, [json!(5)]);
         assert_eq!(store.forget_directory_events(i64::MAX).await.unwrap(), 5);
+        assert_eq!(store.oldest_directory_event(1).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_leaves_a_trace_where_that_is_wanted_until_it_is_old() {
+    for (_folder, store, resources) in directories().await {
+        let mut times = Vec::new();
+        for (name, soft) in [("ada", true), ("bob", false), ("eve", true)] {
+            let mut draft = user(name);
+            draft.password = Some("s3cret-of-all".into());
+            let made = resources.create(Kind::User, draft, Links::None).await.unwrap();
+            resources.delete(Kind::User, &made.id, Deletion { soft, ..Deletion::default() }).await.unwrap();
+            times.push(store.directory("acme").await.unwrap().unwrap().changed_ms.unwrap());
+        }
+        let told = async |most| {
+            let found = store.deleted_resources(1, most).await.unwrap();
+            let row = |it: &DeletedResource| (it.attributes.clone(), it.deleted_ms, it.kind, it.actor.clone());
+            found.iter().map(row).collect::<Vec<_>>()
+        };
+        let row = |name: &str, nth: usize| (user(name).attributes, times[nth], "User", "prefix".to_owned());
+        assert_eq!(told(10).await, [row("eve", 2), row("ada", 0)]);
+        assert_eq!(told(1).await, [row("eve", 2)]);
+        assert_eq!(store.forget_deleted_resources(times[2]).await.unwrap(), 1);
+        assert_eq!(told(10).await, [row("eve", 2)]);
+        let again = resources.create(Kind::User, user("eve"), Links::None).await;
+        assert!(again.is_ok(), "the name is free");
+    }
+}
+
+#[tokio::test]
+async fn a_group_takes_no_name_that_another_has_where_names_are_unique() {
+    for (_folder, _store, resources) in directories().await {
+        let group = |name: &str| Draft {
+            attributes: json!({ "displayName": name }).as_object().unwrap().clone(),
+            keys: Keys { display_name: Some(name.to_lowercase()), ..Keys::default() },
+            unique: vec![Field::DisplayName],
+            ..Draft::default()
+        };
+        let is_taken =
+            |outcome: &Result<_, StoreError>| matches!(outcome, Err(StoreError::NotUnique(Field::DisplayName)));
+        let racing = (0..12).map(|_| resources.create(Kind::Group, group("Staff"), Links::None));
+        let outcomes = futures::future::join_all(racing).await;
+        assert_eq!(outcomes.iter().filter(|outcome| is_taken(outcome)).count(), 11);
+        assert!(is_taken(&resources.create(Kind::Group, group("STAFF"), Links::None).await));
+        let others = ["one", "two"].map(|name| resources.create(Kind::Group, group(name), Links::None));
+        let others: Vec<_> = futures::future::join_all(others).await.into_iter().map(Result::unwrap).collect();
+        let rename = async |id: &str, name: &str| {
+            let Draft { attributes, keys, unique, .. } = group(name);
+            let change = Change { attributes: Some((attributes, keys)), unique, ..Change::default() };
+            resources.update(Kind::Group, id, change, Links::None).await
+        };
+        assert!(is_taken(&rename(&others[0].id, "staff").await));
+        assert!(rename(&others[0].id, "ONE").await.is_ok());
+        let outcomes = futures::future::join_all(others.iter().map(|other| rename(&other.id, "crew"))).await;
+        assert_eq!(outcomes.iter().filter(|outcome| is_taken(outcome)).count(), 1);
     }
 }
 

@@ -1,15 +1,14 @@
 //! Connections and their exports.
 
-use std::{fs::File, io::Read, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures::stream;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -29,9 +28,6 @@ use crate::{
         },
     },
 };
-
-/// Bytes of a file that are sent at once.
-const PIECE: usize = 64 << 10;
 
 /// Where a page begins, and how long it is.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -156,32 +152,15 @@ async fn download(
     Extension(caller): Extension<Caller>,
     At((connection, file)): At<(String, String)>,
 ) -> Result<Response> {
-    let found = exports::file(&web, &caller, &connection, &file)?;
-    // Once it is open, a newer set may take its place.
-    let file = File::open(&found.path).map_err(anyhow::Error::from)?;
-    let size = file.metadata().map_err(anyhow::Error::from)?.len();
-    let kind = if found.name.ends_with(".json") { "application/json" } else { "text/csv; charset=utf-8" };
-    let mut response = Body::from_stream(stream::unfold(Some(file), piece)).into_response();
+    let found = exports::file(&web, &caller, &connection, &file).await?;
+    let (kind, bytes) = (HeaderValue::from_static(found.kind()), HeaderValue::from(found.bytes));
+    let mut response = Body::from_stream(found.pieces).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_LENGTH, bytes);
     let disposition = format!("attachment; filename=\"{}\"", found.name.replace(['"', '\\'], "_"));
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
     Ok(response)
-}
-
-/// The next piece of a file; none at its end, or after an error.
-async fn piece(file: Option<File>) -> Option<(std::io::Result<Bytes>, Option<File>)> {
-    let mut file = file?;
-    let mut piece = vec![0; PIECE];
-    match file.read(&mut piece) {
-        Ok(0) => None,
-        Ok(count) => {
-            piece.truncate(count);
-            Some((Ok(piece.into()), Some(file)))
-        }
-        Err(error) => Some((Err(error), None)),
-    }
 }

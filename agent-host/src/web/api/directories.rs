@@ -22,7 +22,9 @@ use crate::{
         Web,
         views::{
             Refusal, Result,
-            directories::{self, CallLog, DirectoryList, DirectoryView, EventPage, NewSecretView, ResourcePage},
+            directories::{
+                self, CallLog, DeletedPage, DirectoryList, DirectoryView, EventPage, NewSecretView, ResourcePage,
+            },
         },
     },
 };
@@ -81,6 +83,16 @@ struct CallsQuery {
     limit: Option<Limit>,
 }
 
+/// How much of what was deleted is wanted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeletedQuery {
+    /// How many entries
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    limit: Option<Limit>,
+}
+
 /// How a call ended.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -100,6 +112,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Web>> {
         .routes(routes!(rotate_secret))
         .routes(routes!(list_events))
         .routes(routes!(list_calls))
+        .routes(routes!(list_deleted))
         .routes(routes!(list_users))
         .routes(routes!(list_groups))
 }
@@ -204,6 +217,19 @@ async fn list_calls(
         WantedCalls::SignIn => CallKind::SignIn,
     });
     directories::calls(&web, &caller, &directory, kind, query.limit.map(|limit| limit.0)).await.map(Json)
+}
+
+/// What clients deleted, where the directory keeps a trace of it, the newest first
+#[utoipa::path(get, path = "/directories/{directory}/deleted", tag = "directories",
+    params(("directory" = String, Path, description = "Its name"), DeletedQuery),
+    responses((status = 200, body = DeletedPage), Refusals))]
+async fn list_deleted(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    At(directory): At<String>,
+    Asked(query): Asked<DeletedQuery>,
+) -> Result<Json<DeletedPage>> {
+    directories::deleted(&web, &caller, &directory, query.limit.map(|limit| limit.0)).await.map(Json)
 }
 
 /// Users as they were received

@@ -17,7 +17,11 @@ use super::{
     fields::Fields,
     fields::Twice,
 };
-use crate::{access::Role, store::OauthClient};
+use crate::{
+    access::Role,
+    directories::{Attempt, Way},
+    store::OauthClient,
+};
 
 const TEXTS: [(&str, &str); 3] = [
     ("layout.html", include_str!("../../../templates/password/layout.html")),
@@ -115,7 +119,7 @@ pub(super) async fn decide(
             }
             return Ok(sent_back(&asked.redirect, asked.state.as_deref(), &[("error", "access_denied")]));
         }
-        let problem = match consent(&web, &client, peer, &headers, &fields).await? {
+        let problem = match consent(&web, (&name, &client), peer, &headers, &fields).await? {
             Consent::By(approver) => {
                 let challenge = asked.challenge.as_deref();
                 let code = web.directories.grant(&client, &approver, &asked.redirect, challenge).await?;
@@ -134,7 +138,7 @@ pub(super) async fn decide(
 /// was shown the form, or whoever has the code that `agent-host directory oauth` printed.
 async fn consent(
     web: &Web,
-    client: &OauthClient,
+    (name, client): (&str, &OauthClient),
     peer: SocketAddr,
     headers: &HeaderMap,
     fields: &Fields,
@@ -146,8 +150,9 @@ async fn consent(
     if !code.is_empty() && web.directories.use_consent_code(client, &SecretString::from(code)).await? {
         return Ok(Consent::By(format!("approval code, from {}", peer.ip())));
     }
-    tracing::warn!(peer = %peer.ip(), directory = client.directory, "a wrong approval code");
-    let wait = web.patience.count_wrong(peer.ip(), web.directories.now());
+    let directory = Some(client.directory);
+    let attempt = Attempt { way: Way::Approval, directory, name, tried: "", from: peer.ip() };
+    let wait = web.directories.count_wrong(&attempt);
     Ok(wait.map_or(Consent::WrongCode, Consent::Slowed))
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{super::Web, fields::Fields, fields::Twice};
 use crate::{
-    directories::{ACCESS_SECONDS, Directories, Tokens},
+    directories::{ACCESS_SECONDS, Attempt, Directories, Tokens, Way},
     store::OauthClient,
 };
 
@@ -43,6 +43,12 @@ impl From<Twice> for Refusal {
 impl Refusal {
     fn new(error: &'static str, description: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error, description, wait: None }
+    }
+
+    /// The same, to be tried again in so many seconds, where it was tried too often.
+    fn slowed(self, wait: Option<i64>) -> Self {
+        let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { self.status };
+        Self { status, wait, ..self }
     }
 }
 
@@ -91,11 +97,23 @@ async fn tokens(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let found = web.directories.oauth_client(name).await?;
+    let directory = found.as_ref().map(|(_, client)| client.directory);
+    let wrong = |way, tried| web.directories.count_wrong(&Attempt { way, directory, name, tried, from: peer.ip() });
     let proven = found.map(|(_, client)| client).filter(|client| {
         client.client_id == claim.client_id && Directories::is_oauth_secret(client, claim.secret.as_ref())
     });
-    let Some(client) = proven else { return Ok(Err(unknown_client(web, peer))) };
-    exchanged(web, &client, &fields).await
+    let Some(client) = proven else {
+        let description = "this client or its secret is unknown here; compare `agent-host directory oauth`";
+        let refusal = Refusal { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description, wait: None };
+        return Ok(Err(refusal.slowed(wrong(Way::ClientSecret, &claim.client_id))));
+    };
+    let exchanged = exchanged(web, &client, &fields).await?;
+    Ok(exchanged.map_err(|refusal| match (refusal.error, fields.get("refresh_token"), fields.get("code")) {
+        ("invalid_grant", Ok(Some(tried)), _) | ("invalid_grant", _, Ok(Some(tried))) => {
+            refusal.slowed(wrong(Way::Token, tried))
+        }
+        _ => refusal,
+    }))
 }
 
 async fn exchanged(web: &Web, client: &OauthClient, fields: &Fields) -> anyhow::Result<Result<Tokens, Refusal>> {
@@ -160,14 +178,6 @@ fn basic(header: &str) -> Option<Claim> {
     let secret = text(secret)?;
     let secret = (!secret.is_empty()).then(|| SecretString::from(secret.as_str()));
     Some(Claim { client_id: text(client_id)?.to_string(), secret })
-}
-
-fn unknown_client(web: &Web, peer: SocketAddr) -> Refusal {
-    tracing::warn!(peer = %peer.ip(), "a wrong OAuth client or secret");
-    let wait = web.patience.count_wrong(peer.ip(), web.directories.now());
-    let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNAUTHORIZED };
-    let description = "this client or its secret is unknown here; compare `agent-host directory oauth`";
-    Refusal { status, error: "invalid_client", description, wait }
 }
 
 fn refused(refusal: &Refusal) -> Response {

@@ -105,6 +105,7 @@ mod tests {
             throttled: 0,
             records,
             rejected: Default::default(),
+            changes: Default::default(),
         }
     }
 

@@ -53,6 +53,7 @@ async fn one(State(web): State<Arc<Web>>, who: SignedIn, Path(name): Path<String
     let after = (one.last_event - EVENTS).max(0);
     let mut events = told(&web, &who, directories::events(&web, caller, &name, after, None).await)?.events;
     events.reverse();
+    let deleted = told(&web, &who, directories::deleted(&web, caller, &name, Some(RESOURCES)).await)?.deleted;
     let mut log = told(&web, &who, directories::calls(&web, caller, &name, None, Some(CALLS)).await)?;
     let (answered, errors): (Vec<_>, Vec<_>) =
         std::mem::take(&mut log.calls).into_iter().partition(|call| call.kind == "answered");
@@ -60,7 +61,7 @@ async fn one(State(web): State<Arc<Web>>, who: SignedIn, Path(name): Path<String
         here => "/directories", said => said(&asked), it => value(&one),
         counts => value(&log.counts), errors => value(&errors), answered => value(&answered),
         shows_groups => matches!(kind, Kind::Group), found => value(&found),
-        events => value(&events), may_rule => caller.may(Role::Administrator),
+        events => value(&events), deleted => value(&deleted), may_rule => caller.may(Role::Administrator),
     };
     Ok(show(&web, &who, "directory.html", words))
 }
@@ -106,6 +107,7 @@ fn options(fields: &Fields) -> DirectoryOptions {
         group_name_unique: fields.is_set("unique").then_some(true),
         reject_unknown_member: fields.is_set("reject").then_some(true),
         soft_delete: fields.is_set("soft").then_some(true),
+        bare_token: fields.is_set("bare").then_some(true),
         ..DirectoryOptions::default()
     }
 }

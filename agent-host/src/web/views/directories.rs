@@ -1,9 +1,10 @@
 //! Directories: addresses that SCIM clients provision into, who may come in, and what they sent.
 
-use scim_server::{From as Begin, Kind, Links, Order, Query, ResourceStore};
+mod received;
+
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Refusal, Result, everywhere, note, page, shown, shown_once::ShownOnce};
@@ -11,12 +12,11 @@ use crate::{
     access::{Caller, Role},
     credential::Minted,
     directories::{self, DirectoryOptions},
-    store::{CallCount, CallKind, DirectoryCall, DirectoryEvent, DirectoryRecord, Resources, SecretRecord},
+    store::{CallCount, CallKind, DirectoryCall, DirectoryEvent, DirectoryRecord, OauthClient, SecretRecord},
     web::Web,
 };
+pub use received::{DeletedPage, ResourcePage, deleted, resources};
 
-/// Links that a resource is shown with; where there are more, none.
-const MOST_LINKS: usize = 100;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// All directories.
@@ -43,12 +43,29 @@ pub struct DirectoryView {
     pub created_ms: i64,
     /// When it last changed.
     pub changed_ms: Option<i64>,
-    /// When a client last came with one of its secrets, to the minute.
+    /// When a client last came, with a secret or by OAuth, to the minute.
     pub last_used_ms: Option<i64>,
-    /// The switches it was made with, as far as they are said; the settings go before them.
+    /// The switches that are in force: what the settings say, and else what it was made with; what is not said is as usual.
     pub features: DirectoryOptions,
     /// What opens it, the newest first.
     pub secrets: Vec<DirectorySecretView>,
+    /// The client that gets its tokens by OAuth 2.0, where there is one.
+    pub oauth: Option<DirectoryClientView>,
+}
+
+/// A client that gets tokens of a directory by OAuth 2.0.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DirectoryClientView {
+    /// By which it names itself.
+    pub client_id: String,
+    /// Whom it acts as.
+    pub service_user: String,
+    /// Whether it keeps no secret.
+    pub public: bool,
+    /// Where it may be sent back to.
+    pub redirects: Vec<String>,
+    /// When it last came with an access token, to the minute.
+    pub last_used_ms: Option<i64>,
 }
 
 /// What opens a directory, as far as it is told.
@@ -90,6 +107,9 @@ pub struct EventPage {
     pub events: Vec<EventView>,
     /// What to ask for next.
     pub after: i64,
+    /// The oldest event that is kept, or the next there will be where none is: whoever asks for what came behind an event
+    /// before the one before it has missed something, and reads users and groups anew.
+    pub oldest: i64,
 }
 
 /// A change of a resource.
@@ -99,9 +119,9 @@ pub struct EventView {
     pub number: i64,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
-    /// Which secret asked for it, by its public half.
+    /// Who asked for it: the public half of a secret, or a client of OAuth with what was consented to.
     pub actor: String,
-    /// `created`, `updated` or `deleted`.
+    /// `created`, `adopted` (managed by a client from now on), `updated` or `deleted`.
     pub action: String,
     /// `User` or `Group`.
     pub kind: &'static str,
@@ -164,44 +184,6 @@ pub struct CallView {
     pub took_ms: i64,
 }
 
-/// A page of users or groups as they were received.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ResourcePage {
-    /// The directory.
-    pub directory: String,
-    /// In the order in which they came.
-    pub resources: Vec<ResourceView>,
-    /// How many there are.
-    pub total: u64,
-    /// Where the next page begins; none on the last.
-    pub next: Option<u64>,
-}
-
-/// A user or a group.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ResourceView {
-    /// Its id.
-    pub id: String,
-    /// When it was received, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// When it last changed.
-    pub modified_ms: i64,
-    /// What the client wrote, without passwords.
-    #[schema(value_type = Object)]
-    pub attributes: Map<String, Value>,
-    /// Members of a group, groups of a user; none where there are more than a hundred.
-    pub links: Option<Vec<LinkView>>,
-}
-
-/// A member of a group, or a group of a user.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LinkView {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub display: Option<String>,
-}
-
 /// All directories.
 ///
 /// # Errors
@@ -236,7 +218,7 @@ pub async fn create(
     basic: bool,
 ) -> Result<NewSecretView> {
     everywhere(caller, Role::Administrator)?;
-    directories::check_name(name)
+    directories::check_new_name(name)
         .map_err(|error| Refusal::unfit(error.to_string(), error.hint().unwrap_or_default()))?;
     if let Some(known) = web.store().directory(name).await? {
         let message = format!("there is a directory `{}` already", known.name);
@@ -279,7 +261,11 @@ pub async fn events(web: &Web, caller: &Caller, name: &str, after: i64, limit: O
     let most = u32::try_from(page(limit)).unwrap_or(1);
     let events = web.store().directory_events(found.id, after, most).await?;
     let after = events.last().map_or(after, |event| event.number);
-    Ok(EventPage { directory: found.name, events: events.into_iter().map(Into::into).collect(), after })
+    let oldest = match web.store().oldest_directory_event(found.id).await? {
+        Some(oldest) => oldest,
+        None => web.store().directory_counts(found.id).await?.last_event + 1,
+    };
+    Ok(EventPage { directory: found.name, events: events.into_iter().map(Into::into).collect(), after, oldest })
 }
 
 /// The last calls, of one kind or of all.
@@ -305,41 +291,6 @@ pub async fn calls(
     })
 }
 
-/// Users or groups as they were received, behind this place.
-///
-/// # Errors
-/// Where there is no such directory, or the caller may not.
-pub async fn resources(
-    web: &Web,
-    caller: &Caller,
-    name: &str,
-    kind: Kind,
-    cursor: Option<u64>,
-    limit: Option<u32>,
-) -> Result<ResourcePage> {
-    let found = find(web, caller, Role::Viewer, name).await?;
-    let limit = usize::try_from(page(limit)).unwrap_or(1);
-    let query = Query {
-        lookup: None,
-        order: Order::Taken,
-        from: Begin::After(cursor.unwrap_or(0)),
-        limit,
-        links: Links::UpTo(MOST_LINKS),
-        count: true,
-    };
-    let read = Resources::to_read(web.store().clone(), found.id).page(kind, &query).await;
-    let read = read.map_err(|error| anyhow::anyhow!("reading the directory `{}`: {error:?}", found.name))?;
-    let is_last = read.resources.len() < limit;
-    let next = read.resources.last().filter(|_| !is_last).map(|last| last.sequence);
-    let total = read.total.unwrap_or(0);
-    Ok(ResourcePage {
-        directory: found.name,
-        resources: read.resources.into_iter().map(Into::into).collect(),
-        total,
-        next,
-    })
-}
-
 async fn find(web: &Web, caller: &Caller, role: Role, name: &str) -> Result<DirectoryRecord> {
     everywhere(caller, role)?;
     let found = web.store().directory(name).await?;
@@ -351,7 +302,11 @@ async fn find(web: &Web, caller: &Caller, role: Role, name: &str) -> Result<Dire
 async fn view(web: &Web, found: DirectoryRecord) -> Result<DirectoryView> {
     let counts = web.store().directory_counts(found.id).await?;
     let secrets = web.store().secrets(found.id).await?;
+    let oauth = web.store().oauth_client(found.id).await?;
+    let used = secrets.iter().map(|secret| secret.last_used_ms).chain(oauth.iter().map(|client| client.last_used_ms));
     Ok(DirectoryView {
+        features: web.directories.options_of(&found)?,
+        last_used_ms: used.flatten().max(),
         endpoint: endpoint(web, &found.name),
         directory: found.name,
         users: counts.users,
@@ -359,9 +314,8 @@ async fn view(web: &Web, found: DirectoryRecord) -> Result<DirectoryView> {
         last_event: counts.last_event,
         created_ms: found.created_ms,
         changed_ms: found.changed_ms,
-        last_used_ms: secrets.iter().filter_map(|secret| secret.last_used_ms).max(),
-        features: serde_json::from_str(&found.options).map_err(anyhow::Error::from)?,
         secrets: secrets.into_iter().map(Into::into).collect(),
+        oauth: oauth.map(Into::into),
     })
 }
 
@@ -390,6 +344,18 @@ impl From<SecretRecord> for DirectorySecretView {
     }
 }
 
+impl From<OauthClient> for DirectoryClientView {
+    fn from(client: OauthClient) -> Self {
+        Self {
+            client_id: client.client_id,
+            service_user: client.service_user,
+            public: client.secret_hash.is_none(),
+            redirects: client.redirects,
+            last_used_ms: client.last_used_ms,
+        }
+    }
+}
+
 impl From<DirectoryEvent> for EventView {
     fn from(event: DirectoryEvent) -> Self {
         let DirectoryEvent { number, at_ms, actor, action, kind, resource, before, after, added, removed } = event;
@@ -410,19 +376,6 @@ impl From<DirectoryCall> for CallView {
             secret: call.secret,
             client: call.client,
             took_ms: call.took_ms,
-        }
-    }
-}
-
-impl From<scim_server::Resource> for ResourceView {
-    fn from(resource: scim_server::Resource) -> Self {
-        let link = |link: scim_server::Link| LinkView { id: link.id, display: link.display };
-        Self {
-            id: resource.id,
-            created_ms: resource.created_ms,
-            modified_ms: resource.modified_ms,
-            attributes: resource.attributes,
-            links: resource.links.map(|links| links.into_iter().map(link).collect()),
         }
     }
 }

@@ -1,18 +1,22 @@
 //! Exports: the set that is in place, how the counts went over time, and the files, which are opened by known names alone.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Refusal, Result, connection, page, runs, shown, visible};
 use crate::{
     access::{Caller, Role},
-    export::{Manifest, manifest_path},
+    export::{Manifest, Pieces},
     jobs::{Job, Kind},
-    store::PublishedSet,
+    store::{PublishedSet, RecordChanges},
     web::Web,
 };
+
+/// Connections whose sets are looked at side by side.
+const ASKED_AT_ONCE: usize = 8;
 
 /// The sets of the connections that the caller may look at.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,7 +30,7 @@ pub struct ExportList {
 pub struct ExportView {
     /// The connection.
     pub connection: String,
-    /// The folder the files are in.
+    /// The folder the files are in, or `s3://` with bucket and prefix.
     pub output: String,
     /// The set; none where nothing was exported yet.
     pub set: Option<SetView>,
@@ -81,6 +85,19 @@ pub struct TableDifference {
     pub now: i64,
     /// Whether the file is another.
     pub is_changed: bool,
+    /// By record; none where the two files were not compared.
+    pub records: Option<RecordChangesView>,
+}
+
+/// Records in which a table differs from the one before.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct RecordChangesView {
+    /// Those whose key is new.
+    pub added: i64,
+    /// Those whose key is gone.
+    pub removed: i64,
+    /// Those with another content under the same key.
+    pub changed: i64,
 }
 
 /// A page of the history of a connection's exports.
@@ -111,27 +128,42 @@ pub struct PastSetView {
     pub records: BTreeMap<String, i64>,
     /// Records that were left out, by table.
     pub rejected: BTreeMap<String, i64>,
+    /// How it differed from the set before, by table; without those that were not compared.
+    pub changes: BTreeMap<String, RecordChangesView>,
 }
 
 /// A file that may be given away.
-#[derive(Debug)]
 pub struct ExportFile {
     /// Its name.
     pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// What is in it.
+    pub pieces: Pieces,
+}
+
+impl ExportFile {
+    /// What it is, as browsers are told.
+    pub fn kind(&self) -> &'static str {
+        if self.name.ends_with(".json") { "application/json" } else { "text/csv; charset=utf-8" }
+    }
+}
+
+impl fmt::Debug for ExportFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportFile").field("name", &self.name).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 /// The sets in place.
 ///
 /// # Errors
-/// Where the store or the disk fails.
+/// Where the store, the disk or the storage fails.
 pub async fn exports(web: &Web, caller: &Caller) -> Result<ExportList> {
-    let mut listed = Vec::new();
-    for settings in visible(web, caller) {
-        listed.push(view(web, settings.id().as_str()).await?);
-    }
-    Ok(ExportList { exports: listed })
+    // Storage takes its time for each: it is asked for several at once.
+    let names: Vec<String> = visible(web, caller).map(|settings| settings.id().to_string()).collect();
+    let listed = stream::iter(names).map(async |name| view(web, &name).await);
+    Ok(ExportList { exports: listed.buffered(ASKED_AT_ONCE).try_collect().await? })
 }
 
 /// The set of a connection.
@@ -176,31 +208,22 @@ pub async fn history(
 /// A file of the set in place; `name` is a table's file or the manifest, as [`one`] names them.
 ///
 /// # Errors
-/// Where there is none, or the caller may not look at it.
-pub fn file(web: &Web, caller: &Caller, name: &str, file: &str) -> Result<ExportFile> {
+/// Where there is none, the caller may not look at it, or disk or storage fail.
+pub async fn file(web: &Web, caller: &Caller, name: &str, file: &str) -> Result<ExportFile> {
     let settings = connection(web, caller, Role::Viewer, name)?;
-    let folder = web.agent.export_folder();
-    let manifest_path = manifest_path(&folder, settings.id().as_str());
-    let manifest = Manifest::read(&manifest_path).map_err(anyhow::Error::from)?.unwrap_or_default();
-    let of_manifest = manifest_path.file_name().is_some_and(|name| name == file);
-    let is_known = of_manifest || manifest.tables.values().any(|table| table.file == file);
-    // A manifest is a file too: what it names may lead nowhere but into the folder.
-    let is_plain = !file.contains(['/', '\\']) && !file.starts_with('.');
-    let path = folder.join(file);
-    if is_known && is_plain && path.is_file() {
-        return Ok(ExportFile { name: file.to_owned(), path });
+    if let Some((bytes, pieces)) = web.output.open(settings.id().as_str(), file).await? {
+        return Ok(ExportFile { name: file.to_owned(), bytes, pieces });
     }
     let message = format!("the set of `{}` has no file `{}`", settings.id(), shown(file));
     Err(Refusal::not_found(message, "look at the set in place: it names its files"))
 }
 
 async fn view(web: &Web, connection: &str) -> Result<ExportView> {
-    let folder = web.agent.export_folder();
-    let manifest = Manifest::read(&manifest_path(&folder, connection)).map_err(anyhow::Error::from)?;
+    let manifest = web.output.manifest(connection).await?;
     let sets = web.store().published_sets(connection, i64::MAX, 2).await?;
     Ok(ExportView {
         connection: connection.to_owned(),
-        output: folder.display().to_string(),
+        output: web.output.to_string(),
         set: manifest.map(set_view),
         difference: difference(&sets),
     })
@@ -230,15 +253,30 @@ fn set_view(manifest: Manifest) -> SetView {
     }
 }
 
-/// Tables that both sets have.
+/// Tables that were compared when the newest set was made, and those that both sets have.
 fn difference(sets: &[PublishedSet]) -> Option<BTreeMap<String, TableDifference>> {
-    let [now, before, ..] = sets else { return None };
+    let [now, former @ ..] = sets else { return None };
     let tables = now.tables.iter().filter_map(|(name, now)| {
-        let before = before.tables.get(name)?;
-        let is_changed = now.sha256 != before.sha256;
-        Some((name.clone(), TableDifference { before: before.records, now: now.records, is_changed }))
+        let (before, is_changed) = match now.changes {
+            Some(RecordChanges { added, removed, changed }) => {
+                (now.records - added + removed, added + removed + changed > 0)
+            }
+            None => {
+                let before = former.first()?.tables.get(name)?;
+                (before.records, now.sha256 != before.sha256)
+            }
+        };
+        let records = now.changes.map(Into::into);
+        Some((name.clone(), TableDifference { before, now: now.records, is_changed, records }))
     });
-    Some(tables.collect())
+    let tables: BTreeMap<_, _> = tables.collect();
+    (!tables.is_empty()).then_some(tables)
+}
+
+impl From<RecordChanges> for RecordChangesView {
+    fn from(RecordChanges { added, removed, changed }: RecordChanges) -> Self {
+        Self { added, removed, changed }
+    }
 }
 
 impl From<PublishedSet> for PastSetView {
@@ -251,6 +289,7 @@ impl From<PublishedSet> for PastSetView {
             throttled: set.throttled,
             records: set.tables.iter().map(|(name, table)| (name.clone(), table.records)).collect(),
             rejected: set.tables.iter().map(|(name, table)| (name.clone(), table.rejected)).collect(),
+            changes: set.tables.iter().filter_map(|(name, it)| Some((name.clone(), it.changes?.into()))).collect(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     fulfill::{self, Orders, PlanReport, orders_folder},
     jobs::{Job, Kind},
     orders::folder,
+    presence::{own_id, place_of},
     store::{ApprovalState, OrderRun, ReportedOrder},
     web::Web,
 };
@@ -63,6 +64,8 @@ pub struct OpenFile {
     pub received_ms: i64,
     /// Orders of it that have an outcome.
     pub done: i64,
+    /// Whether the agent that answers sees it; else it is in the folder of another agent.
+    pub is_here: bool,
 }
 
 /// An approval that may be given.
@@ -74,6 +77,11 @@ pub struct OfferedApprovalView {
     pub issued_ms: i64,
     /// Until when it may be given.
     pub expires_ms: i64,
+    /// The machine of the agent that found the orders to be too much; none where there is one agent alone.
+    pub machine: Option<String>,
+    /// Whether the orders wait in the folder of the agent that answers; else that agent carries them out whose folder it
+    /// is.
+    pub is_here: bool,
 }
 
 /// A page of runs of fulfilment.
@@ -143,16 +151,20 @@ pub async fn queue(web: &Web, caller: &Caller, name: &str) -> Result<OrderQueue>
     let found = folder::files_in(&home).map_err(anyhow::Error::from)?;
     let now_ms = web.now_ms();
     let files = found.iter().take(MOST_FILES).filter_map(|file| waiting(&home, file, now_ms)).collect();
+    let seen = Seen::by(web);
     let mut open = Vec::new();
     for file in web.store().open_order_files(&id.to_lowercase()).await? {
         let done = web.store().outcomes_of(file.id).await?;
-        open.push(OpenFile { file: file.path, received_ms: file.received_ms, done });
+        let is_here = seen.is_here(Some(&file.place));
+        open.push(OpenFile { file: file.path, received_ms: file.received_ms, done, is_here });
     }
     let approvals = web.store().offered_approvals(id, now_ms).await?.into_iter();
     let approval = |it: crate::store::OfferedApproval| OfferedApprovalView {
+        is_here: seen.is_here(it.place.as_deref()),
         code: it.code,
         issued_ms: it.issued_ms,
         expires_ms: it.expires_ms,
+        machine: it.machine,
     };
     let job = Job::name_of(Kind::Fulfill, id);
     let run = web.store().job_runs(Some(&job), 1).await?.pop().filter(|run| !run.state.is_over());
@@ -244,7 +256,7 @@ pub async fn plan(web: &Web, caller: &Caller, name: &str) -> Result<PlanReport> 
     Ok(planned.await.map_err(anyhow::Error::from)??)
 }
 
-/// Lets the orders for which the code was given go over a safety limit, once, and starts them.
+/// Lets the orders for which the code was given go over a safety limit, once, and starts them where they wait.
 ///
 /// # Errors
 /// Where the caller may not, or the code is none that may be used.
@@ -253,7 +265,7 @@ pub async fn approve(web: &Web, caller: &Caller, name: &str, code: &str) -> Resu
     let id = settings.id().as_str();
     let code = code.trim().to_ascii_lowercase();
     let known = web.store().approval(&id.to_lowercase(), &code, web.now_ms()).await?;
-    let why = match known.map(|known| known.state) {
+    let why = match known.as_ref().map(|known| known.state) {
         Some(ApprovalState::Offered | ApprovalState::Used) => None,
         Some(ApprovalState::Expired) => Some("has expired"),
         Some(ApprovalState::Spent) => Some("was used before"),
@@ -268,7 +280,26 @@ pub async fn approve(web: &Web, caller: &Caller, name: &str, code: &str) -> Resu
     }
     note(web, caller, "approve_orders", id, &code, "approved").await?;
     web.store().use_approval(&code, web.now_ms()).await?;
-    runs::queue(web, &Job::name_of(Kind::Fulfill, id), "person").await
+    let place = known.and_then(|known| known.place).or_else(|| place_of(&web.agent.settings, web.store()));
+    runs::queue_at(web, &Job::name_of(Kind::Fulfill, id), "person", place.as_deref()).await
+}
+
+/// The places whose order files an agent sees: its orders folder, and its machine.
+struct Seen(Option<[String; 2]>);
+
+impl Seen {
+    /// Those of the agent that answers; none where every agent sees all.
+    fn by(web: &Web) -> Self {
+        let own = || Some([place_of(&web.agent.settings, web.store())?, own_id(&web.agent.settings).ok()?]);
+        Self(if web.store().is_shared() { own() } else { None })
+    }
+
+    fn is_here(&self, place: Option<&str>) -> bool {
+        match (&self.0, place.unwrap_or_default()) {
+            (_, "") | (None, _) => true,
+            (Some(seen), place) => seen.iter().any(|it| it == place),
+        }
+    }
 }
 
 fn waiting(home: &Path, file: &Path, now_ms: i64) -> Option<WaitingFile> {

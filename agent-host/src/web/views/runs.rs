@@ -252,7 +252,12 @@ pub async fn start(web: &Web, caller: &Caller, name: &str, repair: bool) -> Resu
         }
         _ => None,
     };
-    let place = job.orders_place(&web.agent.settings, web.store());
+    // What is repaired waits where it did, which may be in the folder of another agent.
+    let there = match repairs {
+        Some(run) => web.store().place_of_run(run).await?,
+        None => None,
+    };
+    let place = there.or_else(|| job.orders_place(&web.agent.settings, web.store()));
     let wanted = WantedRun { name: &job.name, cause: "person", due_ms: None, repairs, place: place.as_deref() };
     match web.queue_run(&wanted).await? {
         Some(queued) => {
@@ -302,7 +307,12 @@ pub async fn retry(web: &Web, caller: &Caller, number: i64) -> Result<RunView> {
 /// The run of a job that waits for this agent's orders folder: a new one, or the one that waits already.
 pub(super) async fn queue(web: &Web, job: &str, cause: &str) -> Result<RunView> {
     let place = place_of(&web.agent.settings, web.store());
-    let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None, place: place.as_deref() };
+    queue_at(web, job, cause, place.as_deref()).await
+}
+
+/// The run of a job that waits for this orders folder: a new one, or the one that waits already.
+pub(super) async fn queue_at(web: &Web, job: &str, cause: &str, place: Option<&str>) -> Result<RunView> {
+    let wanted = WantedRun { name: job, cause, due_ms: None, repairs: None, place };
     for _ in 0..TRIES {
         if let Some(run) = web.queue_run(&wanted).await? {
             let run = web.store().job_run(run).await?;
