@@ -15,7 +15,7 @@ fn audited(client: &Client, viewer: &str) -> Vec<[String; 5]> {
         ["mode", "connection", "account", "outcome", "note"]
             .map(|name| line[name].as_str().unwrap_or_default().to_owned())
     };
-    let mut lines: Vec<_> = page["entries"].as_array().expect("a list").iter().map(row).collect();
+    let mut lines: Vec<_> = page["lines"].as_array().expect("a list").iter().map(row).collect();
     lines.sort();
     lines
 }

@@ -1,5 +1,6 @@
 //! What the server says of itself (RFC 7644 §4, RFC 7643 §§5 to 7, RFC 9865 §4).
 
+use scim_server::Authentication;
 use serde_json::{Value, json};
 
 use crate::inbox::{ENTERPRISE, Inbox};
@@ -17,7 +18,17 @@ async fn the_configuration_says_what_is_supported() {
     assert_eq!(config["bulk"], json!({ "supported": true, "maxOperations": 1_000, "maxPayloadSize": 10_485_760 }));
     assert_eq!(config["pagination"]["cursor"], true);
     assert_eq!(config["pagination"]["maxPageSize"], 500);
+    assert_eq!(config["authenticationSchemes"].as_array().unwrap().len(), 1);
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
+    let other = Inbox::open_with(|directory| {
+        directory.authentication = &[Authentication::OAuth, Authentication::Basic];
+        directory.change_password = false;
+    });
+    let config = other.await.get("/ServiceProviderConfig").await.expect(200).body;
+    let schemes = config["authenticationSchemes"].as_array().unwrap();
+    let told: Vec<_> = schemes.iter().map(|scheme| (scheme["type"].as_str().unwrap(), &scheme["primary"])).collect();
+    assert_eq!(told, [("oauth2", &json!(true)), ("httpbasic", &json!(false))]);
+    assert_eq!(config["changePassword"]["supported"], false);
 }
 
 #[tokio::test]
