@@ -345,7 +345,8 @@ fn edit_extension(
     } else {
         attributes.insert(name, extension.into());
     }
-    Ok(())
+    // Each is looked for among all the others.
+    values::check_count(attributes.len(), "the extensions")
 }
 
 #[cfg(test)]
