@@ -164,9 +164,7 @@ async fn carry_out(
         // What stopped the run tells more than that nothing can be reported after it.
         Err(error) => return Err(ending.stopped.take().unwrap_or(error)),
     };
-    if let Some(tally) = &tally {
-        count_reported(agent, id.as_str(), tally);
-    }
+    tally.iter().for_each(|tally| count_reported(agent, id.as_str(), tally));
     tell(resets.as_ref(), &connection).await?;
     let open = run.open_in(0..index.entries.len());
     put_away(store, &index, &run, &copies, options.clock).await?;

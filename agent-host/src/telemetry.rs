@@ -3,7 +3,7 @@
 //!
 //! A span belongs to a trace when its target is [`connector_api::SPANS`]; the log never shows such spans, and events are no part of them.
 //! Attributes are names, numbers and states; every text goes through redaction. What the collector does not take is lost:
-//! work never waits for it. Source: the OpenTelemetry protocol (OTLP) 1.x over HTTP, in JSON.
+//! work never waits for it. Batches, protocol (OTLP over HTTP, in JSON) and sampling are OpenTelemetry's own crates'.
 
 #[cfg(feature = "otel")]
 mod collector;
@@ -18,7 +18,7 @@ use tracing::{Instrument, Span};
 use crate::settings::Settings;
 
 #[cfg(feature = "otel")]
-pub(crate) use span::Spans;
+pub(crate) use span::spans;
 
 const SECTION: &str = "Telemetry";
 
@@ -28,7 +28,10 @@ const SECTION: &str = "Telemetry";
 /// Of kind `Settings`.
 #[cfg(feature = "otel")]
 pub(crate) fn start(settings: &Settings) -> Result<()> {
-    collector::start(settings)
+    if let Some(tracer) = collector::start(settings)? {
+        span::begin(tracer);
+    }
+    Ok(())
 }
 
 /// Refuses settings that this build cannot obey.
@@ -48,7 +51,7 @@ pub(crate) fn start(settings: &Settings) -> Result<()> {
 /// What the log's filter says of spans: nothing where they are not sent.
 pub(crate) fn directive() -> String {
     #[cfg(feature = "otel")]
-    if collector::is_on() {
+    if collector::tracer().is_some() {
         return format!(",{}=info", connector_api::SPANS);
     }
     String::new()

@@ -10,7 +10,7 @@ use acceptance::{
     orders::{list, order},
     watch,
 };
-use okta_sandbox::{Seed, Status, WebApp};
+use okta_sandbox::{SandboxConfig, Seed, Status, WebApp};
 use serde_json::{Value, json};
 
 use crate::password::{ADA, daemon::Daemon, say};
@@ -22,7 +22,11 @@ const WAYS: &str = r#"<ConfigurationFile>
 
 /// An agent of an organisation with Ada, and with an administrator.
 pub(super) fn agent(web: &Value) -> TestAgent {
-    let agent = TestAgent::seeded(Seed::exact(40, 8, 5, 60));
+    // So much that nobody waits, and so little that it shows how much is used.
+    let bucket_limits =
+        [("apps", 40), ("groups", 120), ("users", 600)].map(|(of, limit)| (format!("/api/v1/{of}"), limit)).into();
+    let seed = Seed::exact(40, 8, 5, 60);
+    let agent = TestAgent::with(SandboxConfig { seed, bucket_limits, ..SandboxConfig::default() });
     let profile = json!({ "login": ADA, "email": ADA, "firstName": "Ada", "lastName": "Lovelace" });
     agent.org(|org| org.add_user(profile, Status::Active));
     agent.write("Conf/Passwords.xml", WAYS);

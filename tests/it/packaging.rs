@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use acceptance::{CONNECTION, TestAgent, program};
+use acceptance::{TestAgent, program};
 
 use crate::{password::daemon::Daemon, tidy::root};
 
@@ -31,9 +31,55 @@ fn output(command: &mut Command) -> String {
     text(&output.stdout)
 }
 
+/// A system of its own that packages are installed into: dpkg's own files, and stand-ins for what would change this
+/// machine, each of which notes how it was called.
+struct System {
+    root: PathBuf,
+    path: String,
+}
+
+impl System {
+    fn new(agent: &TestAgent) -> Self {
+        let (root, stubs) = (agent.beside("root"), agent.beside("stubs"));
+        for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "run/systemd/system"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
+        fs::create_dir(&stubs).unwrap();
+        let calls = agent.beside("calls");
+        fs::write(&calls, "").unwrap();
+        for stub in ["adduser", "chown", "getent", "ldconfig", "start-stop-daemon", "systemctl"] {
+            // There is an account once somebody has made it.
+            let answer =
+                if stub == "getent" { format!("exec grep -q ^adduser '{}'", calls.display()) } else { String::new() };
+            let text = format!("#!/bin/sh\necho \"{stub} $*\" >> '{}'\n{answer}\n", calls.display());
+            let stub = stubs.join(stub);
+            fs::write(&stub, text).unwrap();
+            fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self { root, path: format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", stubs.display()) }
+    }
+
+    /// Calls dpkg, whose scripts act on this system; what it says, and what they called.
+    fn dpkg(&self, arguments: &[&str]) -> (String, Vec<String>) {
+        let calls = self.root.with_file_name("calls");
+        let before = fs::read_to_string(&calls).unwrap().len();
+        let mut command = Command::new("dpkg");
+        command.arg("--root").arg(&self.root).args([
+            "--force-not-root",
+            "--force-script-chrootless",
+            "--force-depends",
+        ]);
+        let said = output(command.args(arguments).env("PATH", &self.path).env("LC_ALL", "C"));
+        let noted = fs::read_to_string(calls).unwrap();
+        let called = noted[before..].lines().map(str::to_owned);
+        (said, called.filter(|call| !call.starts_with("getent ")).collect())
+    }
+}
+
 #[test]
-fn the_package_installs_into_a_root_and_its_program_starts_from_there() {
-    if !is_here("dpkg-deb") {
+fn the_package_is_installed_started_upgraded_removed_and_leaves_the_agent_directory() {
+    if !is_here("dpkg-deb") || !is_here("dpkg") {
         return;
     }
     let agent = TestAgent::new();
@@ -45,29 +91,48 @@ fn the_package_installs_into_a_root_and_its_program_starts_from_there() {
         control.contains(concat!("Version: ", env!("CARGO_PKG_VERSION"))) && !control.contains("@SIZE@"),
         "{control}"
     );
-    let inside = agent.beside("root");
-    output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&inside));
+    let system = System::new(&agent);
+    let (inside, home) = (&system.root, system.root.join("var/lib/agent-host"));
+    let (said, called) = system.dpkg(&["--install", built.trim()]);
+    assert!(said.contains("set Server and ApiKey in /var/lib/agent-host/appsettings.agent.json"), "{said}");
+    let account = "adduser --quiet --system --group --home /var/lib/agent-host --no-create-home agent-host".to_owned();
+    let owned = format!("chown -R agent-host:agent-host {}", home.display());
+    let restarted = ["systemctl daemon-reload", "systemctl try-restart agent-host.service"].map(str::to_owned);
+    assert_eq!(called, [&[account, owned], &restarted[..]].concat());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&inside), mode(&inside.join("usr/bin/agent-host"))), (0o755, 0o755));
+    assert_eq!((mode(&home), mode(&inside.join("usr/bin/agent-host"))), (0o750, 0o755));
     for file in ["README.md", "copyright", "examples/monitoring/alerts.yml", "examples/okta/appsettings.agent.json"] {
         assert!(inside.join("usr/share/doc/agent-host").join(file).is_file(), "{file}");
     }
 
-    // The service starts what the package installs.
+    // Filled in, the service starts what the package installs, where it was installed.
+    fs::copy(agent.directory().join("appsettings.agent.json"), home.join("appsettings.agent.json")).unwrap();
     let unit = fs::read_to_string(inside.join("usr/lib/systemd/system/agent-host.service")).unwrap();
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("it starts something");
+    let of_unit = "Environment=AGENT_DIRECTORY=/var/lib/agent-host";
+    assert!(unit.lines().any(|line| line == of_unit), "{unit}");
     let mut words = line.split(' ');
     let mut command = Command::new(inside.join(words.next().unwrap().trim_start_matches('/')));
-    command
-        .args(words)
-        .env_clear()
-        .env("AGENT_DIRECTORY", agent.directory())
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
+    command.args(words).env_clear().env("AGENT_DIRECTORY", &home).stdin(Stdio::null()).stderr(Stdio::piped());
     let daemon = Daemon::start(command);
     assert_eq!(daemon.ask("GET", "/readyz", "", "").status, 200);
-    agent.run(&["job", "start", &format!("export:{CONNECTION}")]).must_exit(0);
     daemon.end();
+
+    // The same again, as an upgrade does: nothing of the operator's is touched, and the service is not switched off.
+    let (_, called) = system.dpkg(&["--install", built.trim()]);
+    let changes: Vec<&String> = called.iter().filter(|call| *call != "systemctl daemon-reload").collect();
+    assert_eq!(changes, ["systemctl try-restart agent-host.service"], "{called:?}");
+    let filled_in = fs::read(agent.directory().join("appsettings.agent.json")).unwrap();
+    assert_eq!(fs::read(home.join("appsettings.agent.json")).unwrap(), filled_in);
+
+    let (_, called) = system.dpkg(&["--remove", "agent-host"]);
+    assert_eq!(called, ["systemctl disable --now agent-host.service", "systemctl daemon-reload"]);
+    assert!(!inside.join("usr/bin/agent-host").exists() && home.join("appsettings.agent.json").exists());
+    // Where systemd is not at work, nobody asks it.
+    fs::remove_dir_all(inside.join("run/systemd")).unwrap();
+    let (said, called) = system.dpkg(&["--purge", "agent-host"]);
+    assert!(said.contains("/var/lib/agent-host is left") && called.is_empty(), "{said} {called:?}");
+    assert!(home.join("appsettings.agent.json").exists());
     fs::remove_dir_all(inside).unwrap();
     fs::remove_file(package).unwrap();
 }

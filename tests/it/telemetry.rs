@@ -14,10 +14,18 @@ use serde_json::{Value, json};
 
 use crate::password::daemon::Daemon;
 
-/// A collector that keeps the bodies that it is sent, with their paths.
+/// What a collector is sent.
+struct Taken {
+    path: String,
+    /// In lower case.
+    head: String,
+    body: Value,
+}
+
+/// A collector that keeps what it is sent.
 struct Collector {
     address: String,
-    taken: Arc<Mutex<Vec<(String, Value)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Collector {
@@ -39,7 +47,7 @@ impl Collector {
     /// All spans so far; each was sent where the protocol says, by a service of this name.
     fn spans(&self, service: &str) -> Vec<Value> {
         let mut spans = Vec::new();
-        for (path, body) in self.taken.lock().expect("the collector works").iter() {
+        for Taken { path, body, .. } in self.taken.lock().expect("the collector works").iter() {
             assert_eq!(path, "/v1/traces");
             let of = &body["resourceSpans"][0];
             let named = json!({ "key": "service.name", "value": { "stringValue": service } });
@@ -51,26 +59,28 @@ impl Collector {
 }
 
 /// One request of a connection, which is closed after it.
-fn take(stream: TcpStream) -> Option<(String, Value)> {
+fn take(stream: TcpStream) -> Option<Taken> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         if header.trim().is_empty() {
             break;
         }
-        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+        let header = header.to_lowercase();
+        if let Some(value) = header.strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
+        head.push_str(&header);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").ok()?;
-    Some((path, serde_json::from_slice(&body).ok()?))
+    Some(Taken { path, head, body: serde_json::from_slice(&body).ok()? })
 }
 
 fn named<'a>(spans: &'a [Value], name: &str) -> &'a Value {
@@ -95,7 +105,7 @@ fn a_command_sends_its_spans_before_it_ends_and_nothing_of_whom_it_reads() {
     assert!(!run.stderr.contains("otel.") && !run.stderr.contains("GET /api"), "{}", run.stderr);
     let spans = collector.spans("the agent");
     let export = named(&spans, "export");
-    assert_eq!((&export["parentSpanId"], &export["status"]), (&Value::Null, &json!({})));
+    assert_eq!((&export["parentSpanId"], &export["status"]["code"]), (&json!(""), &json!(0)));
     let requests: Vec<&Value> = spans.iter().filter(|span| span["kind"] == 3).collect();
     assert!(requests.len() > 5, "{spans:?}");
     let asked = json!({ "key": "http.request.method", "value": { "stringValue": "GET" } });
@@ -130,6 +140,42 @@ fn the_daemon_traces_a_run_down_to_its_requests_and_answers_too() {
     assert_eq!((&step["name"], &run["name"]), (&json!("step"), &json!("run")));
     let state = json!({ "key": "run.state", "value": { "stringValue": "success" } });
     assert!(run["attributes"].as_array().expect("the collector works").contains(&state), "{run}");
+}
+
+#[test]
+fn the_collector_is_shown_the_headers_of_the_settings_and_of_the_standard_variable() {
+    let agent = TestAgent::new();
+    let collector = Collector::start();
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("Telemetry__Endpoint", &collector.address).env("OTEL_EXPORTER_OTLP_HEADERS", "x-of=the variable");
+    acceptance::watch("collectors-own-token");
+    command.env("Telemetry__Headers", "Authorization=Bearer collectors-own-token, x-tenant=a");
+    Run::of(command).must_exit(0);
+    assert!(!collector.spans("agent-host").is_empty());
+    for Taken { head, .. } in collector.taken.lock().expect("the collector works").iter() {
+        for header in ["authorization: bearer collectors-own-token\r\n", "x-tenant: a\r\n", "x-of: the variable\r\n"] {
+            assert!(head.contains(header), "{header:?} in {head}");
+        }
+    }
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("Telemetry__Endpoint", &collector.address).env("Telemetry__Headers", "Bearer collectors-own-token");
+    let run = Run::of(command).must_exit(3);
+    assert!(run.failure().contains("`Telemetry:Headers` holds something that is no header"), "{}", run.stderr);
+}
+
+#[test]
+fn as_many_traces_are_sent_as_are_wanted() {
+    let agent = TestAgent::new();
+    let collector = Collector::start();
+    for (key, value) in [("Telemetry__SampleRatio", "0"), ("OTEL_TRACES_SAMPLER", "always_off")] {
+        let mut command = agent.command(&["export", CONNECTION]);
+        command.env("Telemetry__Endpoint", &collector.address).env(key, value);
+        Run::of(command).must_exit(0);
+        assert!(collector.taken.lock().expect("the collector works").is_empty(), "{key}");
+    }
+    let mut command = agent.command(&["export", CONNECTION]);
+    command.env("Telemetry__Endpoint", &collector.address).env("Telemetry__SampleRatio", "2");
+    assert!(Run::of(command).must_exit(3).failure().contains("`Telemetry:SampleRatio` is no number from 0 to 1"));
 }
 
 #[test]

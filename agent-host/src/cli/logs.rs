@@ -54,7 +54,7 @@ pub(super) fn start(common: &Common, level: Option<Level>) {
     let builder = tracing_subscriber::fmt::layer().with_target(false).with_writer(AboveBars);
     let registry = tracing_subscriber::registry().with(filter).with(RunLogs);
     #[cfg(feature = "otel")]
-    let registry = registry.with(telemetry::Spans);
+    let registry = registry.with(telemetry::spans());
     let no_spans = filter::filter_fn(|metadata| metadata.target() != SPANS);
     // A second start in the same process keeps the first log.
     let _ = match common.log_format {

@@ -5,12 +5,13 @@ use secrecy::ExposeSecret;
 use super::{protection, values::Entry};
 
 /// How the names of secrets end, in lower case.
-const ENDINGS: [&str; 11] = [
+const ENDINGS: [&str; 12] = [
     "accesskey",
     "accountkey",
     "apikey",
     "applicationkey",
     "connectionstring",
+    "headers",
     "passphrase",
     "password",
     "privatekey",
@@ -49,9 +50,14 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for key in
-            ["Connections:Okta:ApiKey", "A:X509KeyFilePassword", "OpenId:OpenIdClients:Job", "A:Token:0", "Store:Url"]
-        {
+        for key in [
+            "Connections:Okta:ApiKey",
+            "A:X509KeyFilePassword",
+            "OpenId:OpenIdClients:Job",
+            "A:Token:0",
+            "Store:Url",
+            "Telemetry:Headers",
+        ] {
             assert!(names_secret(key), "{key}");
         }
         for key in ["Connections:Okta:Server", "ProtectionKey:File", "A:PrivateKeyFile", "Password:X", "", "0"] {

@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +9,7 @@ use acceptance::CONNECTION;
 use agent_host::{
     agent::Agent,
     jobs::{Course, Jobs, OrdersWatch, Worker},
-    monitoring::{Monitoring, Part},
+    monitoring::Part,
     store::{self, RunState, Store, WantedRun},
 };
 use serde_json::json;

@@ -5,7 +5,6 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
-mod chromium;
 mod python;
 mod step;
 mod tools;
@@ -99,10 +98,8 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
-    tools::install();
-    let has_chromium = chromium::is_here();
-    let has_python = python::is_here();
-    if has_python {
+    let lacking = tools::install();
+    if python::is_here() {
         python::install(&target_folder()?)?;
     }
     let deny = step::succeeds(&["deny", "--version"]);
@@ -113,15 +110,8 @@ fn test() -> Result<(), String> {
         println!("{:>16} {:>7.1} s", step.title, time.as_secs_f64());
     }
     println!("{:>16} {:>7.1} s", "in all", times.iter().sum::<Duration>().as_secs_f64());
-    if !has_chromium {
-        println!(
-            "There is no Chromium with its driver: the dashboard was not tried out, and pictures of mails were left out."
-        );
-    }
-    if !has_python {
-        println!(
-            "There is no python3 with venv: tests of AWS Secrets Manager, of mails and of files written by Python were left out."
-        );
+    for line in &lacking {
+        println!("{line}");
     }
     if !deny {
         println!("cargo-deny is not installed; `tests/it/dependencies.rs` keeps the essence of deny.toml.");
