@@ -84,7 +84,7 @@ impl Store {
              FROM runs WHERE connection = $1 AND ($2 = 0 OR id = $2) AND id < $3 ORDER BY id DESC LIMIT $4";
         let query = sqlx::query(statement).bind(connection.to_lowercase()).bind(only.unwrap_or(0));
         let rows = query.bind(before).bind(most).fetch_all(&self.pool).await?;
-        let run = |row: &sqlx::any::AnyRow| {
+        let run = |row: &AnyRow| {
             Ok(OrderRun {
                 id: row.try_get(0)?,
                 began_ms: row.try_get(1)?,
@@ -111,7 +111,7 @@ impl Store {
         let statement = "SELECT id, state, message, change_type, owner_id, owner_type, changed FROM orders \
              WHERE run = $1 AND ($2 = 0 OR state <> 'Executed') ORDER BY order_file, position LIMIT $4 OFFSET $3";
         let query = sqlx::query(statement).bind(run).bind(i64::from(only_errored)).bind(skip).bind(most);
-        let order = |row: &sqlx::any::AnyRow| {
+        let order = |row: &AnyRow| {
             let changed: i64 = row.try_get(6)?;
             Ok(ReportedOrder {
                 id: row.try_get(0)?,

@@ -320,7 +320,7 @@ fn server_time_is_the_clock_of_the_machine_in_settings_and_in_xml() {
     by_settings["TimeZone"] = json!("ServerTime");
     let jobs = json!({ "TimeZone": "Europe/Paris", "Settings": by_settings, "Universal": export_job("0 2 * * *") });
     let directory = agent(&jobs);
-    let task = format!(r#"<ExportTask Connection="{}" DisplayName_L1="x" />"#, CONNECTION);
+    let task = format!(r#"<ExportTask Connection="{CONNECTION}" DisplayName_L1="x" />"#);
     let job = |name: &str, zone: u8| {
         format!(r#"<Job Identifier="{name}" CronTabExpression="0 2 * * *" CronTimeZone="{zone}">{task}</Job>"#)
     };
