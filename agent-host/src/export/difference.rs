@@ -137,6 +137,9 @@ mod tests {
 
     use super::*;
 
+    /// A former file, the records now, and how many came, went and changed.
+    type Case<'a> = (&'a str, &'a [[&'a str; 2]], [u64; 3]);
+
     /// A record as the sorter has it.
     fn record(cells: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn records_that_came_went_and_changed_are_counted() {
         let former = "a,b\n1,x\n2,\"x,\"\"y\"\"\"\n3,x\n5,x\n";
-        let rows: [(&str, &[[&str; 2]], [u64; 3]); 7] = [
+        let cases: [Case<'_>; 7] = [
             (former, &[["1", "x"], ["2", "x,\"y\""], ["3", "x"], ["5", "x"]], [0, 0, 0]),
             (former, &[["0", "x"], ["2", "other"], ["4", "x"], ["5", "x"], ["6", ""]], [3, 2, 1]),
             (former, &[], [0, 4, 0]),
@@ -175,7 +178,7 @@ mod tests {
             (former, &[["6", "x"], ["7", "x"]], [2, 4, 0]),
             (former, &[["1", "x"]], [0, 3, 0]),
         ];
-        for (former, now, expected) in rows {
+        for (former, now, expected) in cases {
             assert_eq!(check(former, now, &[0]), Ok(expected), "{former} {now:?}");
         }
         let links = "a,b\n1,x\n1,y\n2,x\n";

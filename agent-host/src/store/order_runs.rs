@@ -143,16 +143,17 @@ impl Store {
     pub async fn offered_approvals(&self, connection: &str, now_ms: i64) -> anyhow::Result<Vec<OfferedApproval>> {
         let statement = "SELECT code, issued_ms, expires_ms, place, machine FROM approvals WHERE connection = $1 \
              AND used_ms IS NULL AND spent_ms IS NULL AND expires_ms > $2 ORDER BY issued_ms DESC LIMIT 100";
-        let query = sqlx::query_as(statement).bind(connection.to_lowercase()).bind(now_ms);
-        let rows: Vec<(String, i64, i64, Option<String>, Option<String>)> = query.fetch_all(&self.pool).await?;
-        let offered = |(code, issued_ms, expires_ms, place, machine)| OfferedApproval {
-            code,
-            issued_ms,
-            expires_ms,
-            place,
-            machine,
+        let query = sqlx::query(statement).bind(connection.to_lowercase()).bind(now_ms);
+        let offered = |row: &sqlx::any::AnyRow| {
+            Ok(OfferedApproval {
+                code: row.try_get(0)?,
+                issued_ms: row.try_get(1)?,
+                expires_ms: row.try_get(2)?,
+                place: row.try_get(3)?,
+                machine: row.try_get(4)?,
+            })
         };
-        Ok(rows.into_iter().map(offered).collect())
+        query.fetch_all(&self.pool).await?.iter().map(offered).collect()
     }
 
     /// The orders folder that a run of a job waited for; none where it was no particular one.
