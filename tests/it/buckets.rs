@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
 };
 
-use acceptance::{CONNECTION, TestAgent};
+use acceptance::{CONNECTION, Run, TestAgent};
 use okta_sandbox::{Fault, FaultAction, Seed};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -85,6 +85,16 @@ fn an_agent_that_did_not_export_shows_it(agent: &TestAgent, objects: &BTreeMap<S
     daemon.end();
 }
 
+/// The former set is in the bucket alone.
+fn an_agent_that_did_not_export_compares_with_it(agent: &TestAgent) {
+    agent.org(|org| org.add_group("Newer"));
+    let mut command = agent.command(&["export", CONNECTION, "--format", "json"]);
+    command.env("TempFolderPath", agent.beside("temp-of-another"));
+    let tables = Run::of(command).must_exit(0).json()["tables"].clone();
+    assert_eq!(tables["groups"]["difference"]["added"], 1, "{tables}");
+    assert_eq!(tables["users"]["difference"], json!({ "added": 0, "removed": 0, "changed": 0 }));
+}
+
 #[test]
 fn sets_in_a_bucket_are_whole_and_a_failed_export_leaves_the_former_one() {
     let Some(moto) = Moto::start(false) else { return };
@@ -120,6 +130,7 @@ fn sets_in_a_bucket_are_whole_and_a_failed_export_leaves_the_former_one() {
     let third = objects(&moto);
     let manifest = whole_set(&third);
     an_agent_that_did_not_export_shows_it(&agent, &third, &manifest);
+    an_agent_that_did_not_export_compares_with_it(&agent);
     assert!(!third.keys().any(|key| key.contains(former["set"].as_str().unwrap())), "old sets are removed: {third:?}");
 
     agent.write("appsettings.json", &settings.to_string().replace("s3://exports", "s3://nowhere"));

@@ -144,7 +144,6 @@ impl Store {
         let statement = "SELECT code, issued_ms, expires_ms, place, machine FROM approvals WHERE connection = $1 \
              AND used_ms IS NULL AND spent_ms IS NULL AND expires_ms > $2 ORDER BY issued_ms DESC LIMIT 100";
         let query = sqlx::query(statement).bind(connection.to_lowercase()).bind(now_ms);
-        let rows: Vec<AnyRow> = query.fetch_all(&self.pool).await?;
         let offered = |row: &AnyRow| {
             Ok(OfferedApproval {
                 code: row.try_get(0)?,
@@ -154,7 +153,7 @@ impl Store {
                 machine: row.try_get(4)?,
             })
         };
-        rows.iter().map(offered).collect()
+        query.fetch_all(&self.pool).await?.iter().map(offered).collect()
     }
 
     /// The orders folder that a run of a job waited for; none where it was no particular one.
