@@ -302,3 +302,29 @@ async fn a_removed_directory_takes_everything_along() {
         assert!(matches!(late, Err(StoreError::Failed(_))));
     }
 }
+
+#[tokio::test]
+async fn who_has_an_id_of_the_client_or_was_written_by_it_is_managed() {
+    for (_folder, store, resources) in directories().await {
+        let mut own = user("own");
+        own.keys.external_id = Some("00u1".to_owned());
+        let mut made = vec![resources.create(Kind::User, own, Links::None).await.unwrap()];
+        for name in ["confirmed", "changed", "there"] {
+            made.push(resources.create(Kind::User, user(name), Links::None).await.unwrap());
+        }
+        for _ in 0..2 {
+            resources.confirm(Kind::User, &made[1].id).await.unwrap();
+        }
+        let change = Change { password: Some("s3cret-of-bob".into()), ..Change::default() };
+        resources.update(Kind::User, &made[2].id, change, Links::None).await.unwrap();
+        let managed = resources.managed(&made).await.unwrap();
+        let told: Vec<bool> = made.iter().map(|user| managed.contains(&user.id)).collect();
+        assert_eq!(told, [true, true, true, false]);
+        assert_eq!(resources.managed(&made[3..]).await.unwrap().len(), 0);
+        let events = store.directory_events(1, 4, 100).await.unwrap();
+        let told: Vec<(&str, &str)> =
+            events.iter().map(|event| (event.action.as_str(), event.resource.as_str())).collect();
+        let [confirmed, changed] = [1, 2].map(|nth| made[nth].id.as_str());
+        assert_eq!(told, [("adopted", confirmed), ("adopted", changed), ("updated", changed)]);
+    }
+}
