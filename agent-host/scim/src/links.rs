@@ -10,17 +10,21 @@ use crate::{
     store::{Field, From, Links, Lookup, Order, Query, ResourceStore, StoreError},
 };
 
-/// How many links are held at once, unless a single resource has more.
+/// About how many links are held at once, unless a single resource has more.
 const AT_ONCE: usize = 10_000;
 /// How many links of a resource come with its page at most.
 const WITH_A_PAGE: usize = 100;
+/// Up to how many resources each may bring so many: a usual page, and the one behind it that tells of a next page.
+const USUAL_PAGE: usize = 101;
+/// How many links of a resource come with a longer page.
+const WITH_A_LONG_PAGE: usize = 10;
 /// How many resources are read at once that have more.
 const AHEAD: usize = 10;
 
 /// Which links to ask for with a page of so many resources.
 pub(crate) fn of_page(resources: usize) -> Links {
     // Few steps, since each is another statement for a store to prepare.
-    Links::UpTo(if resources <= AT_ONCE / WITH_A_PAGE { WITH_A_PAGE } else { AT_ONCE / 1_000 })
+    Links::UpTo(if resources <= USUAL_PAGE { WITH_A_PAGE } else { WITH_A_LONG_PAGE })
 }
 
 /// Leaves the links of a resource to later, where it has more than these.
