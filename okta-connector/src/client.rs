@@ -315,7 +315,7 @@ impl Client {
                 Err(error) => (Outcome::Fault(Fault { why: in_words(&error), sent: !error.is_connect() }), None),
                 Ok(response) => {
                     let headers = limit_headers(response.headers());
-                    span.record("http.response.status_code", response.status().as_u16());
+                    span.record("http.response.status_code", i64::from(response.status().as_u16()));
                     flight.answered(response.status().as_u16());
                     (self.receive(response, headers, request, read).await, Some(headers))
                 }

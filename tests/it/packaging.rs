@@ -42,20 +42,20 @@ impl System {
     fn new(agent: &TestAgent) -> Self {
         let (root, stubs) = (agent.beside("root"), agent.beside("stubs"));
         for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "run/systemd/system"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
+            fs::create_dir_all(root.join(folder)).expect("the folder is the test's own");
         }
-        fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
-        fs::create_dir(&stubs).unwrap();
+        fs::write(root.join("var/lib/dpkg/status"), "").expect("the folder is the test's own");
+        fs::create_dir(&stubs).expect("the folder is the test's own");
         let calls = agent.beside("calls");
-        fs::write(&calls, "").unwrap();
+        fs::write(&calls, "").expect("the folder is the test's own");
         for stub in ["adduser", "chown", "getent", "ldconfig", "start-stop-daemon", "systemctl"] {
             // There is an account once somebody has made it.
             let answer =
                 if stub == "getent" { format!("exec grep -q ^adduser '{}'", calls.display()) } else { String::new() };
             let text = format!("#!/bin/sh\necho \"{stub} $*\" >> '{}'\n{answer}\n", calls.display());
             let stub = stubs.join(stub);
-            fs::write(&stub, text).unwrap();
-            fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::write(&stub, text).expect("the folder is the test's own");
+            fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).expect("the folder is the test's own");
         }
         Self { root, path: format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", stubs.display()) }
     }
@@ -63,7 +63,7 @@ impl System {
     /// Calls dpkg, whose scripts act on this system; what it says, and what they called.
     fn dpkg(&self, arguments: &[&str]) -> (String, Vec<String>) {
         let calls = self.root.with_file_name("calls");
-        let before = fs::read_to_string(&calls).unwrap().len();
+        let before = fs::read_to_string(&calls).expect("the folder is the test's own").len();
         let mut command = Command::new("dpkg");
         command.arg("--root").arg(&self.root).args([
             "--force-not-root",
@@ -71,7 +71,7 @@ impl System {
             "--force-depends",
         ]);
         let said = output(command.args(arguments).env("PATH", &self.path).env("LC_ALL", "C"));
-        let noted = fs::read_to_string(calls).unwrap();
+        let noted = fs::read_to_string(calls).expect("the folder is the test's own");
         let called = noted[before..].lines().map(str::to_owned);
         (said, called.filter(|call| !call.starts_with("getent ")).collect())
     }

@@ -74,7 +74,8 @@ pub(super) async fn counted(State(web): State<Arc<Web>>, request: Request, next:
     );
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    // Collectors know signed numbers alone.
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }

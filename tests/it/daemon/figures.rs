@@ -69,6 +69,38 @@ fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
 /// A figure that Prometheus reads once with its scrape is known by these too.
 const OF_THE_SCRAPE: [&str; 1] = ["instance"];
 
+/// Nothing is asked for that is not told: no name, and no label of it.
+fn assert_told(figures: &Figures, queries: &[(String, String)]) {
+    assert!(queries.len() > 20, "{queries:?}");
+    for (query, told) in queries {
+        let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names: Vec<&str> =
+            words.filter(|it| it.starts_with("agent_") && *it != "agent_job" || it.starts_with("process_")).collect();
+        assert!(!names.is_empty(), "{query}");
+        for name in names {
+            let known = figures.labels(name).unwrap_or_else(|| panic!("`{query}` asks for {name}, which is not told"));
+            for label in between(query, "by (", ")").into_iter().chain(between(told, "{{", "}}")) {
+                assert!(
+                    known.contains(&label) || OF_THE_SCRAPE.contains(&label),
+                    "{name} has no label {label}: {query}"
+                );
+            }
+        }
+    }
+}
+
+/// Each request that the organisation had is counted, once.
+#[expect(clippy::cast_precision_loss, reason = "a handful")]
+fn assert_requests_counted(figures: &Figures, agent: &TestAgent) {
+    let journal = agent.sandbox.journal();
+    for status in [200, 429, 404] {
+        let answered = journal.iter().filter(|exchange| exchange.status == status).count();
+        let told = figures.sum("agent_requests_total", &[("status", &status.to_string())]);
+        assert_eq!(told, Some(answered as f64), "{status}");
+    }
+    assert_eq!(figures.sum("agent_requests_total", &[]), Some(journal.len() as f64));
+}
+
 #[test]
 fn figures_tell_what_was_done_and_dashboard_and_alerts_ask_for_what_there_is() {
     let agent = import::agent();
@@ -88,8 +120,7 @@ fn figures_tell_what_was_done_and_dashboard_and_alerts_ask_for_what_there_is() {
     start(&agent, "Nightly");
     until(|| run(&agent, 1)["state"] == "success");
     let ended = run(&agent, 1)["steps"][0]["ended_ms"].clone();
-    let wrong = json!({ "profile_login": "x" });
-    let wrong = orders::order("2", "Modified", "User", "00unobody", wrong);
+    let wrong = orders::order("2", "Modified", "User", "00unobody", json!({ "profile_login": "x" }));
     agent.order_file("1.json", &orders::list(&[orders::added_user("1", "new@example.com"), wrong]));
     until(|| agent.orders_folder().join("Completed/1.json").exists());
     until(|| run(&agent, 2)["state"] == "warning");
@@ -100,19 +131,7 @@ fn figures_tell_what_was_done_and_dashboard_and_alerts_ask_for_what_there_is() {
     until(|| [&fulfill, "import:Staff"].map(told_of) == [Some(1.0); 2]);
 
     let figures = Figures::of(&daemon);
-    let journal = agent.sandbox.journal();
-    let answered = |status: u16| journal.iter().filter(|exchange| exchange.status == status).count();
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    let requests = |status: u16| {
-        (figures.sum("agent_requests_total", &[("status", &status.to_string())]), Some(answered(status) as f64))
-    };
-    for status in [200, 429, 404] {
-        let (told, known) = requests(status);
-        assert_eq!(told, known, "{status}");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    let all = journal.len() as f64;
-    assert_eq!(figures.sum("agent_requests_total", &[]), Some(all), "each request is counted once");
+    assert_requests_counted(&figures, &agent);
     for (name, labels, value) in [
         ("agent_job_runs_total", [("agent_job", "Nightly"), ("state", "success")], 1.0),
         ("agent_job_runs_total", [("agent_job", "Nightly"), ("state", "error")], 0.0),
@@ -139,23 +158,7 @@ fn figures_tell_what_was_done_and_dashboard_and_alerts_ask_for_what_there_is() {
     let last_done = figures.sum("agent_job_step_last_done_timestamp_seconds", &export).expect("it is told");
     assert_eq!(json!((1000.0 * last_done).round() as i64), ended);
 
-    let queries = queries();
-    assert!(queries.len() > 20, "{queries:?}");
-    for (query, told) in queries {
-        let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let names: Vec<&str> =
-            words.filter(|it| it.starts_with("agent_") && *it != "agent_job" || it.starts_with("process_")).collect();
-        assert!(!names.is_empty(), "{query}");
-        for name in names {
-            let known = figures.labels(name).unwrap_or_else(|| panic!("`{query}` asks for {name}, which is not told"));
-            for label in between(&query, "by (", ")").into_iter().chain(between(&told, "{{", "}}")) {
-                assert!(
-                    known.contains(&label) || OF_THE_SCRAPE.contains(&label),
-                    "{name} has no label {label}: {query}"
-                );
-            }
-        }
-    }
+    assert_told(&figures, &queries());
     daemon.end();
 
     // What the process counts begins again; what the store knows does not.
