@@ -65,11 +65,8 @@ impl System {
         let calls = self.root.with_file_name("calls");
         let before = fs::read_to_string(&calls).expect("the folder is the test's own").len();
         let mut command = Command::new("dpkg");
-        command.arg("--root").arg(&self.root).args([
-            "--force-not-root",
-            "--force-script-chrootless",
-            "--force-depends",
-        ]);
+        command.arg("--root").arg(&self.root).arg("--log").arg(self.root.join("dpkg.log"));
+        command.args(["--force-not-root", "--force-script-chrootless", "--force-depends"]);
         let said = output(command.args(arguments).env("PATH", &self.path).env("LC_ALL", "C"));
         let noted = fs::read_to_string(calls).expect("the folder is the test's own");
         let called = noted[before..].lines().map(str::to_owned);
