@@ -58,7 +58,7 @@ pub use oauth::{OauthClient, OauthGrant, OauthToken, OauthTokenKind};
 pub use operators::{Lock, OperatorRecord, SessionRecord};
 pub use order_runs::{DeliveryKey, OfferedApproval, OrderDelivery, OrderRun};
 pub use orders::{BegunStep, OpenOrderFile};
-pub use outage::is_passing;
+pub use outage::{is_of_no_text, is_passing};
 pub use password_resets::{PasswordLink, WaitingNotice};
 use place::Care;
 pub use place::Place;

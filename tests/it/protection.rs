@@ -106,7 +106,7 @@ fn a_whole_file_is_protected_opened_and_rotated() {
     agent.write(
         "appsettings.json",
         &json!({ "EncryptionCertificate":
-            { "File": "agent.pfx", "Password": "first password", "UseEncryptedAppsettings": true } })
+            { "File": "agent.pfx", "Password": "pfx-Erst-4711", "UseEncryptedAppsettings": true } })
         .to_string(),
     );
     agent.set("MaxConcurrency", json!(3));

@@ -1,9 +1,9 @@
-//! How the daemon begins: settings, the lock of its work folder, its addresses, its store, in this order.
+//! How the daemon begins: settings, the lock of its work folder, its store, its addresses, in this order.
 //!
 //! A vault, a disk or a store that is out of reach is waited for, without end and without giving up the process: whoever
-//! starts it again gains nothing. From the moment in which it listens it says that it lives, and what it waits for.
+//! starts it again gains nothing. While it waits for its store it listens, and says that it lives and what it waits for.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use super::{
     FIRST_WAIT, LONGEST_WAIT, Start,
@@ -26,6 +26,9 @@ use crate::{
 /// Within which systemd hears the next word: longer than a wait and an attempt take together.
 const NEXT_WORD: Duration = Duration::from_secs(300);
 
+/// A store that is there within this time is not spoken of.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What has begun.
 pub(super) struct Begun {
     pub(super) house: House,
@@ -45,11 +48,24 @@ pub(super) async fn begin(start: &Start<'_>, systemd: &Systemd) -> anyhow::Resul
     let monitoring = Arc::<Monitoring>::default();
     monitoring.health.is_unwell(Part::Store, (start.clock)());
     let waiting = served(settings, &monitoring, (start.clock)(), web::waiting(monitoring.clone()))?;
-    let mut server = Server::open(waiting.clone()).await?;
     let open = async || House::open(settings, start, alone.clone(), monitoring.clone()).await;
-    let mut house = patiently(start, systemd, open).await?;
+    let mut opened = pin!(patiently(start, systemd, open));
+    let (mut house, waited) = match tokio::time::timeout(AT_ONCE, &mut opened).await {
+        Ok(house) => (house?, None),
+        Err(_) => {
+            let server = Server::open(waiting.clone()).await?;
+            (opened.await?, Some(server))
+        }
+    };
     let generation = Generation::open(agent, &mut house)?;
-    server.change(Served { router: generation.router(), ..waiting }).await?;
+    let begun = Served { router: generation.router(), ..waiting };
+    let server = match waited {
+        Some(mut server) => {
+            server.change(begun).await?;
+            server
+        }
+        None => Server::open(begun).await?,
+    };
     generation.told_of(&server);
     house.monitoring.health.is_well(Part::Store);
     Ok(Begun { house, server, generation })

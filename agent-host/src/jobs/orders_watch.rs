@@ -130,9 +130,9 @@ impl OrdersWatch {
                 }
             }
             // What a safety limit blocked waits for somebody; what failed may be possible now.
-            let failed = |runs: Vec<JobRun>| runs.first().is_some_and(|run| run.state == RunState::Error);
-            if is_wanted || is_left && failed(store.job_runs(Some(job), 1).await?) {
-                let place = self.place.as_deref();
+            let place = self.place.as_deref();
+            let failed = |run: Option<JobRun>| run.is_some_and(|run| run.state == RunState::Error);
+            if is_wanted || is_left && failed(store.last_run_at(job, place).await?) {
                 let wanted = WantedRun { name: job, cause: "orders", due_ms: None, repairs: None, place };
                 queued += usize::from(store.queue_run(&wanted, now_ms).await?.is_some());
             }

@@ -91,6 +91,10 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn directory(&self, name: &str) -> anyhow::Result<Option<DirectoryRecord>> {
+        // No name holds U+0000, and PostgreSQL could not be asked for one.
+        if name.contains('\0') {
+            return Ok(None);
+        }
         let statement = "SELECT id, name, options, created_ms, changed_ms FROM directories WHERE folded = $1";
         let row = sqlx::query(statement).bind(name.to_lowercase()).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(directory).transpose()?)

@@ -241,7 +241,10 @@ impl Store {
     pub async fn end_unclaimed(&self, claim: &Claim<'_>, before_ms: i64) -> anyhow::Result<Vec<(i64, String)>> {
         let known = claim.known(5);
         let statement = format!(
-            "UPDATE job_runs SET state = 'error', message = $1, ended_ms = $2, lease_until_ms = NULL              WHERE queued_ms < $3 AND NOT ((place IS NULL OR place = $4) AND {known})              AND (state = 'queued' AND NOT EXISTS              (SELECT 1 FROM job_runs AS other WHERE other.job = job_runs.job AND other.state = 'started')              OR state = 'started' AND began_ms < $3 AND lease_until_ms < $3) RETURNING id, name"
+            "UPDATE job_runs SET state = 'error', message = $1, ended_ms = $2, lease_until_ms = NULL \
+             WHERE queued_ms < $3 AND NOT ((place IS NULL OR place = $4) AND {known}) AND (state = 'queued' \
+             AND NOT EXISTS (SELECT 1 FROM job_runs AS other WHERE other.job = job_runs.job AND other.state = 'started') \
+             OR state = 'started' AND began_ms < $3 AND lease_until_ms < $3) RETURNING id, name"
         );
         let query = sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(UNCLAIMED).bind(claim.now_ms).bind(before_ms);
         let query = query.bind(claim.place.unwrap_or_default());
@@ -315,6 +318,19 @@ impl Store {
     pub async fn waiting_run(&self, job: &str, place: Option<&str>) -> anyhow::Result<Option<JobRun>> {
         let statement =
             format!("SELECT {COLUMNS} FROM job_runs WHERE job = $1 AND state = 'queued' AND COALESCE(place, '') = $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job.to_lowercase());
+        let row = query.bind(place.unwrap_or_default()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(job_run).transpose()
+    }
+
+    /// The last run of the job that was for this place.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn last_run_at(&self, job: &str, place: Option<&str>) -> anyhow::Result<Option<JobRun>> {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM job_runs WHERE job = $1 AND COALESCE(place, '') = $2 ORDER BY id DESC LIMIT 1"
+        );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job.to_lowercase());
         let row = query.bind(place.unwrap_or_default()).fetch_optional(&self.pool).await?;
         row.as_ref().map(job_run).transpose()

@@ -1,4 +1,5 @@
-//! Whether what the store refuses passes by itself: a server that is away, a disk that is full, a turn that did not come.
+//! Whether what the store refuses passes by itself: a server that is away, a disk that is full, a turn that did not come;
+//! or never, because it cannot keep the text that somebody sent.
 //!
 //! Sources: SQLite, "Result and Error Codes"; PostgreSQL, "Error Codes" (appendix A).
 
@@ -14,6 +15,8 @@ const OF_SQLITE: [u32; 5] = [5, 6, 10, 13, 14];
 const OF_POSTGRESQL: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
 /// Of a server that only reads: it is not, or no longer, the one that takes changes.
 const READ_ONLY: &str = "25006";
+/// Of a text that is none for it: one that holds U+0000.
+const NO_TEXT: &str = "22021";
 
 /// Whether the same may work later although nobody changes a setting.
 pub fn is_passing(error: &anyhow::Error) -> bool {
@@ -25,6 +28,12 @@ pub fn is_passing(error: &anyhow::Error) -> bool {
         cause.downcast_ref::<sqlx::Error>().is_some_and(of_store)
             || cause.downcast_ref::<io::Error>().is_some_and(of_disk)
     })
+}
+
+/// Whether a text with U+0000 was sent, which PostgreSQL keeps nowhere and looks for nowhere.
+pub fn is_of_no_text(error: &anyhow::Error) -> bool {
+    let code = |cause: &sqlx::Error| cause.as_database_error()?.code().map(|code| code == NO_TEXT);
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| code(cause) == Some(true))
 }
 
 fn of_store(error: &sqlx::Error) -> bool {
@@ -74,7 +83,12 @@ mod tests {
                 assert!(is_passing(&error.context("opening")), "{statements}");
             }
             let error = refused(&store, "SELECT nothing FROM nowhere").await;
-            assert!(!is_passing(&error), "{error:#}");
+            assert!(!is_passing(&error) && !is_of_no_text(&error), "{error:#}");
+            let asked =
+                sqlx::query("SELECT id FROM directories WHERE name = $1").bind("a\0").fetch_all(&store.pool).await;
+            let refused = asked.err().map(|error| is_of_no_text(&error.into()));
+            assert_eq!(refused, store.is_shared().then_some(true));
+            assert!(store.directory("a\0").await.unwrap().is_none());
         }
         let full = anyhow::Error::new(io::Error::from(io::ErrorKind::StorageFull)).context("writing");
         let denied = anyhow::Error::new(io::Error::from(io::ErrorKind::PermissionDenied));

@@ -46,6 +46,8 @@ async fn a_job_waits_once_a_place_and_each_place_takes_its_own() {
         assert!(one.end_job_run(claimed[0], "worker", RunState::Success, "", 4).await.unwrap());
         let left = one.claim_run(None, &a).await.unwrap().or(two.claim_run(None, &b).await.unwrap()).unwrap();
         assert_eq!(left.id + claimed[0], first + second);
+        let last = one.last_run_at("orders", Some("a")).await.unwrap().unwrap();
+        assert_eq!(last.id, first, "what another place came to counts for nothing");
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     access::{Caller, Role, Scope},
     complaint::Complaint,
     password_reset::random_text,
-    store::AuditRecord,
+    store::{AuditRecord, is_of_no_text},
 };
 
 /// How many entries of a list are given where nothing is said, …
@@ -75,6 +75,15 @@ impl From<anyhow::Error> for Refusal {
     /// What is the managed system's fault is told from what is ours. The latter is logged, and told only where something is
     /// known to be done about it: it may speak of the agent's insides.
     fn from(error: anyhow::Error) -> Self {
+        if is_of_no_text(&error) {
+            let hint = "send it without; it is `%00` in an address, `\\u0000` in JSON";
+            return Self::new(
+                StatusCode::BAD_REQUEST,
+                "rejected",
+                "a text holds U+0000, which nothing is called",
+                hint,
+            );
+        }
         let mut complaint = Complaint::of(&error);
         let status = match complaint.kind {
             "rejected" => StatusCode::UNPROCESSABLE_ENTITY,

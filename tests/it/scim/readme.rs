@@ -26,7 +26,8 @@ fn the_commands_of_the_readme_lead_from_nothing_to_a_pushed_group() {
     // The address is not the printed one, since somebody else may listen there.
     shell.env_clear().env("PATH", path.expect("a path")).env("Web__Urls", format!("http://{free}"));
     shell.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = shell.args(["-ec", &format!("{block}\necho; echo \"$AUTH\"; kill $!; wait $!")]).output();
+    // The agent ends with the shell, whatever fails.
+    let ended = shell.args(["-ec", &format!("trap 'kill $!; wait $!' EXIT\n{block}\necho; echo \"$AUTH\"")]).output();
     let ended = ended.expect("there is a shell");
     let (said, log) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "{said}\n{log}");

@@ -1,6 +1,6 @@
 //! Connections: what they are, how they are, and a check now.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,11 +9,14 @@ use super::{Result, connection, note, runs, visible};
 use crate::{
     access::{Caller, Role},
     check::{self, CheckReport},
-    export::{BucketLimit, Manifest, manifest_path},
+    export::BucketLimit,
     jobs::Kind,
     redaction::redact,
     web::Web,
 };
+
+/// How long the storage of sets may take to tell how much of the limits was used.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// The connections that the caller may look at.
 #[derive(Debug, Serialize, ToSchema)]
@@ -177,7 +180,7 @@ async fn view(web: &Web, caller: &Caller, name: &str) -> Result<ConnectionView> 
         last_fulfillment,
         next_ms,
         next_job,
-        quota: quota(web, settings.id().as_str()),
+        quota: quota(web, settings.id().as_str()).await,
     })
 }
 
@@ -210,10 +213,10 @@ async fn last(web: &Web, connection: &str, kind: Kind) -> Result<Option<LastStep
     }))
 }
 
-fn quota(web: &Web, connection: &str) -> BTreeMap<String, BucketView> {
-    let Ok(Some(manifest)) = Manifest::read(&manifest_path(&web.agent.export_folder(), connection)) else {
-        return BTreeMap::new();
-    };
+/// Nothing where there is no set; nor where storage does not tell in time, which is no reason to show nothing else.
+async fn quota(web: &Web, connection: &str) -> BTreeMap<String, BucketView> {
+    let told = tokio::time::timeout(LONGEST_LOOK, web.output.manifest(connection)).await;
+    let Ok(Ok(Some(manifest))) = told else { return BTreeMap::new() };
     let mut buckets: BTreeMap<String, BucketView> = BTreeMap::new();
     for (name, requests) in manifest.requests.by_bucket {
         buckets.entry(name).or_default().requests = requests;
