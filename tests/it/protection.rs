@@ -102,7 +102,7 @@ fn everything_unusable_is_told_at_once_and_shown_nowhere() {
 #[test]
 fn a_whole_file_is_protected_opened_and_rotated() {
     let agent = TestAgent::new();
-    agent.run_with_input(&["protect", "new-certificate"], "first password\n").must_exit(0);
+    agent.run_with_input(&["protect", "new-certificate"], "pfx-Erst-4711\n").must_exit(0);
     agent.write(
         "appsettings.json",
         &json!({ "EncryptionCertificate":

@@ -48,24 +48,24 @@ pub(super) async fn begin(start: &Start<'_>, systemd: &Systemd) -> anyhow::Resul
     let monitoring = Arc::<Monitoring>::default();
     monitoring.health.is_unwell(Part::Store, (start.clock)());
     let waiting = served(settings, &monitoring, (start.clock)(), web::waiting(monitoring.clone()))?;
-    let open = async || House::open(settings, start, alone.clone(), monitoring.clone()).await;
-    let mut opened = pin!(patiently(start, systemd, open));
-    let (mut house, waited) = match tokio::time::timeout(AT_ONCE, &mut opened).await {
-        Ok(house) => (house?, None),
-        Err(_) => {
-            let server = Server::open(waiting.clone()).await?;
-            (opened.await?, Some(server))
+    let (mut house, waited) = {
+        let open = async || House::open(settings, start, alone.clone(), monitoring.clone()).await;
+        let mut opened = pin!(patiently(start, systemd, open));
+        match tokio::time::timeout(AT_ONCE, &mut opened).await {
+            Ok(house) => (house?, None),
+            Err(_) => {
+                let server = Server::open(waiting.clone()).await?;
+                (opened.await?, Some(server))
+            }
         }
     };
     let generation = Generation::open(agent, &mut house)?;
     let begun = Served { router: generation.router(), ..waiting };
-    let server = match waited {
-        Some(mut server) => {
-            server.change(begun).await?;
-            server
-        }
-        None => Server::open(begun).await?,
+    let mut server = match waited {
+        Some(server) => server,
+        None => Server::open(begun.clone()).await?,
     };
+    server.change(begun).await?;
     generation.told_of(&server);
     house.monitoring.health.is_well(Part::Store);
     Ok(Begun { house, server, generation })
