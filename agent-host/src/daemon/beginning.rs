@@ -61,13 +61,13 @@ pub(super) async fn begin(start: &Start<'_>, systemd: &Systemd) -> anyhow::Resul
     };
     let generation = Generation::open(agent, &mut house)?;
     let begun = Served { router: generation.router(), ..waiting };
+    house.monitoring.health.is_well(Part::Store);
     let mut server = match waited {
         Some(server) => server,
         None => Server::open(begun.clone()).await?,
     };
     server.change(begun).await?;
     generation.told_of(&server);
-    house.monitoring.health.is_well(Part::Store);
     Ok(Begun { house, server, generation })
 }
 
