@@ -105,7 +105,7 @@ pub async fn fulfill(
     let connection = opened.settings.id().as_str().to_lowercase();
     let length = Length::of(&agent.settings)?;
     let _lock = lock(&agent.settings.work_folder, &connection)?;
-    let store = Store::open(store::Place::of(&agent.settings)).await?;
+    let store = Store::open_for_one(store::Place::of(&agent.settings)).await?;
     let wish = Wish { store: &store, holder: &agent.name, clock: options.clock, length };
     let name = format!("fulfill:{connection}");
     let work = async |held| carry_out(agent, opened, options, &store, held, &mut watch).await;

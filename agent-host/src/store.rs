@@ -116,6 +116,14 @@ impl Store {
         Self::open_with(&place.into(), Care::Full).await
     }
 
+    /// As [`open`](Self::open), for one run of orders and nobody beside.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_for_one(place: impl Into<Place>) -> anyhow::Result<Self> {
+        Self::open_with(&place.into(), Care::FullForOne).await
+    }
+
     /// As [`open`](Self::open), but what is noted in a file survives the crash of a process for sure, and that of the
     /// machine up to some moments before it. For notes by the thousand that may be made again.
     ///

@@ -21,6 +21,8 @@ use crate::settings::Settings;
 
 /// One to note with, one to change directories with, the others to read with.
 const CONNECTIONS: u32 = 6;
+/// One to note with, one to read with.
+const CONNECTIONS_FOR_ONE: u32 = 2;
 /// How long another process may hold the database.
 const BUSY: Duration = Duration::from_secs(30);
 /// How long a server is tried that does not answer.
@@ -46,6 +48,9 @@ pub enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Care {
     Full,
+    /// The same, for one who notes and reads, and nobody beside: fewer connections get in each other's way, and each has
+    /// a thread and its memory.
+    FullForOne,
     Normal,
 }
 
@@ -125,7 +130,7 @@ async fn connect_file(path: &Path, care: Care) -> anyhow::Result<AnyPool> {
     }
     let options: AnyConnectOptions = address(&path).parse()?;
     let pool = AnyPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(if care == Care::FullForOne { CONNECTIONS_FOR_ONE } else { CONNECTIONS })
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -167,7 +172,7 @@ fn where_it_can([name, value]: [&str; 2]) -> String {
 
 fn pragmas(care: Care) -> [String; 4] {
     let synchronous = match care {
-        Care::Full => "FULL",
+        Care::Full | Care::FullForOne => "FULL",
         Care::Normal => "NORMAL",
     };
     [
