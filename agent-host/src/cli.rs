@@ -311,7 +311,7 @@ async fn carry_out(common: &Common, command: Command, stop: &Stop) -> anyhow::Re
         Command::ResetPassword(options) => reset_password::run(&open(common).await?, common.format, &options).await,
         Command::Run => Box::pin(run::run(common)).await,
         Command::Export(options) => export::run(&open(common).await?, common.format, &options).await,
-        Command::Job { command } => job::run(&open(common).await?, common.format, &command).await,
+        Command::Job { command } => job::run(open(common).await?, common.format, &command).await,
         Command::Store { command } => store::run(&open(common).await?, common.format, &command).await,
         Command::Fulfill(options) => fulfill::run(&open(common).await?, common.format, &options, stop).await,
         Command::Import(options) => import::run(&open(common).await?, common.format, &options, stop).await,

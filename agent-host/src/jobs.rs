@@ -13,6 +13,8 @@ mod course;
 mod step;
 mod run;
 mod orders_watch;
+mod queue;
+mod attempt;
 mod worker;
 
 pub use crate::fulfill::Clock;
@@ -20,6 +22,7 @@ pub use course::Course;
 pub use definition::{Job, Jobs, Kind, Limits, Step};
 pub use log::RunLogs;
 pub use orders_watch::OrdersWatch;
+pub use queue::Queue;
 pub use run::count_from_zero;
 pub use schedule::Schedule;
 pub use worker::Worker;

@@ -5,7 +5,7 @@
 
 mod report;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Subcommand;
 use connector_api::{Error, ErrorKind};
@@ -67,8 +67,8 @@ Examples:
     },
 }
 
-pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow::Result<ExitCode> {
-    let jobs = Jobs::read(agent)?;
+pub(super) async fn run(agent: Agent, format: Format, command: &Job) -> anyhow::Result<ExitCode> {
+    let jobs = Jobs::read(&agent)?;
     let store = Store::open_in_haste(store::Place::of(&agent.settings)).await?;
     match command {
         Job::List => {
@@ -79,7 +79,7 @@ pub(super) async fn run(agent: &Agent, format: Format, command: &Job) -> anyhow:
         Job::Start { name, repair, no_wait } => {
             let run = queue(&agent.settings, jobs.job(name)?, &store, *repair).await?;
             if !*no_wait {
-                finish(agent, &jobs, &store, run).await?;
+                finish(agent, jobs, &store, run).await?;
             }
             Ok(exit_code(tell(&store, run, format).await?))
         }
@@ -149,11 +149,12 @@ fn overlap(job: &str, run: i64, state: RunState) -> FileError {
 }
 
 /// Comes when the run has ended: a running agent carries it out, or this process does.
-async fn finish(agent: &Agent, jobs: &Jobs, store: &Store, run: i64) -> anyhow::Result<()> {
-    let worker = Worker::new(agent, jobs, store, agent.name.clone(), now_ms);
+async fn finish(agent: Agent, jobs: Jobs, store: &Store, run: i64) -> anyhow::Result<()> {
+    let agent = Arc::new(agent);
+    let worker = Worker::new(agent.clone(), jobs, store.clone(), agent.name.clone(), now_ms);
     loop {
         if !is_running(&agent.settings.work_folder)?
-            && let Some(claimed) = worker.claim(Some(run)).await?
+            && let Some(claimed) = worker.queue.claim(Some(run)).await?
         {
             worker.carry_out(&claimed).await?;
         }

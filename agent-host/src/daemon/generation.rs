@@ -108,8 +108,9 @@ impl Generation {
     pub(super) fn work(self) -> (watch::Sender<Course>, impl Future<Output = ()>) {
         let course = self.course.clone();
         let work = async move {
-            let mut orders = OrdersWatch::new(&self.agent, &self.jobs);
-            let worker = Worker::new(&self.agent, &self.jobs, &self.runs, self.agent.name.clone(), self.clock);
+            let orders = OrdersWatch::new(&self.agent, &self.jobs);
+            let (agent, jobs, runs) = (self.agent.clone(), self.jobs.clone(), self.runs.clone());
+            let worker = Worker::new(agent, jobs, runs, self.agent.name.clone(), self.clock);
             let worker = worker.asked_by(self.course.subscribe()).woken_by(self.queued.clone());
             let chores = async {
                 tokio::select! {
@@ -126,7 +127,7 @@ impl Generation {
             let worked = async {
                 // As long as runs are at work, the others know it.
                 tokio::select! {
-                    () = worker.work(&mut orders) => {}
+                    () = worker.work(orders) => {}
                     () = self.be_seen() => {}
                 }
             };

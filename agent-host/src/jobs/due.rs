@@ -4,8 +4,8 @@
 //! both are kept, and this one says so once.
 
 use std::{
-    cell::{OnceCell, RefCell},
     collections::BTreeSet,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use super::{Job, Jobs, Schedule};
@@ -20,9 +20,9 @@ const SEEN_EVERY_MS: i64 = 60_000;
 #[derive(Debug, Default)]
 pub(super) struct DueTimes {
     /// When they were first looked for.
-    since_ms: OnceCell<i64>,
+    since_ms: OnceLock<i64>,
     /// The jobs for which it is told that another agent has another schedule.
-    told: RefCell<BTreeSet<String>>,
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl DueTimes {
@@ -65,10 +65,14 @@ impl DueTimes {
         Ok(run.is_some())
     }
 
+    fn told(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One that this agent itself had before its settings changed was not seen since then.
     async fn tell_of_others(&self, job: &Job, text: &str, store: &Store) -> anyhow::Result<()> {
         let since_ms = self.since_ms.get().copied().unwrap_or(i64::MAX);
-        if self.told.borrow().contains(&job.name) {
+        if self.told().contains(&job.name) {
             return Ok(());
         }
         if let Some(other) = store.other_schedule(&job.name, text, since_ms).await? {
@@ -77,7 +81,7 @@ impl DueTimes {
                 "the schedule here is `{text}`, another agent has `{other}`: the job runs by both; give all agents the \
                  same settings, and an IANA time zone instead of ServerTime"
             );
-            self.told.borrow_mut().insert(job.name.clone());
+            self.told().insert(job.name.clone());
         }
         Ok(())
     }

@@ -4,7 +4,12 @@
 //! that a repair of the repair finds it. A step's failure ends the run after those that run beside it, unless the step may
 //! fail; a safety limit always does.
 
-use std::{cell::RefCell, collections::BTreeMap, future::Future, pin::pin};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use connector_api::SPANS;
 use futures::future::join_all;
@@ -32,7 +37,7 @@ pub(super) struct Steps<'a> {
     pub(super) clock: Clock,
     pub(super) run: i64,
     /// How far each step is that is at work.
-    pub(super) progress: RefCell<BTreeMap<usize, String>>,
+    pub(super) progress: Mutex<BTreeMap<usize, String>>,
     /// Whether it is to end before it is done.
     pub(super) course: watch::Receiver<Course>,
 }
@@ -52,6 +57,15 @@ pub fn count_from_zero(jobs: &Jobs, metrics: &Metrics) {
 }
 
 impl Steps<'_> {
+    /// How far the run is, in a line.
+    pub(super) fn shown_progress(&self) -> String {
+        self.progress().values().cloned().collect::<Vec<_>>().join(" · ")
+    }
+
+    fn progress(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Carries out the steps of which none of these was done before. None where it is asked to hand over what is left.
     ///
     /// # Errors
@@ -119,7 +133,7 @@ impl Steps<'_> {
             None => {
                 self.store.note_step(self.run, &noted).await?;
                 let progress = |text: String| {
-                    self.progress.borrow_mut().insert(place, text);
+                    self.progress().insert(place, text);
                 };
                 let stop = Stop::default();
                 let span = tracing::info_span!(
@@ -134,7 +148,7 @@ impl Steps<'_> {
                 let work = Box::pin(step::carry_out(self.agent, self.store, step, self.clock, &stop, progress));
                 let outcome = self.unless_unwanted(&stop, work.instrument(span.clone())).await;
                 outcome.tell(&span, "step.state");
-                self.progress.borrow_mut().remove(&place);
+                self.progress().remove(&place);
                 outcome
             }
         };

@@ -1,88 +1,51 @@
-//! Takes runs from the store's queue and carries them out, each under a lease that it renews while it is at it.
+//! The worker of an agent: apalis takes runs from the store's queue and has them carried out side by side.
 //!
-//! Due times are queued here too. What a worker leaves when it dies another takes up once the lease has run out; what it
-//! leaves when it is asked to end, at once. A worker that finds its lease gone drops what it is doing.
+//! The queue is given to apalis as a stream of runs that were taken up. While it is polled the queue is kept too: what is
+//! due comes in, whether there is room for more runs or not. What a worker leaves when it dies another takes up once the
+//! lease has run out; what it leaves when it is asked to end, at once.
 
-use std::{
-    any::Any,
-    cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use connector_api::SPANS;
-use futures::{FutureExt, StreamExt, channel::mpsc};
+use apalis::prelude::{WorkerBuilder, WorkerContext};
+use futures::{StreamExt, stream};
 use tokio::sync::{Notify, watch};
-use tracing::field::Empty;
 
-use super::{Clock, Course, Jobs, OrdersWatch, course::wanted, due::DueTimes, log::RunLog, run::Steps, step::Ended};
+use super::{Clock, Course, Jobs, OrdersWatch, Queue, attempt::Attempt, course::wanted};
 use crate::{
     agent::Agent,
-    leases::{Gate, Moment},
-    monitoring::{Monitoring, Part, families},
+    monitoring::{Part, families},
     presence::{clocks_differ_by, place_of},
-    redaction::redact,
-    store::{Claim, JobRun, Lease, RunState, StepRun, Store},
-    telemetry::traced,
+    store::{JobRun, RunState, Store},
 };
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Between two times that old runs are forgotten.
-const FORGET_EVERY_MS: i64 = 3_600_000;
-/// Of those that are forgotten for their age: a clock that is wrong for a while costs no more.
-const MOST_FORGOTTEN: i64 = 200;
-/// A run that has ended so many of its workers is not taken up again.
-const MAX_ATTEMPTS: i64 = 5;
+/// That are taken up before the queue is looked after again, where there are so many.
+const RUNS_A_LOOK: u32 = 100;
+/// Between two times that the queue is tidied up.
+const TIDY_EVERY_MS: i64 = 3_600_000;
 /// How long one look for work may take: a store that is frozen says nothing.
 const LONGEST_LOOK: Duration = Duration::from_secs(40);
 /// How long a store is waited for when runs are handed over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
-/// How the note of a step begins that a repaired run did.
-const DONE_BY: &str = "done by run ";
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// One worker of an agent.
 #[derive(Debug)]
-pub struct Worker<'a> {
-    agent: &'a Agent,
-    jobs: &'a Jobs,
-    store: &'a Store,
-    name: String,
-    /// The jobs that it has, where agents that have others share the store.
-    own: Option<Vec<String>>,
-    /// The id of the orders folder that it sees, where not every agent does.
-    place: Option<String>,
-    clock: Clock,
+pub struct Worker {
+    agent: Arc<Agent>,
+    /// What it works off.
+    pub queue: Queue,
     course: watch::Receiver<Course>,
-    monitoring: Arc<Monitoring>,
-    due: DueTimes,
     /// Told when somebody in this process has queued a run.
     queued: Arc<Notify>,
-    /// When runs were taken up that are not begun yet.
-    taken: RefCell<BTreeMap<i64, Moment>>,
-    /// The runs that were taken up and are not over.
-    at_work: RefCell<BTreeSet<i64>>,
 }
 
-/// Why a run may not go on as it does.
-enum Stopped {
-    Cancelled,
-    Lost,
-}
-
-impl<'a> Worker<'a> {
+impl Worker {
     /// A worker of this name, which no other has.
-    pub fn new(agent: &'a Agent, jobs: &'a Jobs, store: &'a Store, name: String, clock: Clock) -> Self {
-        let place = place_of(&agent.settings, store);
-        let (course, taken, at_work) = (watch::channel(Course::GoOn).1, RefCell::default(), RefCell::default());
-        let (due, queued) = Default::default();
-        let own = store.is_shared().then(|| jobs.jobs.iter().map(|job| job.name.to_lowercase()).collect());
-        let monitoring = agent.monitoring.clone();
-        Self { agent, jobs, store, name, own, place, clock, course, monitoring, due, queued, taken, at_work }
+    pub fn new(agent: Arc<Agent>, jobs: Jobs, store: Store, name: String, clock: Clock) -> Self {
+        let place = place_of(&agent.settings, &store);
+        let queue = Queue::new(jobs, store, name, place, clock);
+        Self { agent, queue, course: watch::channel(Course::GoOn).1, queued: Arc::default() }
     }
 
     /// The same, asked to end by this.
@@ -97,235 +60,57 @@ impl<'a> Worker<'a> {
         self
     }
 
-    /// Queues a run for every job whose time has come since it was last dealt with: one, for the last of those times.
-    /// How many.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn queue_due(&self) -> anyhow::Result<usize> {
-        self.due.queue(self.jobs, self.store, (self.clock)()).await
-    }
-
-    /// Takes up a run that waits, or this one; none that files ask for which this agent does not see.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn claim(&self, only: Option<i64>) -> anyhow::Result<Option<JobRun>> {
-        let asked = Moment::now();
-        let at_work: Vec<i64> = self.at_work.borrow().iter().copied().collect();
-        let claimed = self.store.claim_run(only, &self.wish(&at_work)).await?;
-        if let Some(run) = &claimed {
-            self.taken.borrow_mut().insert(run.id, asked);
-            self.at_work.borrow_mut().insert(run.id);
-        }
-        Ok(claimed)
-    }
-
-    fn wish<'b>(&'b self, at_work: &'b [i64]) -> Claim<'b> {
-        let now_ms = (self.clock)();
-        let until_ms = self.jobs.limits.lease.until_ms(now_ms);
-        Claim { worker: &self.name, place: self.place.as_deref(), jobs: self.own.as_deref(), at_work, now_ms, until_ms }
-    }
-
-    /// Forgets what is old, and ends what nobody takes up. How many runs it ended.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn tidy_up(&self) -> anyhow::Result<usize> {
-        let (limits, now) = (&self.jobs.limits, (self.clock)());
-        let before = now - i64::from(limits.keep_days) * DAY_MS;
-        self.store.forget_runs(before, MOST_FORGOTTEN, i64::from(limits.keep_runs)).await?;
-        let ended = self.store.end_unclaimed(&self.wish(&[]), now - DAY_MS).await?;
-        for (run, job) in &ended {
-            self.store.end_open_steps(*run, now).await?;
-            tracing::error!(job.name = job, run.id = run, "nobody took up the run for a day: it is ended");
-        }
-        Ok(ended.len())
-    }
-
     /// Carries out a run that was taken up. How it ended; none where it is another's now.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn carry_out(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
-        let ended = Box::pin(self.carry_to_its_end(run)).await;
-        // Where its end could not be noted, it is taken up again when the lease is over.
-        self.at_work.borrow_mut().remove(&run.id);
+        let ended = Box::pin(self.attempt(run).carry_out()).await;
+        self.queue.free(run.id);
         ended
     }
 
-    async fn carry_to_its_end(&self, run: &JobRun) -> anyhow::Result<Option<RunState>> {
-        let taken = self.taken.borrow_mut().remove(&run.id).unwrap_or(Moment::none());
-        let log = match self.jobs.job(&run.name) {
-            Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
-            Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
-        };
-        let span = tracing::info_span!(
-            target: SPANS,
-            "run",
-            job = run.name,
-            run.id,
-            run.cause,
-            run.attempt = run.attempts,
-            run.state = Empty,
-            otel.status_code = Empty,
-        );
-        let ended = traced(span.clone(), log.watch(survived(self.attempt(run, &log, taken)))).await?;
-        if let Some(ended) = &ended {
-            ended.tell(&span, "run.state");
-        }
-        drop(span);
-        if let Some(text) = log.finish() {
-            self.store.add_to_log(run.id, &text).await?;
-        }
-        let Some(Ended { state, message }) = ended else { return Ok(None) };
-        let now = (self.clock)();
-        let ours = self.store.end_job_run(run.id, &self.name, state, &message, now).await?;
-        if ours && state == RunState::Error {
-            self.store.end_open_steps(run.id, now).await?;
-        }
-        Ok(ours.then_some(state))
-    }
-
-    async fn attempt(&self, run: &JobRun, log: &RunLog, taken: Moment) -> anyhow::Result<Option<Ended>> {
-        let failed = |message: String| {
-            tracing::error!(run.id, "{message}");
-            Ok(Some(Ended { state: RunState::Error, message }))
-        };
-        let job = match self.jobs.job(&run.name) {
-            Ok(job) => job,
-            Err(error) => return failed(error.to_string()),
-        };
-        if run.attempts > MAX_ATTEMPTS {
-            return failed(format!("its agent ended {MAX_ATTEMPTS} times while it was at it"));
-        }
-        tracing::info!(job.name, run.id, cause = run.cause, attempt = run.attempts, "the run begins");
-        let done_before = self.done_before(run).await?;
-        let (agent, store, limits, clock) = (self.agent, self.store, &self.jobs.limits, self.clock);
-        let progress = RefCell::new(BTreeMap::new());
-        // What is to end before its next worker has it does not begin.
-        let (wish, course) = watch::channel(if run.cancel_ms.is_some() { Course::Cancel } else { Course::GoOn });
-        let steps = Steps { agent, store, job, limits, clock, run: run.id, progress, course };
-        // A process that was stopped finds the gate closed until the store has said that the run is still its own.
-        let gate = Gate::new(taken, limits.lease);
-        let mut work = pin!(gate.pass(steps.carry_out(&done_before)));
-        let mut out_of_time = pin!(tokio::time::sleep(job.timeout));
-        loop {
-            let wished = *wish.borrow();
-            tokio::select! {
-                // The lease first: what is no longer ours is not carried on with.
-                biased;
-                stopped = self.keep(run.id, log, &steps, &gate, wished >= Course::Cancel) => match stopped {
-                    Stopped::Lost => {
-                        tracing::warn!(job.name, run.id, "the run is another worker's now: dropped");
-                        return Ok(None);
-                    }
-                    Stopped::Cancelled => {
-                        tracing::warn!(job.name, run.id, "cancelled");
-                        wish.send_replace(Course::Cancel);
-                    }
-                },
-                () = wanted(self.course.clone(), Course::HandOver), if wished < Course::HandOver => {
-                    wish.send_replace(Course::HandOver);
-                }
-                () = &mut out_of_time, if wished < Course::Cancel => {
-                    tracing::error!(job.name, run.id, "not done after {} minutes: stopped", job.timeout.as_secs() / 60);
-                    wish.send_replace(Course::Expire);
-                }
-                ended = &mut work => return ended,
-            }
-        }
-    }
-
-    /// The steps of a former attempt, which has noted those that were done before it; else those of the run that is
-    /// repaired.
-    async fn done_before(&self, run: &JobRun) -> anyhow::Result<Vec<StepRun>> {
-        let ours = if run.attempts > 1 { self.store.steps_of(run.id).await? } else { Vec::new() };
-        let Some(repaired) = run.repairs.filter(|_| ours.is_empty()) else { return Ok(ours) };
-        let mut steps = self.store.steps_of(repaired).await?;
-        for step in steps.iter_mut().filter(|step| step.state.is_done() && !step.message.starts_with(DONE_BY)) {
-            step.message = format!("{DONE_BY}{repaired}: {}", step.message);
-        }
-        Ok(steps)
-    }
-
-    /// Renews the lease and keeps the log until there is a reason to stop. A store that fails is asked again.
-    async fn keep(&self, run: i64, log: &RunLog, steps: &Steps<'_>, gate: &Gate, is_cancelled: bool) -> Stopped {
-        let length = self.jobs.limits.lease;
-        let mut is_well = true;
-        loop {
-            let message = steps.progress.borrow().values().cloned().collect::<Vec<_>>().join(" · ");
-            let asked = Moment::now();
-            let renewed = self.store.renew_run(run, &self.name, length.until_ms((self.clock)()), &message);
-            match length.answered(renewed).await {
-                Ok(Lease::Lost) => return Stopped::Lost,
-                Ok(lease) => {
-                    gate.renewed(asked, length);
-                    is_well = true;
-                    if self.monitoring.health.is_kept() {
-                        tracing::info!("the store is well again");
-                    }
-                    if lease == Lease::Cancelled && !is_cancelled {
-                        return Stopped::Cancelled;
-                    }
-                    if let Some(text) = log.take()
-                        && let Err(error) = self.store.add_to_log(run, &text).await
-                    {
-                        tracing::warn!(run.id = run, "a part of the log is not kept: {error:#}");
-                    }
-                }
-                Err(error) => {
-                    self.monitoring.health.is_not_kept((self.clock)());
-                    if is_well {
-                        is_well = false;
-                        tracing::warn!(
-                            run.id = run,
-                            "the lease cannot be renewed, the run may have to wait: {error:#}"
-                        );
-                    }
-                }
-            }
-            tokio::time::sleep(length.heartbeat()).await;
-        }
+    fn attempt<'a>(&'a self, run: &'a JobRun) -> Attempt<'a> {
+        let Queue { jobs, store, name, clock, .. } = &self.queue;
+        let asked = self.queue.asked_for(run.id);
+        Attempt { agent: &self.agent, jobs, store, worker: name, clock: *clock, course: &self.course, run, asked }
     }
 
     /// Works until it is asked to retire: then it ends with the runs at work. Asked to hand over, it gives them some
     /// time, and what is left is for the next worker.
-    pub async fn work(&self, orders: &mut OrdersWatch) {
-        orders.set_place(self.place.clone());
-        let (hand, taken) = mpsc::unbounded();
-        let (at_work, has_ended) = (Cell::new(0_usize), Notify::new());
-        // Beside the looking, not in between: a run that holds a connection to the store must not wait for a look that
-        // waits for one.
-        let runs = taken.for_each_concurrent(None, async |run| {
-            self.told(run).await;
-            at_work.set(at_work.get() - 1);
-            has_ended.notify_one();
+    pub async fn work(self, mut orders: OrdersWatch) {
+        orders.set_place(self.queue.place().map(str::to_owned));
+        let worker = Arc::new(self);
+        let context = WorkerContext::new(&worker.queue.name);
+        let look_out =
+            LookOut { worker: worker.clone(), orders, context: context.clone(), left: 0, tidied_ms: i64::MIN };
+        let runs = stream::unfold(look_out, async |mut look_out| {
+            let run = look_out.next().await?;
+            Some((Ok::<_, Infallible>(run), look_out))
         });
-        let mut runs = Box::pin(runs);
-        let mut out_of_time = pin!(async {
-            wanted(self.course.clone(), Course::HandOver).await;
-            tokio::time::sleep(self.jobs.limits.stop_timeout).await;
-        });
-        let mut looks = Box::pin(self.look_out(orders, hand, &at_work, &has_ended));
-        let is_late = tokio::select! {
-            () = &mut looks => false,
-            () = &mut runs => false,
-            // A look at a store that does not answer ends with the time there is.
-            () = &mut out_of_time => true,
+        let hand = worker.clone();
+        let carry_out = move |run: JobRun| {
+            let hand = hand.clone();
+            async move { hand.carry_out_and_tell(&run).await }
         };
-        drop(looks);
-        let is_late = is_late
-            || tokio::select! {
-                () = &mut runs => false,
-                () = &mut out_of_time => true,
-            };
-        if is_late {
-            tracing::warn!("runs that are not done are left to the next agent");
+        let engine = WorkerBuilder::new(&context).backend(runs.boxed()).build(carry_out);
+        let out_of_time = pin!(async {
+            wanted(worker.course.clone(), Course::HandOver).await;
+            tokio::time::sleep(worker.queue.jobs.limits.stop_timeout).await;
+        });
+        // What is not done by then is dropped, with what it holds of the store.
+        tokio::select! {
+            ended = engine.run() => if let Err(error) = ended {
+                tracing::error!("the worker has ended: {error}");
+            },
+            () = out_of_time => tracing::warn!("runs that are not done are left to the next agent"),
         }
-        // With what they hold of the store.
-        drop(runs);
-        match tokio::time::timeout(HAND_OVER_WITHIN, self.store.hand_over_runs(&self.name, (self.clock)())).await {
+        worker.hand_over().await;
+    }
+
+    async fn hand_over(&self) {
+        let Queue { store, name, clock, .. } = &self.queue;
+        match tokio::time::timeout(HAND_OVER_WITHIN, store.hand_over_runs(name, clock())).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::error!("runs cannot be handed over; they are taken up when their leases end: {error:#}");
@@ -334,83 +119,112 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Looks for runs and hands them on until it is asked to retire.
-    async fn look_out(
-        &self,
-        orders: &mut OrdersWatch,
-        hand: mpsc::UnboundedSender<JobRun>,
-        at_work: &Cell<usize>,
-        has_ended: &Notify,
-    ) {
-        let mut end = pin!(wanted(self.course.clone(), Course::Retire));
-        let mut forgotten_ms = i64::MIN;
-        loop {
-            self.monitoring.health.turn();
-            let look = tokio::time::timeout(LONGEST_LOOK, self.look(orders, at_work.get(), &mut forgotten_ms));
+    async fn carry_out_and_tell(&self, run: &JobRun) {
+        let monitoring = &self.agent.monitoring;
+        match Box::pin(self.attempt(run).carry_out()).await {
+            Ok(Some(state)) => {
+                let labels = [("agent_job", run.name.as_str()), ("state", state.name())];
+                monitoring.metrics.add(families::RUNS, &labels, 1.0);
+                tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
+            }
+            Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
+            Err(error) => {
+                if monitoring.health.is_not_kept((self.queue.clock)()) {
+                    tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}");
+                }
+                // Its room stays taken for a moment: a store that fails is not hurried.
+                tokio::time::sleep(self.queue.jobs.limits.lease.heartbeat()).await;
+            }
+        }
+        self.queue.free(run.id);
+    }
+}
+
+/// Looks for runs, one after the other, until the worker is asked to retire.
+struct LookOut {
+    worker: Arc<Worker>,
+    orders: OrdersWatch,
+    /// By which apalis is told that no more runs come.
+    context: WorkerContext,
+    /// How many runs may be taken up before the queue is looked after.
+    left: u32,
+    tidied_ms: i64,
+}
+
+impl LookOut {
+    /// The next run that is to be carried out, which is taken up; none when no more are wanted.
+    async fn next(&mut self) -> Option<JobRun> {
+        let monitoring = self.worker.agent.monitoring.clone();
+        let health = &monitoring.health;
+        while *self.worker.course.borrow() < Course::Retire {
+            health.turn();
+            let look = tokio::time::timeout(LONGEST_LOOK, self.look());
             match look.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it does not answer"))) {
-                Ok(runs) => {
-                    if self.monitoring.health.is_well(Part::Store) {
+                Ok(run) => {
+                    if health.is_well(Part::Store) {
                         tracing::info!("the store is well again");
                     }
-                    for run in runs {
-                        at_work.set(at_work.get() + 1);
-                        // Whoever takes them is there as long as this is.
-                        let _ = hand.unbounded_send(run);
+                    if run.is_some() {
+                        return run;
                     }
                 }
-                Err(error) if self.monitoring.health.is_unwell(Part::Store, (self.clock)()) => {
+                Err(error) if health.is_unwell(Part::Store, (self.worker.queue.clock)()) => {
                     tracing::error!("the store fails; nothing is begun until it is well again: {error:#}");
                 }
                 Err(_) => {}
             }
+            self.left = 0;
             tokio::select! {
-                biased;
-                () = &mut end => return,
-                () = has_ended.notified() => {}
-                () = orders.changed() => {}
-                () = self.queued.notified() => {}
+                () = wanted(self.worker.course.clone(), Course::Retire) => {}
+                () = self.worker.queue.freed() => {}
+                () = self.orders.changed() => {}
+                () = self.worker.queued.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
+        // Refused only where it has ended already.
+        let _ = self.context.stop();
+        None
     }
 
-    /// Queues what is due and takes up as much as there are places for.
-    async fn look(
-        &self,
-        orders: &mut OrdersWatch,
-        at_work: usize,
-        forgotten_ms: &mut i64,
-    ) -> anyhow::Result<Vec<JobRun>> {
-        if !self.clock_agrees().await? {
-            return Ok(Vec::new());
-        }
-        let (limits, now) = (&self.jobs.limits, (self.clock)());
-        if limits.scheduled {
-            self.queue_due().await?;
-        }
-        orders.look(self.store, now).await?;
-        // Not waited for by a clock that was ahead and is set back.
-        if !(*forgotten_ms..forgotten_ms.saturating_add(FORGET_EVERY_MS)).contains(&now) {
-            self.tidy_up().await?;
-            *forgotten_ms = now;
-        }
-        let mut claimed = Vec::new();
-        while at_work + claimed.len() < limits.runs_at_once {
-            match self.claim(None).await? {
-                Some(run) => claimed.push(run),
-                None => break,
+    /// Looks after the queue where its turn has come, and takes up a run if there is room.
+    async fn look(&mut self) -> anyhow::Result<Option<JobRun>> {
+        if self.left == 0 {
+            if !self.clock_agrees().await? {
+                return Ok(None);
             }
+            self.look_after().await?;
+            self.left = RUNS_A_LOOK;
         }
-        Ok(claimed)
+        self.left -= 1;
+        let queue = &self.worker.queue;
+        if queue.has_room() { queue.claim(None).await } else { Ok(None) }
+    }
+
+    /// Queues what is due, by time and by files, and tidies up.
+    async fn look_after(&mut self) -> anyhow::Result<()> {
+        let queue = &self.worker.queue;
+        let now = (queue.clock)();
+        if queue.jobs.limits.scheduled {
+            queue.add_due().await?;
+        }
+        self.orders.look(&queue.store, now).await?;
+        // Not waited for by a clock that was ahead and is set back.
+        if !(self.tidied_ms..self.tidied_ms.saturating_add(TIDY_EVERY_MS)).contains(&now) {
+            queue.tidy_up().await?;
+            self.tidied_ms = now;
+        }
+        Ok(())
     }
 
     /// Whether this machine's clock is as a shared store's. By one that is not, due times come early or late, and runs of
     /// other agents seem to be over.
     async fn clock_agrees(&self) -> anyhow::Result<bool> {
-        let (health, differs) = (&self.monitoring.health, clocks_differ_by(self.store, self.clock).await?);
+        let (health, queue) = (&self.worker.agent.monitoring.health, &self.worker.queue);
+        let differs = clocks_differ_by(&queue.store, queue.clock).await?;
         match differs {
             None if health.is_well(Part::Clock) => tracing::info!("the clock agrees with the store's again"),
-            Some(by) if health.is_unwell(Part::Clock, (self.clock)()) => {
+            Some(by) if health.is_unwell(Part::Clock, (queue.clock)()) => {
                 tracing::error!(
                     "the clock differs by {by} ms from the store's: nothing is begun until it is set by NTP"
                 );
@@ -418,51 +232,5 @@ impl<'a> Worker<'a> {
             _ => {}
         }
         Ok(differs.is_none())
-    }
-
-    async fn told(&self, run: JobRun) {
-        match self.carry_out(&run).await {
-            Ok(Some(state)) => {
-                let labels = [("agent_job", run.name.as_str()), ("state", state.name())];
-                self.monitoring.metrics.add(families::RUNS, &labels, 1.0);
-                tracing::info!(job.name = run.name, run.id, state = state.name(), "the run has ended");
-            }
-            Ok(None) => tracing::info!(job.name = run.name, run.id, "what is left of the run is for another worker"),
-            Err(error) => {
-                if self.monitoring.health.is_not_kept((self.clock)()) {
-                    tracing::error!(job.name = run.name, run.id, "the run cannot be noted: {error:#}");
-                }
-                // Its place stays taken for a moment: a store that fails is not hurried.
-                tokio::time::sleep(self.jobs.limits.lease.heartbeat()).await;
-            }
-        }
-    }
-}
-
-/// What comes of an attempt, where a defect of the program ends it too: the other runs go on.
-async fn survived(attempt: impl Future<Output = anyhow::Result<Option<Ended>>>) -> anyhow::Result<Option<Ended>> {
-    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|broken: Box<dyn Any + Send>| {
-        let text =
-            broken.downcast_ref::<&str>().copied().or_else(|| broken.downcast_ref::<String>().map(String::as_str));
-        let message = format!("a defect of the program ended it: {}", redact(text.unwrap_or("it says nothing")));
-        tracing::error!("{message}");
-        Ok(Some(Ended { state: RunState::Error, message }))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_run_that_a_defect_ends_is_an_error_and_the_worker_goes_on() {
-        let broken = async {
-            tokio::task::yield_now().await;
-            let empty: Vec<i64> = Vec::new();
-            Ok(Some(Ended { state: RunState::Success, message: empty[empty.len()].to_string() }))
-        };
-        let ended = survived(broken).await.unwrap().unwrap();
-        assert_eq!(ended.state, RunState::Error);
-        assert!(ended.message.contains("index out of bounds"), "{}", ended.message);
     }
 }

@@ -19,7 +19,7 @@ async fn timed(opened: &mut Opened, name: &str, timeout: Duration) -> (RunState,
     let wanted = WantedRun { name, cause: "person", due_ms: None, repairs: None, place: None };
     opened.store.queue_run(&wanted, START).await.expect("the store works").expect("nothing waits");
     let worker = opened.worker("one");
-    let run = worker.claim(None).await.expect("the store works").expect("it waits");
+    let run = worker.queue.claim(None).await.expect("the store works").expect("it waits");
     let state = worker.carry_out(&run).await.expect("the store works").expect("it is its own");
     let told = opened.store.job_run(run.id).await.expect("the store works").expect("it is kept").message;
     (state, told, opened.store.steps_of(run.id).await.expect("the store works"))

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -41,7 +42,7 @@ pub(super) fn within(test: impl Future<Output = ()>) {
 }
 
 pub(super) struct Opened {
-    pub(super) agent: Agent,
+    pub(super) agent: Arc<Agent>,
     pub(super) jobs: Jobs,
     pub(super) store: Store,
 }
@@ -57,11 +58,11 @@ impl Opened {
     pub(super) async fn at(directory: &acceptance::TestAgent, place: store::Place) -> Self {
         let agent = Agent::open(&directory.directory()).await.expect("the agent opens");
         let store = Store::open(place).await.expect("the store opens");
-        Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent, store }
+        Self { jobs: Jobs::read(&agent).expect("the jobs are sound"), agent: Arc::new(agent), store }
     }
 
-    pub(super) fn worker(&self, name: &str) -> Worker<'_> {
-        Worker::new(&self.agent, &self.jobs, &self.store, name.to_owned(), clock)
+    pub(super) fn worker(&self, name: &str) -> Worker {
+        Worker::new(self.agent.clone(), self.jobs.clone(), self.store.clone(), name.to_owned(), clock)
     }
 }
 
@@ -72,41 +73,41 @@ fn a_due_time_runs_once_and_missed_ones_once_and_late() {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
         at(START + 10 * MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 0, "what was due before it was declared is not made up for");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0, "what was due before it was declared is not made up for");
         at(START + HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        assert_eq!(worker.queue_due().await.unwrap(), 0, "the same time is not due twice");
-        assert_eq!(opened.worker("two").queue_due().await.unwrap(), 0, "whoever asks");
-        let run = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0, "the same time is not due twice");
+        assert_eq!(opened.worker("two").queue.add_due().await.unwrap(), 0, "whoever asks");
+        let run = worker.queue.claim(None).await.unwrap().expect("it waits");
         assert_eq!((run.due_ms, run.cause.as_str()), (Some(START + HOUR), "schedule"));
         assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         assert!(directory.csv("users").lines().count() > 12);
 
         // The agent is off for three hours and comes back.
         at(START + 4 * HOUR + 20 * MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        let late = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        let late = worker.queue.claim(None).await.unwrap().expect("it waits");
         assert_eq!(late.due_ms, Some(START + 4 * HOUR), "the last of the missed times");
-        assert!(worker.claim(None).await.unwrap().is_none(), "once");
+        assert!(worker.queue.claim(None).await.unwrap().is_none(), "once");
         worker.carry_out(&late).await.unwrap();
 
         // A clock that goes back makes nothing due again.
         at(START + 4 * HOUR - MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0);
         at(START + 4 * HOUR + MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0);
 
         // One that was hours ahead and is set right again leaves the times in between due, and that once.
         at(START + 9 * HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        worker.carry_out(&worker.claim(None).await.unwrap().expect("it waits")).await.unwrap();
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        worker.carry_out(&worker.queue.claim(None).await.unwrap().expect("it waits")).await.unwrap();
         at(START + 4 * HOUR + 2 * MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0);
         at(START + 5 * HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        worker.carry_out(&worker.claim(None).await.unwrap().expect("it waits")).await.unwrap();
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        worker.carry_out(&worker.queue.claim(None).await.unwrap().expect("it waits")).await.unwrap();
         at(START + 9 * HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 0, "it had its run");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0, "it had its run");
     });
 }
 
@@ -117,19 +118,19 @@ fn a_job_that_is_due_while_it_runs_runs_after_itself() {
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
         at(START);
-        worker.queue_due().await.unwrap();
+        worker.queue.add_due().await.unwrap();
         at(START + HOUR);
-        worker.queue_due().await.unwrap();
-        let first = worker.claim(None).await.unwrap().expect("it waits");
+        worker.queue.add_due().await.unwrap();
+        let first = worker.queue.claim(None).await.unwrap().expect("it waits");
         // The lease is kept while the next hours come.
         at(START + 2 * HOUR);
         opened.store.renew_run(first.id, "one", START + 9 * HOUR, "").await.unwrap();
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
         at(START + 3 * HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 0, "one waits already");
-        assert!(worker.claim(None).await.unwrap().is_none(), "it does not overlap itself");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0, "one waits already");
+        assert!(worker.queue.claim(None).await.unwrap().is_none(), "it does not overlap itself");
         worker.carry_out(&first).await.unwrap();
-        let second = worker.claim(None).await.unwrap().expect("its turn has come");
+        let second = worker.queue.claim(None).await.unwrap().expect("its turn has come");
         assert_eq!(second.due_ms, Some(START + 2 * HOUR));
     });
 }
@@ -141,13 +142,13 @@ fn what_a_silent_worker_had_another_takes_up_and_the_former_cannot_end() {
         let opened = Opened::of(&directory).await;
         let (silent, other) = (opened.worker("silent"), opened.worker("other"));
         at(START);
-        silent.queue_due().await.unwrap();
+        silent.queue.add_due().await.unwrap();
         at(START + HOUR);
-        silent.queue_due().await.unwrap();
-        let run = silent.claim(None).await.unwrap().expect("it waits");
-        assert!(other.claim(None).await.unwrap().is_none());
+        silent.queue.add_due().await.unwrap();
+        let run = silent.queue.claim(None).await.unwrap().expect("it waits");
+        assert!(other.queue.claim(None).await.unwrap().is_none());
         at(START + HOUR + MINUTE);
-        let taken = other.claim(None).await.unwrap().expect("its lease is over");
+        let taken = other.queue.claim(None).await.unwrap().expect("its lease is over");
         assert_eq!((taken.id, taken.attempts), (run.id, 2));
         assert_eq!(silent.carry_out(&run).await.unwrap(), None, "it drops what is another's");
         assert!(!directory.output().join(acceptance::csv_name("users")).exists(), "and publishes nothing");
@@ -171,7 +172,7 @@ fn old_runs_are_forgotten_and_no_number_comes_twice() {
         for round in 0..5 {
             at(START + round * HOUR);
             opened.store.queue_run(&wanted, clock()).await.unwrap().expect("nothing waits");
-            let run = worker.claim(None).await.unwrap().expect("it waits");
+            let run = worker.queue.claim(None).await.unwrap().expect("it waits");
             assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         }
         assert_eq!(opened.store.forget_runs(START + HOUR, 9, 100).await.unwrap(), 1);
@@ -204,7 +205,7 @@ fn a_file_that_is_being_written_is_left_until_it_is_complete() {
         assert_eq!(watch.look(&opened.store, now + 6_000).await.unwrap(), 0, "it is asked for once");
         at(now + 6_000);
         let worker = opened.worker("one");
-        let run = worker.claim(None).await.unwrap().expect("it waits");
+        let run = worker.queue.claim(None).await.unwrap().expect("it waits");
         assert_eq!((run.cause.as_str(), worker.carry_out(&run).await.unwrap()), ("orders", Some(RunState::Success)));
         let folder = directory.orders_folder();
         assert!(folder.join("1.json").exists() && folder.join("Completed/2.json").exists());
@@ -220,19 +221,19 @@ fn a_clock_that_jumps_far_ahead_and_back_makes_a_due_time_run_once_and_then_goes
         let opened = Opened::of(&directory).await;
         let worker = opened.worker("one");
         at(START);
-        worker.queue_due().await.unwrap();
+        worker.queue.add_due().await.unwrap();
         // A month ahead: of all the times in between one is run.
         at(START + 720 * HOUR + MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        let run = worker.claim(None).await.unwrap().expect("it waits");
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        let run = worker.queue.claim(None).await.unwrap().expect("it waits");
         assert_eq!(run.due_ms, Some(START + 720 * HOUR));
         assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         // And back: what was settled ahead does not silence the job for a month.
         at(START + 2 * MINUTE);
-        assert_eq!(worker.queue_due().await.unwrap(), 0);
+        assert_eq!(worker.queue.add_due().await.unwrap(), 0);
         at(START + HOUR);
-        assert_eq!(worker.queue_due().await.unwrap(), 1);
-        assert_eq!(worker.claim(None).await.unwrap().expect("it waits").due_ms, Some(START + HOUR));
+        assert_eq!(worker.queue.add_due().await.unwrap(), 1);
+        assert_eq!(worker.queue.claim(None).await.unwrap().expect("it waits").due_ms, Some(START + HOUR));
     });
 }
 
@@ -244,12 +245,12 @@ fn a_run_that_was_cancelled_while_nobody_had_it_does_not_begin_again() {
         let wanted = WantedRun { name: "Hourly", cause: "person", due_ms: None, repairs: None, place: None };
         at(START);
         opened.store.queue_run(&wanted, START).await.unwrap();
-        let silent = opened.worker("silent").claim(None).await.unwrap().expect("it waits");
+        let silent = opened.worker("silent").queue.claim(None).await.unwrap().expect("it waits");
         opened.store.cancel_run(silent.id, START).await.unwrap();
         at(START + HOUR);
         let worker = opened.worker("other");
         directory.sandbox.clear_journal();
-        let run = worker.claim(None).await.unwrap().expect("its worker is silent");
+        let run = worker.queue.claim(None).await.unwrap().expect("its worker is silent");
         assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Cancelled));
         assert!(directory.sandbox.journal().is_empty(), "nothing was sent");
     });
@@ -264,10 +265,10 @@ fn a_clock_that_jumps_makes_no_worker_take_up_its_own_run() {
         at(START);
         opened.store.queue_run(&wanted, START).await.unwrap();
         let worker = opened.worker("one");
-        let run = worker.claim(None).await.unwrap().expect("it waits");
+        let run = worker.queue.claim(None).await.unwrap().expect("it waits");
         for jumped in [START + 9 * HOUR, START - 9 * HOUR] {
             at(jumped);
-            assert!(worker.claim(None).await.unwrap().is_none(), "it is at it");
+            assert!(worker.queue.claim(None).await.unwrap().is_none(), "it is at it");
         }
         assert_eq!(worker.carry_out(&run).await.unwrap(), Some(RunState::Success));
         assert_eq!(opened.store.job_run(run.id).await.unwrap().unwrap().attempts, 1);
@@ -289,7 +290,7 @@ fn an_agent_whose_clock_is_wrong_begins_nothing_on_a_shared_store_until_it_is_ri
         let monitoring = opened.agent.monitoring.clone();
         let (course, asked) = watch::channel(Course::GoOn);
         let worker = opened.worker("one").asked_by(asked);
-        let mut orders = OrdersWatch::new(&opened.agent, &opened.jobs);
+        let orders = OrdersWatch::new(&opened.agent, &opened.jobs);
         let judged = async {
             until(async || !monitoring.health.is_ready()).await;
             assert_eq!(monitoring.health.ailments()[0].part, Part::Clock);
@@ -301,7 +302,7 @@ fn an_agent_whose_clock_is_wrong_begins_nothing_on_a_shared_store_until_it_is_ri
             assert!(monitoring.health.is_ready());
             course.send_replace(Course::HandOver);
         };
-        futures::future::join(worker.work(&mut orders), judged).await;
+        futures::future::join(worker.work(orders), judged).await;
     });
 }
 
@@ -331,7 +332,7 @@ fn server_time_is_the_clock_of_the_machine_in_settings_and_in_xml() {
         let worker = opened.worker("one");
         let due = async |time: i64| {
             at(time);
-            worker.queue_due().await.unwrap();
+            worker.queue.add_due().await.unwrap();
             let runs = opened.store.job_runs(None, 9).await.unwrap();
             let mut due: Vec<String> =
                 runs.into_iter().filter(|run| run.due_ms == Some(time)).map(|run| run.name).collect();

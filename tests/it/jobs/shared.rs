@@ -33,13 +33,13 @@ fn wanted(name: &str) -> WantedRun<'_> {
 }
 
 /// Queues what is due for each of the workers, every half minute until then; for which due times.
-async fn all_due(workers: &[Worker<'_>], store: &Store, from: i64, until: i64) -> Vec<i64> {
+async fn all_due(workers: &[Worker], store: &Store, from: i64, until: i64) -> Vec<i64> {
     let mut due = Vec::new();
     for now in (from..=until).step_by(30_000) {
         at(now);
         for worker in workers {
-            worker.queue_due().await.expect("the store works");
-            if let Some(run) = worker.claim(None).await.expect("the store works") {
+            worker.queue.add_due().await.expect("the store works");
+            if let Some(run) = worker.queue.claim(None).await.expect("the store works") {
                 due.extend(run.due_ms);
                 for name in ["one", "two"] {
                     store.end_job_run(run.id, name, RunState::Success, "", now).await.expect("the store works");
@@ -116,31 +116,31 @@ fn a_run_waits_for_an_agent_that_has_its_job_and_is_ended_where_none_comes_for_a
         let (has, lacks) = (with.worker("has"), without.worker("lacks"));
         at(START);
         let run = with.store.queue_run(&wanted("Special"), START).await.unwrap().unwrap();
-        assert!(lacks.claim(None).await.unwrap().is_none(), "it is not its own");
-        let taken = has.claim(None).await.unwrap().expect("it waits");
+        assert!(lacks.queue.claim(None).await.unwrap().is_none(), "it is not its own");
+        let taken = has.queue.claim(None).await.unwrap().expect("it waits");
         assert_eq!((taken.id, has.carry_out(&taken).await.unwrap()), (run, Some(RunState::Success)));
 
         let lost = with.store.queue_run(&wanted("Special"), START).await.unwrap().unwrap();
         at(START + DAY - MINUTE);
-        assert_eq!(lacks.tidy_up().await.unwrap(), 0);
+        assert_eq!(lacks.queue.tidy_up().await.unwrap(), 0);
         at(START + DAY + MINUTE);
-        assert_eq!(has.tidy_up().await.unwrap(), 0, "it may take it up still");
-        assert_eq!(lacks.tidy_up().await.unwrap(), 1);
+        assert_eq!(has.queue.tidy_up().await.unwrap(), 0, "it may take it up still");
+        assert_eq!(lacks.queue.tidy_up().await.unwrap(), 1);
         let lost = with.store.job_run(lost).await.unwrap().unwrap();
         assert_eq!(lost.state, RunState::Error);
         assert!(lost.message.starts_with("nobody took it up for a day: no agent has the job"), "{}", lost.message);
 
         // One that was begun, and whose agent is gone.
         let begun = with.store.queue_run(&wanted("Special"), clock()).await.unwrap().unwrap();
-        assert!(has.claim(None).await.unwrap().is_some());
+        assert!(has.queue.claim(None).await.unwrap().is_some());
         let (name, message) = ("export".to_owned(), String::new());
         let step = StepRun { position: 0, name, state: RunState::Started, began_ms: clock(), ended_ms: None, message };
         with.store.note_step(begun, &step).await.unwrap();
         at(START + 3 * DAY);
         with.store.hand_over_runs("has", clock()).await.unwrap();
-        assert_eq!(lacks.tidy_up().await.unwrap(), 0, "it is left since just now");
+        assert_eq!(lacks.queue.tidy_up().await.unwrap(), 0, "it is left since just now");
         at(START + 5 * DAY);
-        assert_eq!(lacks.tidy_up().await.unwrap(), 1);
+        assert_eq!(lacks.queue.tidy_up().await.unwrap(), 1);
         assert_eq!(with.store.job_run(begun).await.unwrap().unwrap().state, RunState::Error);
         let step = with.store.steps_of(begun).await.unwrap().remove(0);
         assert_eq!((step.state, step.ended_ms), (RunState::Error, Some(clock())));
@@ -163,7 +163,7 @@ fn switches_keep_schedules_and_orders_folders_alone() {
             let text = opened.jobs.job("Often").unwrap().schedule.as_ref().unwrap().text();
             opened.store.settle_until("Often", &text, START - HOUR, START).await.unwrap();
             opened.store.queue_run(&wanted(&format!("export:{}", acceptance::CONNECTION)), START).await.unwrap();
-            let mut orders = OrdersWatch::new(&opened.agent, &opened.jobs);
+            let orders = OrdersWatch::new(&opened.agent, &opened.jobs);
             let worker = opened.worker("one");
             let done = async {
                 // The worker has looked when what waited has ended.
@@ -172,7 +172,7 @@ fn switches_keep_schedules_and_orders_folders_alone() {
                 }
             };
             tokio::select! {
-                () = worker.work(&mut orders) => unreachable!("nobody asks it to end"),
+                () = worker.work(orders) => unreachable!("nobody asks it to end"),
                 () = done => {}
             }
             let runs = opened.store.job_runs(None, 9).await.unwrap();
