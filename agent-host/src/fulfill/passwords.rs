@@ -8,7 +8,7 @@ use crate::{
     password_reset::{FirstPassword, PasswordResets},
     store::OrderPlace,
 };
-use connector_api::{Account, NewPassword, ProvisioningOrder};
+use connector_api::{Account, ProvisioningOrder};
 
 /// Gives and tells first passwords in one connection.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Passwords<'a> {
 }
 
 impl Passwords<'_> {
-    /// Puts the first password into the order.
+    /// Puts the first password into the order; whether a notice of it is kept, which is to be settled.
     ///
     /// # Errors
     /// Where there is none to put: the order stays open.
@@ -27,7 +27,7 @@ impl Passwords<'_> {
         order: OrderPlace,
         wanted: &WantedPassword,
         into: &mut ProvisioningOrder,
-    ) -> Result<(), Fate> {
+    ) -> Result<bool, Fate> {
         let account = account(into);
         let first = FirstPassword {
             order,
@@ -36,11 +36,11 @@ impl Passwords<'_> {
             owner: &wanted.owner,
             setting: &wanted.setting,
         };
-        let given: anyhow::Result<Option<NewPassword>> = self.resets.first_password(&first).await;
-        match given {
-            Ok(password) => {
-                into.password = password.or(into.password.take());
-                Ok(())
+        match self.resets.first_password(&first).await {
+            Ok(None) => Ok(false),
+            Ok(Some((password, is_kept))) => {
+                into.password = Some(password);
+                Ok(is_kept)
             }
             Err(error) => match error.downcast::<connector_api::Error>() {
                 Ok(error) if is_of_the_order(error.kind()) => Err(Fate::Open(error)),

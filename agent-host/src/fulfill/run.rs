@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
             Err(error) => return Fate::Open(error),
         };
         let TakenUp { head, task, mut notes, first_password } = taken;
-        let (mut record, mut has_first_password) = (String::new(), false);
+        let (mut record, mut has_first_password, mut has_notice) = (String::new(), false, false);
         let (executed, changed) = match task {
             Task::CarryOut(order) if order.change == ChangeType::Deleted && self.is_kept(at, &order) => {
                 notes = vec![ADDED_HERE.to_owned()];
@@ -278,10 +278,11 @@ impl<'a> Run<'a> {
                 known => (known == state::EXECUTED, false),
             },
             Task::CarryOut(mut order) => {
-                if let (Some(passwords), Some(wanted)) = (&self.passwords, &first_password)
-                    && let Err(fate) = passwords.give(self.place(at), wanted, &mut order).await
-                {
-                    return fate;
+                if let (Some(passwords), Some(wanted)) = (&self.passwords, &first_password) {
+                    match passwords.give(self.place(at), wanted, &mut order).await {
+                        Ok(is_kept) => has_notice = is_kept,
+                        Err(fate) => return fate,
+                    }
                 }
                 match self.attempt(at, &order).await {
                     Ok(Ok(fulfillment)) => {
@@ -305,7 +306,8 @@ impl<'a> Run<'a> {
                 }
             }
         };
-        if let (Some(passwords), Some(_)) = (&self.passwords, &first_password)
+        if has_notice
+            && let Some(passwords) = &self.passwords
             && let Err(failure) = passwords.settle(self.place(at), has_first_password).await
         {
             return Fate::Stop(failure);

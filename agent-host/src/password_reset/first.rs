@@ -1,8 +1,8 @@
 //! The first password of an account that an order makes.
 //!
-//! It is made up once an order, whatever happens: it lies sealed in the store, in the notice that will tell it, before the
-//! account is made. A second attempt at the order takes it from there, so that whichever attempt made the account, the
-//! notice is true. Before the order's outcome is noted, the notice is confirmed, where the order made the account, or
+//! Where somebody is to be told, it is made up once an order, whatever happens: it lies sealed in the store, in the notice
+//! that will tell it, before the account is made. A second attempt at the order takes it from there, so that whichever
+//! attempt made the account, the notice is true. Where nobody is, nothing is kept. Before the order's outcome is noted, the notice is confirmed, where the order made the account, or
 //! forgotten; after it, it is let go. A crash in between is made up for when the next run begins: a confirmed notice
 //! whose order has an outcome is let go then.
 
@@ -31,11 +31,11 @@ pub struct FirstPassword<'a> {
 }
 
 impl PasswordResets {
-    /// The password that the order sets; none where the settings set none.
+    /// The password that the order sets, and whether a notice of it is kept; none where the settings set none.
     ///
     /// # Errors
     /// Where the settings cannot make one, nobody may be written to, or the store fails: then nothing is to be made.
-    pub async fn first_password(&self, first: &FirstPassword<'_>) -> anyhow::Result<Option<NewPassword>> {
+    pub async fn first_password(&self, first: &FirstPassword<'_>) -> anyhow::Result<Option<(NewPassword, bool)>> {
         let Some(way) = self.settings.way_named(first.setting) else { return Ok(None) };
         if !matches!(way.mode, Mode::Generated(_) | Mode::Default(_)) {
             return Ok(None);
@@ -43,14 +43,17 @@ impl PasswordResets {
         let subject = subject(first.connection, first.order);
         for waiting in self.store.held_notices(&subject).await? {
             if let Some(notice) = Notice::open(&waiting, &self.key).filter(|notice| notice.kind == MailKind::Password) {
-                return Ok(Some(NewPassword { value: notice.password(), must_change: way.must_change }));
+                return Ok(Some((NewPassword { value: notice.password(), must_change: way.must_change }, true)));
             }
         }
         let value = self.new_password(way, first.account)?;
         let notice = self.first_notice(first, way)?.with_secret(&value);
-        self.keep_copies(&subject, way, &notice).await?;
-        self.keep(&subject, &notice).await?;
-        Ok(Some(NewPassword { value, must_change: way.must_change }))
+        // Copies too are of what the first attempt has set.
+        let is_kept = self.keep_copies(&subject, way, &notice).await? || notice.to.is_some();
+        if is_kept {
+            self.keep(&subject, &notice).await?;
+        }
+        Ok(Some((NewPassword { value, must_change: way.must_change }, is_kept)))
     }
 
     /// Confirms the notice of an order that made its account, before its outcome is noted; else forgets it.

@@ -92,13 +92,15 @@ impl PasswordResets {
         self.keep(&course.id, &notice).await.map(Some)
     }
 
-    /// Keeps the copies of a notice, without what is secret in it.
-    pub(super) async fn keep_copies(&self, subject: &str, way: &ResetWay, notice: &Notice) -> anyhow::Result<()> {
-        let Some(mail) = self.settings.mail.as_ref().filter(|_| way.notifies) else { return Ok(()) };
+    /// Keeps the copies of a notice, without what is secret in it; whether there are any.
+    pub(super) async fn keep_copies(&self, subject: &str, way: &ResetWay, notice: &Notice) -> anyhow::Result<bool> {
+        let Some(mail) = self.settings.mail.as_ref().filter(|_| way.notifies) else { return Ok(false) };
+        let mut has_copies = false;
         for mailbox in [&way.copy_to, &mail.catch_all_cc].into_iter().flatten() {
             self.keep(subject, &notice.copy_for(mailbox)).await?;
+            has_copies = true;
         }
-        Ok(())
+        Ok(has_copies)
     }
 
     /// Keeps one notice, held; its name.
