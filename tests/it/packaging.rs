@@ -8,6 +8,7 @@ use std::{
 };
 
 use acceptance::{TestAgent, cargo_deb, program};
+use tempfile::TempDir;
 
 use crate::{password::daemon::Daemon, tidy::root};
 
@@ -74,12 +75,12 @@ impl System {
     }
 }
 
-/// The package of the program that the tests run, as `cargo deb` makes it of one that is built for release.
+/// The package of the program that the tests run, as `cargo deb` makes it of one that is built for release, and its folder.
 ///
-/// It gets a target folder of its own: there the program lies where a release would, and no package that somebody made
+/// That is a target folder of its own: there the program lies where a release would, and no package that somebody made
 /// is removed.
 #[expect(clippy::print_stderr, reason = "what is left out is said")]
-fn package(agent: &TestAgent) -> Option<PathBuf> {
+fn package() -> Option<(TempDir, PathBuf)> {
     let Some(cargo_deb) = cargo_deb() else {
         eprintln!("left out: `cargo xtask test` has not installed cargo-deb");
         return None;
@@ -87,19 +88,19 @@ fn package(agent: &TestAgent) -> Option<PathBuf> {
     if !is_here("dpkg") || !is_here("dpkg-shlibdeps") {
         return None;
     }
-    let target = agent.beside("target");
-    fs::create_dir_all(target.join("release")).expect("the folder is the test's own");
-    symlink(program(), target.join("release/agent-host")).expect("the folder is the test's own");
+    let target = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(target.path().join("release")).expect("the folder is the test's own");
+    symlink(program(), target.path().join("release/agent-host")).expect("the folder is the test's own");
     let mut command = Command::new(cargo_deb);
     command.args(["--package", "agent-host", "--offline", "--locked", "--no-build", "--strip", "--fast"]);
-    command.arg("--output").arg(agent.beside("deb")).env("CARGO_TARGET_DIR", target).current_dir(root());
-    Some(output(&mut command).trim().into())
+    let made = output(command.env("CARGO_TARGET_DIR", target.path()).current_dir(root()));
+    Some((target, made.trim().into()))
 }
 
 #[test]
 fn the_package_is_installed_started_upgraded_removed_and_leaves_the_agent_directory() {
+    let Some((_folder, package)) = package() else { return };
     let agent = TestAgent::new();
-    let Some(package) = package(&agent) else { return };
     let field = |name: &str| output(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name)).trim().to_owned();
     assert_eq!(field("Version"), env!("CARGO_PKG_VERSION"));
     // The C library as new as this program wants it, and what cannot be seen in it.
@@ -147,7 +148,6 @@ fn the_package_is_installed_started_upgraded_removed_and_leaves_the_agent_direct
     assert!(said.contains("/var/lib/agent-host is left") && called.is_empty(), "{said} {called:?}");
     assert!(home.join("appsettings.agent.json").exists());
     fs::remove_dir_all(inside).unwrap();
-    fs::remove_file(package).unwrap();
 }
 
 #[test]
