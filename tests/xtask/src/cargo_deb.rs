@@ -1,7 +1,7 @@
 //! cargo-deb, which makes the Debian package by `[package.metadata.deb]` of `agent-host/Cargo.toml`.
 //!
 //! It lies below the target folder, in the one version that is named here, and is built where that is not there yet:
-//! without optimisation and symbols, which takes half the time, and without liblzma, since `xz` is where dpkg is.
+//! without optimisation and symbols, which takes half the time, and without liblzma, since dpkg-dev brings `xz`.
 
 use std::{
     fs,

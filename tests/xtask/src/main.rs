@@ -104,10 +104,10 @@ fn test() -> Result<(), String> {
     if python::is_here() {
         python::install(&target)?;
     }
-    if tools::can_package() {
-        let problem = cargo_deb::install(&target).err();
-        lacking
-            .extend(problem.map(|problem| format!("There is no cargo-deb. Not tried: the Debian package. {problem}.")));
+    if tools::can_package()
+        && let Err(problem) = cargo_deb::install(&target)
+    {
+        lacking.push(format!("There is no cargo-deb. Not tried: the Debian package. {problem}."));
     }
     let deny = step::succeeds(&["deny", "--version"]);
     let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
@@ -133,10 +133,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
 
 fn package() -> Result<(), String> {
     if !tools::can_package() {
-        return Err(
-            "The package cannot be made: it needs dpkg-shlibdeps. Install it (`apt install dpkg-dev`), then repeat."
-                .to_owned(),
-        );
+        return Err("The package needs dpkg-shlibdeps: `apt install dpkg-dev`, then repeat.".to_owned());
     }
     let mut build = std::process::Command::new(cargo_deb::install(&target_folder()?)?);
     let build = build.args(["--package", "agent-host", "--locked"]).current_dir(step::ROOT);
