@@ -13,7 +13,7 @@ mod secrets;
 mod program;
 
 pub use chance::Chance;
-pub use program::{Run, program, python};
+pub use program::{Run, cargo_deb, program, python};
 pub use secrets::{assert_folder_unseen, watch, watch_mail};
 
 use std::{

@@ -32,10 +32,18 @@ pub fn program() -> &'static Path {
 
 /// Python with its package `cryptography`, as `cargo xtask test` installs it into the target folder.
 pub fn python() -> Option<PathBuf> {
+    tool("python/bin/python")
+}
+
+/// cargo-deb, as `cargo xtask test` installs it into the target folder.
+pub fn cargo_deb() -> Option<PathBuf> {
+    tool("cargo-deb/bin/cargo-deb")
+}
+
+fn tool(path: &str) -> Option<PathBuf> {
     let test = std::env::current_exe().ok()?;
-    let target = test.ancestors().nth(3)?;
-    let python = target.join("tools").join("python").join("bin").join("python");
-    python.exists().then_some(python)
+    let tool = test.ancestors().nth(3)?.join("tools").join(path);
+    tool.exists().then_some(tool)
 }
 
 fn workspace() -> PathBuf {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the repository talks to who runs it")]
 
+mod cargo_deb;
 mod python;
 mod step;
 mod tools;
@@ -23,7 +24,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test             formatting, lints, all tests, documentation, dependencies: what a change must pass
   bench [ARG...]   builds the programs in release and runs the measurements with these arguments
-  package          builds the program in release and makes the Debian package of it, in the target folder
+  package          builds the program in release and makes the Debian package of it, in the target folder's `debian`
   --help           this text
 
 Example:
@@ -98,9 +99,15 @@ fn command(arguments: &[String]) -> Option<Command> {
 
 fn test() -> Result<(), String> {
     install_components()?;
-    let lacking = tools::install();
+    let target = target_folder()?;
+    let mut lacking = tools::install();
     if python::is_here() {
-        python::install(&target_folder()?)?;
+        python::install(&target)?;
+    }
+    if tools::can_package()
+        && let Err(problem) = cargo_deb::install(&target)
+    {
+        lacking.push(format!("There is no cargo-deb. Not tried: the Debian package. {problem}."));
     }
     let deny = step::succeeds(&["deny", "--version"]);
     let steps: Vec<&Step> = TEST.iter().chain(deny.then_some(&DENY)).collect();
@@ -125,13 +132,13 @@ fn bench(arguments: &[String]) -> Result<(), String> {
 }
 
 fn package() -> Result<(), String> {
-    RELEASE.run(&[])?;
-    let target = target_folder()?;
-    let mut build = std::process::Command::new("agent-host/packaging/debian/build");
-    let build = build.arg(target.join("release/agent-host")).arg(target.join("debian"));
-    let status =
-        build.status().map_err(|error| format!("Cannot start `agent-host/packaging/debian/build`: {error}"))?;
-    if status.success() { Ok(()) } else { Err("The package cannot be made: it needs dpkg-deb.".to_owned()) }
+    if !tools::can_package() {
+        return Err("The package needs dpkg-shlibdeps: `apt install dpkg-dev`, then repeat.".to_owned());
+    }
+    let mut build = std::process::Command::new(cargo_deb::install(&target_folder()?)?);
+    let build = build.args(["--package", "agent-host", "--locked"]).current_dir(step::ROOT);
+    let status = build.status().map_err(|error| format!("Cannot start {build:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{build:?} failed ({status})")) }
 }
 
 /// Where cargo builds: this program is in `<target>/<profile>`.

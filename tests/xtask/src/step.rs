@@ -5,6 +5,9 @@
 
 use std::process::{Command, Stdio};
 
+/// The workspace's root.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
 /// A call of cargo under a title.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
@@ -61,7 +64,7 @@ pub(crate) fn install(components: &str) -> Result<(), String> {
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    command.args(arguments).current_dir(ROOT);
     command
 }
 

@@ -19,6 +19,9 @@ struct Tool {
     untried: &'static str,
 }
 
+/// What cargo-deb calls, and what installs its package.
+const PACKAGING: [(&str, &str); 2] = [("dpkg", "--version"), ("dpkg-shlibdeps", "--version")];
+
 const TOOLS: [Tool; 8] = [
     Tool {
         name: "Chromium with its driver",
@@ -45,7 +48,12 @@ const TOOLS: [Tool; 8] = [
         packages: &["postgresql"],
         untried: "several agents, and the store on a server",
     },
-    Tool { name: "dpkg-deb", calls: &[("dpkg-deb", "--version")], packages: &["dpkg"], untried: "the Debian package" },
+    Tool {
+        name: "dpkg with dpkg-shlibdeps",
+        calls: &PACKAGING,
+        packages: &["dpkg", "dpkg-dev"],
+        untried: "the Debian package",
+    },
     Tool {
         name: "systemd-analyze",
         calls: &[("systemd-analyze", "--version")],
@@ -72,11 +80,16 @@ pub(crate) fn install() -> Vec<String> {
     TOOLS.iter().filter(|tool| !tool.is_there() && !tool.install()).map(Tool::lacking).collect()
 }
 
+/// Whether a Debian package can be made here.
+pub(crate) fn can_package() -> bool {
+    all_work(&PACKAGING)
+}
+
 impl Tool {
     fn is_there(&self) -> bool {
         match self.calls {
             [] => has_server(),
-            calls => calls.iter().all(|(program, arguments)| works(program, &words(arguments))),
+            calls => all_work(calls),
         }
     }
 
@@ -95,6 +108,10 @@ impl Tool {
 fn has_server() -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     versions.map(|version| version.path().join("bin/initdb")).any(|initdb| initdb.exists())
+}
+
+fn all_work(calls: &[(&'static str, &'static str)]) -> bool {
+    calls.iter().all(|(program, arguments)| works(program, &words(arguments)))
 }
 
 fn words(arguments: &'static str) -> Vec<&'static str> {
