@@ -115,7 +115,13 @@ fn the_package_is_installed_started_upgraded_removed_and_leaves_the_agent_direct
     assert_eq!(called, [&[account, owned], &restarted[..]].concat());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&home), mode(&inside.join("usr/bin/agent-host"))), (0o750, 0o755));
-    for file in ["README.md", "copyright", "examples/monitoring/alerts.yml", "examples/okta/appsettings.agent.json"] {
+    for file in [
+        "README.md",
+        "copyright",
+        "LICENSE-MIT",
+        "examples/monitoring/alerts.yml",
+        "examples/okta/appsettings.agent.json",
+    ] {
         assert!(inside.join("usr/share/doc/agent-host").join(file).is_file(), "{file}");
     }
 
