@@ -78,6 +78,11 @@ fn a_bare_token_opens_a_directory_that_wants_it_so() {
     let other = agent.run(&["--format", "json", "directory", "create", "other"]).must_exit(0).json();
     let other = other["token"].as_str().expect("a token").to_owned();
     watch(&other);
+    let third = agent.run(&["--format", "json", "directory", "create", "third"]).must_exit(0).json();
+    let third = third["token"].as_str().expect("a token").to_owned();
+    watch(&third);
+    let said = json!({ "Directories": { "Third": { "BareToken": true }, "Acme": { "PageSize": 9 } } });
+    agent.write("appsettings.agent.json", &said.to_string());
     let client = Client::of(vec![agent.command(&["run"])], &token);
     assert_eq!(client.get("/Users?startIndex=1&count=2").must(200)["totalResults"], 0);
     client.ask("GET", "/scim/v2/acme/Users", &format!("Bearer {token}"), None).must(200);
@@ -90,6 +95,7 @@ fn a_bare_token_opens_a_directory_that_wants_it_so() {
         client.ask("GET", &format!("/scim/v2/{at}/Users"), &authorization, None).must(401);
     }
     client.ask("GET", "/scim/v2/other/Users", &format!("Bearer {other}"), None).must(200);
+    client.ask("GET", "/scim/v2/third/Users", &third, None).must(200);
     client.ask("GET", "/api/v1/directories", &token, None).must(401);
     client.end();
 }
