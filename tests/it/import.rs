@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 const SEED: u64 = 20_260_401;
 const HEADER: &str = "id,first,last,mail,dept,state,manager";
-const ELEMENTS: &str = r#"
-  <Connection Identifier="OktaExportFulfillment" DisplayName_L1="Okta" Connector="Okta" Package="Usercube.Okta@0000001" />
+const PEOPLE: &str = r#"
   <Connection Identifier="People" DisplayName_L1="People" Connector="Okta" Package="Usercube.CSV.Complete@0000001" />
+"#;
+/// Accounts that follow persons, whose managers are told the first password.
+pub(crate) const ACCOUNTS: &str = r#"
+  <Connection Identifier="OktaExportFulfillment" DisplayName_L1="Okta" Connector="Okta" Package="Usercube.Okta@0000001" />
   <EntityTypeMapping Identifier="User" Connector="Okta" ConnectionTable="OktaExportFulfillment_users">
     <Property Identifier="OktaExportFulfillment_users_id" ConnectionColumn="id" IsPrimaryKey="true" />
     <Property Identifier="status" ConnectionColumn="status" />
@@ -20,6 +23,7 @@ const ELEMENTS: &str = r#"
     <Property Identifier="profile_firstName" ConnectionColumn="profile.firstName" />
     <Property Identifier="profile_lastName" ConnectionColumn="profile.lastName" />
     <Property Identifier="profile_department" ConnectionColumn="profile.department" />
+    <Property Identifier="profile_title" ConnectionColumn="profile.title" />
     <Property Identifier="profile_employeeNumber" ConnectionColumn="profile.employeeNumber" />
     <Property Identifier="profile_userType" ConnectionColumn="profile.userType" />
   </EntityTypeMapping>
@@ -30,7 +34,7 @@ const ELEMENTS: &str = r#"
 
 pub(crate) fn agent() -> TestAgent {
     let agent = TestAgent::seeded(Seed::exact(4, 2, 1, 1));
-    agent.map(ELEMENTS);
+    agent.map(&format!("{PEOPLE}{ACCOUNTS}"));
     configure(&agent, json!({}));
     agent
 }

@@ -5,9 +5,9 @@ use okta_sandbox::{Seed, Status};
 use serde_json::{Value, json};
 
 use super::{client::Client, create, okta_user, patch};
+use crate::import::ACCOUNTS;
 
-const ELEMENTS: &str = r#"
-  <Connection Identifier="OktaExportFulfillment" DisplayName_L1="Okta" Connector="Okta" Package="Usercube.Okta@0000001" />
+const INBOX: &str = r#"
   <Connection Identifier="Inbox" DisplayName_L1="Inbox" Connector="Okta" Package="Usercube.SCIM@0000001" />
   <EntityTypeMapping Identifier="InboxUser" Connector="Okta" ConnectionTable="Inbox_users">
     <Property Identifier="Inbox_users_id" ConnectionColumn="id" IsPrimaryKey="true" />
@@ -20,25 +20,11 @@ const ELEMENTS: &str = r#"
     <Property Identifier="title" ConnectionColumn="title" />
     <Property Identifier="teams" ConnectionColumn="groups.display" />
   </EntityTypeMapping>
-  <EntityTypeMapping Identifier="User" Connector="Okta" ConnectionTable="OktaExportFulfillment_users">
-    <Property Identifier="OktaExportFulfillment_users_id" ConnectionColumn="id" IsPrimaryKey="true" />
-    <Property Identifier="status" ConnectionColumn="status" />
-    <Property Identifier="profile_login" ConnectionColumn="profile.login" IsUniqueKey="true" />
-    <Property Identifier="profile_email" ConnectionColumn="profile.email" />
-    <Property Identifier="profile_firstName" ConnectionColumn="profile.firstName" />
-    <Property Identifier="profile_lastName" ConnectionColumn="profile.lastName" />
-    <Property Identifier="profile_title" ConnectionColumn="profile.title" />
-    <Property Identifier="profile_employeeNumber" ConnectionColumn="profile.employeeNumber" />
-    <Property Identifier="profile_userType" ConnectionColumn="profile.userType" />
-  </EntityTypeMapping>
-  <OktaResourceTypeMapping Identifier="Okta_User" Connection="OktaExportFulfillment" DefaultObjectClass="users" PasswordResetSetting="First" />
-  <PasswordResetSettings Identifier="First" Mode="1" AutoGenerate="true" MustChange="true"
-    NotifiedEmailBinding="AssignedResourceType:Owner.Directory_User:ManagerMail" />
 "#;
 
 fn agent() -> TestAgent {
     let agent = TestAgent::seeded(Seed::exact(4, 2, 1, 1));
-    agent.map(ELEMENTS);
+    agent.map(&format!("{INBOX}{ACCOUNTS}"));
     let import = json!({
         "From": "Inbox_users", "To": format!("{CONNECTION}_users"), "ResourceType": "Okta_User",
         "Match": { "profile_employeeNumber": "externalId" },
