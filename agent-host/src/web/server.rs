@@ -12,7 +12,6 @@ use axum_server::{
     accept::NoDelayAcceptor,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
-use hyper_util::rt::TokioTimer;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -154,8 +153,13 @@ async fn listen(
     handle: Handle<Peer>,
 ) -> io::Result<()> {
     let _what_is_left = BreakOff(handle.clone());
-    let mut server = axum_server::Server::from_listener(door).handle(handle);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_HEAD);
+    let mut server =
+        axum_server::Server::from_listener(door).handle(handle).accept_error_handler(|peer: Option<&Peer>, error| {
+            if let Some(peer) = peer {
+                tracing::debug!(peer = %peer.info().0, "a handshake failed: {error}");
+            }
+        });
+    server.http_builder().http1().header_read_timeout(LONGEST_HEAD);
     let answers = service_fn(move |peer: Peer| {
         let served = served.clone();
         // This holds the peer, and with it the place, as long as the connection lasts.
