@@ -9,6 +9,7 @@ mod patience;
 mod password_page;
 mod monitoring;
 mod scim;
+mod door;
 mod server;
 pub mod views;
 mod session;

@@ -2,7 +2,7 @@
 //!
 //! Of a query the names stay that SCIM knows, of a filter its attributes and operators, of a path what an id can be.
 
-use hyper::http::Uri;
+use axum::http::Uri;
 use scim_server::{Filter, parse_filter};
 use serde_json::Value;
 use url::form_urlencoded;

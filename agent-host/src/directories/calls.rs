@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use scim_server::Error;
 
 use super::{Directories, asked, check_name};

@@ -3,13 +3,10 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use connector_api::Result;
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    },
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use url::{Host, Url};
 
@@ -33,8 +30,8 @@ pub struct Address {
 /// What TLS is spoken with.
 #[derive(Clone)]
 pub struct Tls {
-    /// Takes a connection's handshake.
-    pub(super) acceptor: TlsAcceptor,
+    /// What a handshake goes by.
+    pub(super) config: Arc<ServerConfig>,
     /// When the certificate ends, in milliseconds since 1970.
     pub ends_ms: Option<i64>,
 }
@@ -113,5 +110,5 @@ pub fn tls(settings: &Settings, addresses: &[Address], now_ms: i64) -> Result<Op
     let mut config =
         builder.with_no_client_auth().with_single_cert(certificates, key).map_err(|error| unusable(&error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), ends_ms }))
+    Ok(Some(Tls { config: Arc::new(config), ends_ms }))
 }

@@ -78,6 +78,24 @@ fn malformed_slow_and_oversized_requests_are_ended_and_others_are_served_meanwhi
     daemon.end();
 }
 
+#[test]
+fn connections_that_the_system_refuses_are_told_and_taken_later() {
+    let agent = agent(&json!({}));
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        say("left out: there is no prlimit on this machine");
+        return;
+    }
+    let daemon = Daemon::start(agent.command(&["run"]));
+    limit_it(&daemon, "--nofile=1:");
+    let mut refused = TcpStream::connect(&daemon.address).unwrap();
+    until(|| daemon.log().contains("a connection cannot be taken"));
+    limit_it(&daemon, "--nofile=1024:");
+    let answer = answer(&mut refused, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(daemon.log().matches("a connection cannot be taken").count() < 10, "it waits between: {}", daemon.log());
+    daemon.end();
+}
+
 /// The program where a write beyond the limit is an error, as it is on a full disk, and not the process's end; with this
 /// done before. None where there is no prlimit.
 fn on_a_small_disk(agent: &TestAgent, before: &str) -> Option<Command> {
@@ -95,9 +113,11 @@ fn on_a_small_disk(agent: &TestAgent, before: &str) -> Option<Command> {
 
 /// From now on it can write files up to so many bytes.
 fn limit(daemon: &Daemon, bytes: &str) {
-    let status = Command::new("prlimit")
-        .args(["--pid", &daemon.id().to_string(), &format!("--fsize={bytes}:unlimited")])
-        .status();
+    limit_it(daemon, &format!("--fsize={bytes}:unlimited"));
+}
+
+fn limit_it(daemon: &Daemon, limit: &str) {
+    let status = Command::new("prlimit").args(["--pid", &daemon.id().to_string(), limit]).status();
     assert!(status.expect("prlimit is there").success());
 }
 

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     process::{Command, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -69,7 +70,9 @@ fn https_is_served_from_pem_and_a_renewed_pfx_is_taken_by_a_reload() {
     let (.., answer) = ask_for(&daemon.address, &authority, "/scim/v2/acme/ServiceProviderConfig", &bearer);
     assert!(answer.contains("https://localhost/scim/v2/acme/ServiceProviderConfig"), "{answer}");
 
-    // Whoever speaks no TLS, or an old one, is not served.
+    // Whoever speaks no TLS, or an old one, or nothing for long, is not served.
+    let mut silent = TcpStream::connect(&daemon.address).unwrap();
+    let silent_since = Instant::now();
     let mut plain = TcpStream::connect(&daemon.address).unwrap();
     let refused = super::bad_input::answer(&mut plain, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(!refused.contains("200"), "{refused}");
@@ -94,5 +97,8 @@ fn https_is_served_from_pem_and_a_renewed_pfx_is_taken_by_a_reload() {
     daemon.reload("the settings cannot be used");
     assert!(daemon.log().contains("`Web:Certificate:File` names a file that cannot be opened"), "{}", daemon.log());
     assert_eq!(ask(&daemon.address, &authority).0, second.certificate, "the former one goes on");
+    assert_eq!(super::bad_input::answer(&mut silent, b""), "");
+    let waited = silent_since.elapsed();
+    assert!((Duration::from_secs(8)..Duration::from_secs(40)).contains(&waited), "{waited:?}");
     daemon.end();
 }
