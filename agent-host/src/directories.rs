@@ -165,9 +165,20 @@ impl Directories {
         Resources::new(self.store.clone(), self.queues.clone(), admitted.directory, admitted.actor.as_str())
     }
 
-    /// Forgets old events, traces and calls now and then; never ends.
-    pub async fn forget_old(&self) {
+    /// Now and then forgets old events, traces and calls, and sees to it that users can be looked up by their e-mail
+    /// addresses; never ends.
+    pub async fn look_after(&self) {
         loop {
+            match self.store.index_emails().await {
+                Ok(directories) if directories.is_empty() => {}
+                Ok(directories) => {
+                    let directories = directories.len();
+                    tracing::info!(directories, "users of directories were gone through for their e-mail addresses");
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "e-mail addresses in directories cannot be indexed");
+                }
+            }
             if let Err(error) = self.store.forget_calls(self.now()).await {
                 tracing::error!(error = format!("{error:#}"), "old calls of directories cannot be forgotten");
             }

@@ -73,7 +73,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 type Sql = (i64, &'static str, &'static str);
 
-const MIGRATIONS: [Sql; 19] = [
+const MIGRATIONS: [Sql; 20] = [
     (1, "fulfillment", include_str!("../migrations/0001_fulfillment.sql")),
     (2, "password resets", include_str!("../migrations/0002_password_resets.sql")),
     (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
@@ -93,10 +93,14 @@ const MIGRATIONS: [Sql; 19] = [
     (19, "sets and approvals", include_str!("../migrations/0019_sets_and_approvals.sql")),
     (21, "inbox", include_str!("../migrations/0021_inbox.sql")),
     (22, "name indexes", include_str!("../migrations/0022_name_indexes.sql")),
+    (23, "emails", include_str!("../migrations/0023_emails.sql")),
 ];
 
 /// Those of PostgreSQL alone.
-const SERVER_MIGRATIONS: [Sql; 1] = [(20, "bytewise names", include_str!("../migrations/0020_bytewise_names.sql"))];
+const SERVER_MIGRATIONS: [Sql; 2] = [
+    (20, "bytewise names", include_str!("../migrations/0020_bytewise_names.sql")),
+    (24, "bytewise emails", include_str!("../migrations/0024_bytewise_emails.sql")),
+];
 
 /// The agent's database.
 #[derive(Debug, Clone)]

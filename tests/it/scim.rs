@@ -5,6 +5,7 @@ mod attempts;
 mod basic;
 mod calls;
 mod client;
+mod entra;
 mod input;
 mod oauth;
 mod okta;

@@ -24,6 +24,7 @@ pub async fn check(store: &dyn ResourceStore) {
     check_changes(store, &users[0]).await;
     check_members(store, &users).await;
     check_deleted(store, &users).await;
+    check_emails(store).await;
 }
 
 /// Three users, in the order in which they were created.
@@ -207,6 +208,58 @@ async fn check_deleted(store: &dyn ResourceStore, users: &[Resource]) {
     let again = draft(Kind::User, json!({ "userName": "BO" }));
     let again = store.create(Kind::User, again, Links::None).await.expect("a name is free again");
     assert!(users.iter().all(|user| user.id != again.id && user.sequence < again.sequence), "nothing is used again");
+}
+
+/// All users with an address are found by it, whatever becomes of them; others may be found, too.
+async fn check_emails(store: &dyn ResourceStore) {
+    let body = |name: &str, emails: &[&str]| {
+        let emails: Vec<Value> = emails.iter().map(|email| json!({ "value": email, "type": "work" })).collect();
+        draft(Kind::User, json!({ "userName": name, "active": true, "emails": emails }))
+    };
+    let long = |end: &str| format!("{}{end}", "long".repeat(500));
+    let mut ids = Vec::new();
+    for (name, emails) in
+        [("mail1", ["A@x", "b@x"]), ("mail2", ["b@X", "STRASSE@x"]), ("mail3", [&long("1"), ""]), ("mail4", ["c@x"; 2])]
+    {
+        let created = store.create(Kind::User, body(name, &emails), Links::None).await.expect("a user can be created");
+        ids.push(created.id);
+    }
+    let has = async |emails: &[&str], expected: &[usize]| {
+        let emails: Vec<Value> = emails.iter().map(|email| json!({ "value": email })).collect();
+        let lookup = Some(Lookup { field: Field::Email, values: crate::email_keys(&emails.into()) });
+        for from in [From::Offset(0), From::After(0)] {
+            let (found, _) = page(store, Query { lookup: lookup.clone(), from, count: false, ..all() }).await;
+            for nth in expected {
+                assert!(found.contains(&ids[*nth]), "{lookup:?} finds all that have it");
+            }
+        }
+    };
+    has(&["a@X"], &[0]).await;
+    has(&["B@x"], &[0, 1]).await;
+    has(&["straße@x", "c@x", "none"], &[1, 3]).await;
+    has(&[&long("1")], &[2]).await;
+    has(&[""], &[2]).await;
+    let change = async |nth: usize, body: Draft| {
+        let attributes = Some((body.attributes, body.keys));
+        let change = Change { attributes, unique: body.unique, ..Change::default() };
+        store.update(Kind::User, &ids[nth], change, Links::None).await.expect("a user can change");
+    };
+    let mut retired = body("mail1", &["A@x", "b@x"]);
+    retired.attributes.insert("active".to_owned(), false.into());
+    change(0, retired).await;
+    has(&["a@x"], &[0]).await;
+    change(0, body("mail1", &["new@x", "b@x"])).await;
+    has(&["new@x"], &[0]).await;
+    has(&["b@x"], &[0, 1]).await;
+    change(0, body("mail1", &[])).await;
+    change(0, body("mail1", &["a@x"])).await;
+    has(&["a@x"], &[0]).await;
+    for id in &ids {
+        store.delete(Kind::User, id, Deletion::default()).await.expect("a user can be deleted");
+    }
+    let lookup = Some(Lookup { field: Field::Email, values: vec!["a@x".to_owned(), "b@x".to_owned()] });
+    let (found, _) = page(store, Query { lookup, ..all() }).await;
+    assert!(found.iter().all(|id| !ids.contains(id)), "who is deleted is not found");
 }
 
 fn draft(kind: Kind, body: Value) -> Draft {

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub(crate) use comparison::instant;
+pub use lookup::email_keys;
 pub(crate) use lookup::{Plan, field_of};
 
 use crate::{

@@ -34,6 +34,7 @@ pub use bulk::MAX_BULK_OPERATIONS;
 pub use call::MEMBERS_IN_ANSWER;
 pub use directory::{Authentication, Directory};
 pub use error::{Body, ERROR_SCHEMA, Error, ErrorKind, Result, SCIM_JSON};
+pub use filter::email_keys;
 pub use json::{MAX_BODY_BYTES, MAX_DEPTH};
 pub use letters::fold;
 pub use parser::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS, filter as parse_filter, path as parse_path};

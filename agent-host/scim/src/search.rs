@@ -176,10 +176,10 @@ impl Searcher<'_> {
             let place = sort_place(*kind, sort)?;
             let by_links = place.as_ref().is_some_and(|place| place.is_core(kind.links()));
             let needs_links = by_links || plan.needs_links(*kind);
-            let mut after = 0;
-            loop {
-                let Some((last, mut page)) = self.scanned(*kind, plan, after, needs_links).await? else { break };
-                after = last;
+            let mut next = Some(0);
+            while let Some(after) = next {
+                let (mut page, behind) = self.scanned(*kind, plan, after, needs_links).await?;
+                next = behind;
                 while let Some((_, resource)) = page.next().await.map_err(of_kind)? {
                     let resource = &resource;
                     let view = View { kind: *kind, resource, base_url: &self.directory.base_url, shows_names: true };
@@ -218,16 +218,17 @@ impl Searcher<'_> {
         kind: Kind,
         plan: &Plan,
         test: &Test,
-        mut after: u64,
+        after: u64,
         mut skip: u64,
         limit: usize,
         count: bool,
     ) -> Result<Scanned> {
         let needs_links = plan.needs_links(kind);
         let mut scanned = Scanned { resources: Vec::new(), total: 0 };
-        'pages: loop {
-            let Some((last, mut page)) = self.scanned(kind, plan, after, needs_links).await? else { break };
-            after = last;
+        let mut next = Some(after);
+        'pages: while let Some(after) = next {
+            let (mut page, behind) = self.scanned(kind, plan, after, needs_links).await?;
+            next = behind;
             while let Some((_, mut resource)) = page.next().await.map_err(of_kind)? {
                 let view = View { kind, resource: &resource, base_url: &self.directory.base_url, shows_names: true };
                 if !test.holds(&view) {
@@ -283,20 +284,20 @@ impl Searcher<'_> {
         self.chunk(kind, plan, after, limit, self.links(kind, limit)).await
     }
 
-    /// The next resources to ask something of, with or without their links, and the sequence of the last.
+    /// The next resources to ask something of, with or without their links, and behind which sequence there may be more.
     async fn scanned(
         &self,
         kind: Kind,
         plan: &Plan,
         after: u64,
         needs_links: bool,
-    ) -> Result<Option<(u64, Completing)>> {
+    ) -> Result<(Completing, Option<u64>)> {
         let links = if needs_links { links::of_page(SCANNED_AT_ONCE) } else { Links::None };
         let page = self.chunk(kind, plan, after, SCANNED_AT_ONCE, links).await?;
-        let last = page.last().map(|last| last.sequence);
+        let next = page.last().filter(|_| page.len() == SCANNED_AT_ONCE).map(|last| last.sequence);
         let page = page.into_iter().map(|resource| (kind, resource)).collect();
         let wanted = if needs_links { vec![kind] } else { Vec::new() };
-        Ok(last.map(|last| (last, Completing::new(self.store, page, wanted))))
+        Ok((Completing::new(self.store, page, wanted), next))
     }
 
     async fn chunk(&self, kind: Kind, plan: &Plan, after: u64, limit: usize, links: Links) -> Result<Vec<Resource>> {

@@ -73,12 +73,12 @@ pub struct Query {
     pub count: bool,
 }
 
-/// The resources in which a field has one of these values.
+/// The resources in which a field has one of these values: exactly those, but for [`Field::Email`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     /// The indexed field.
     pub field: Field,
-    /// Without repeats. Folded ([`fold`](crate::fold)) for names; as it is for identifiers.
+    /// Without repeats. Folded ([`fold`](crate::fold)) for names and e-mail addresses; as it is for identifiers.
     pub values: Vec<String>,
 }
 
@@ -93,6 +93,8 @@ pub enum Field {
     ExternalId,
     /// [`Keys::display_name`].
     DisplayName,
+    /// One of [`Keys::emails`]. What is found is asked the whole filter again: all that have it must be found, others may.
+    Email,
     /// The id of a member (in groups) or of a group (in users).
     Link,
 }
@@ -102,7 +104,8 @@ pub enum Field {
 pub enum Order {
     /// By [`Resource::sequence`].
     Taken,
-    /// By a key, bytewise; those without it last, or first when descending; then by sequence. Never by a link.
+    /// By a key, bytewise; those without it last, or first when descending; then by sequence. Never by an e-mail address or
+    /// a link.
     By {
         /// The key.
         field: Field,
@@ -186,6 +189,9 @@ pub struct Keys {
     pub external_id: Option<String>,
     /// Folded.
     pub display_name: Option<String>,
+    /// E-mail addresses of a user: folded, short enough for an index, each once, in order. What an index then has of an
+    /// address another may begin with, too; see [`email_keys`](crate::email_keys).
+    pub emails: Vec<String>,
 }
 
 /// What to do with a member that the directory does not have.
@@ -225,13 +231,13 @@ pub enum StoreError {
 }
 
 impl Keys {
-    /// The key of this field, where it is kept here.
+    /// The key of this field, where it is kept here and there is one at most.
     pub fn get(&self, field: Field) -> Option<&str> {
         match field {
             Field::UserName => self.user_name.as_deref(),
             Field::ExternalId => self.external_id.as_deref(),
             Field::DisplayName => self.display_name.as_deref(),
-            Field::Id | Field::Link => None,
+            Field::Id | Field::Email | Field::Link => None,
         }
     }
 }
@@ -244,6 +250,7 @@ impl Field {
             Self::UserName => "userName",
             Self::ExternalId => "externalId",
             Self::DisplayName => "displayName",
+            Self::Email => "emails",
             Self::Link => "value",
         }
     }

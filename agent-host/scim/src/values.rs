@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    filter::email_keys,
     json::{field, is, is_unset},
     letters::fold,
     resource::{Kind, Link},
@@ -249,6 +250,10 @@ pub(crate) fn keys(kind: Kind, attributes: &Map<String, Value>) -> Result<Keys> 
         user_name: if kind == Kind::User { folded(Field::UserName) } else { None },
         external_id: text(Field::ExternalId).map(str::to_owned),
         display_name: folded(Field::DisplayName),
+        emails: match (kind, attributes.get("emails")) {
+            (Kind::User, Some(emails)) => email_keys(emails),
+            _ => Vec::new(),
+        },
     };
     for field in [Field::UserName, Field::ExternalId, Field::DisplayName] {
         keys.get(field).map_or(Ok(()), |key| check_length(key, field.name()))?;

@@ -115,7 +115,7 @@ impl Generation {
             let chores = async {
                 tokio::select! {
                     () = self.send_mails() => {}
-                    () = self.directories.forget_old() => {}
+                    () = self.directories.look_after() => {}
                     () = self.directories.go_on_keeping_calls() => {}
                     () = self.notifications.keep() => {}
                     () = self.audit.keep() => {}

@@ -157,6 +157,7 @@ impl Store {
             "DELETE FROM directory_call_counts WHERE directory = $1",
             "DELETE FROM directory_events WHERE directory = $1",
             "DELETE FROM members WHERE directory = $1",
+            "DELETE FROM resource_emails WHERE directory = $1",
             "DELETE FROM resource_blocks WHERE directory = $1",
             "DELETE FROM deleted_resources WHERE directory = $1",
             "DELETE FROM resources WHERE directory = $1",

@@ -7,6 +7,7 @@
 mod events;
 mod deleted;
 mod rows;
+mod emails;
 mod reader;
 mod present;
 mod batch;
@@ -261,7 +262,19 @@ impl ResourceStore for Resources {
     }
 
     async fn page(&self, kind: Kind, query: &Query) -> Result<Page, StoreError> {
-        if query.from == From::Offset(0)
+        let narrowed;
+        let query = match &query.lookup {
+            Some(lookup) if lookup.field == Field::Email => {
+                let lookup = emails::narrow(&self.store, self.directory, lookup).await.map_err(failed)?;
+                narrowed = Query { lookup, ..query.clone() };
+                &narrowed
+            }
+            _ => query,
+        };
+        if query.lookup.as_ref().is_some_and(|lookup| lookup.values.is_empty()) {
+            return Ok(Page { resources: Vec::new(), total: query.count.then_some(0) });
+        }
+        if matches!(query.from, From::Offset(0) | From::After(0))
             && query.limit > 0
             && let Some(single) = self.single(kind, query.lookup.as_ref(), query.links)
         {
@@ -340,22 +353,33 @@ impl Statement {
 
     /// Only the resources that the look-up finds. `$1` is the directory.
     fn push_lookup(&mut self, kind: Kind, lookup: &Lookup) {
-        let values: Vec<String> = lookup.values.iter().filter(|value| can_be_kept(value)).cloned().collect();
-        let values = padded(values.into_iter());
-        let places: Vec<String> = values.into_iter().map(|value| self.bind(Bound::Text(value))).collect();
-        let places = places.join(", ");
         let condition = match (lookup.field, kind) {
-            // Nothing is in an empty list, which PostgreSQL would not read.
-            _ if places.is_empty() => "1 = 0".to_owned(),
             (Field::Link, Kind::Group) => {
-                format!("id IN (SELECT group_id FROM members WHERE directory = $1 AND member_id IN ({places}))")
+                let is_member = self.is_one_of("member_id", &lookup.values);
+                format!("id IN (SELECT group_id FROM members WHERE directory = $1 AND {is_member})")
             }
             (Field::Link, Kind::User) => {
-                format!("id IN (SELECT member_id FROM members WHERE directory = $1 AND group_id IN ({places}))")
+                let is_group = self.is_one_of("group_id", &lookup.values);
+                format!("id IN (SELECT member_id FROM members WHERE directory = $1 AND {is_group})")
             }
-            (field, _) => format!("{} IN ({places})", column(field)),
+            (Field::Email, _) => {
+                let has_email = self.is_one_of("value", &lookup.values);
+                format!("id IN (SELECT id FROM resource_emails WHERE directory = $1 AND {has_email})")
+            }
+            (field, _) => self.is_one_of(column(field), &lookup.values),
         };
         self.push(&format!(" AND {condition}"));
+    }
+
+    /// The condition that the column has one of these values.
+    fn is_one_of(&mut self, column: &str, values: &[String]) -> String {
+        let values: Vec<String> = values.iter().filter(|value| can_be_kept(value)).cloned().collect();
+        // Nothing is in an empty list, which PostgreSQL would not read.
+        if values.is_empty() {
+            return "1 = 0".to_owned();
+        }
+        let places = padded(values.into_iter()).into_iter().map(|value| self.bind(Bound::Text(value)));
+        format!("{column} IN ({})", places.collect::<Vec<_>>().join(", "))
     }
 
     fn bound(&self) -> sqlx::query::Query<'_, Any, AnyArguments> {
@@ -394,7 +418,7 @@ fn column(field: Field) -> &'static str {
         Field::UserName => "user_name",
         Field::ExternalId => "external_id",
         Field::DisplayName => "display_name",
-        Field::Link => "NULL",
+        Field::Email | Field::Link => "NULL",
     }
 }
 

@@ -147,6 +147,40 @@ fn identifying_attributes_are_looked_up() {
         (Kind::User, "id eq \"b\" or id eq \"a\" or id eq \"b\"", found(Field::Id, "a,b", true)),
         (Kind::Group, "id eq \"g\" and members eq \"u\"", found(Field::Id, "g", false)),
         (Kind::User, "active eq true and userName eq \"a\"", found(Field::UserName, "a", false)),
+        (Kind::User, "emails.value eq \"A@x\"", found(Field::Email, "a@x", false)),
+        (Kind::User, "emails eq \"A@x\"", found(Field::Email, "a@x", false)),
+        (Kind::User, "EMAILS[Value eq \"A@x\"]", found(Field::Email, "a@x", false)),
+        (Kind::User, "emails[type eq \"work\"].value eq \"A@x\"", found(Field::Email, "a@x", false)),
+        (Kind::User, "emails[value eq \"a@x\" and type eq \"work\"]", found(Field::Email, "a@x", false)),
+        (Kind::User, "emails[value eq \"b\" or value eq \"a\"]", found(Field::Email, "a,b", false)),
+        (Kind::User, "emails eq \"b\" or emails.value eq \"a\"", found(Field::Email, "a,b", false)),
+        (
+            Kind::User,
+            "(emails eq \"b\" and active eq true) or emails.value eq \"a\"",
+            found(Field::Email, "a,b", false),
+        ),
+        (Kind::User, "active eq true and emails eq \"a\"", found(Field::Email, "a", false)),
+        (Kind::User, "emails eq \"a\" and userName eq \"b\"", found(Field::UserName, "b", false)),
+        (Kind::User, "groups eq \"g\" and emails eq \"a\"", found(Field::Email, "a", false)),
+        (
+            Kind::User,
+            "urn:ietf:params:scim:schemas:core:2.0:User:emails.VALUE eq \"A@x\"",
+            found(Field::Email, "a@x", false),
+        ),
+        (
+            Kind::User,
+            "urn:ietf:params:scim:schemas:core:2.0:User:emails[type eq \"work\"].value eq \"A@x\"",
+            found(Field::Email, "a@x", false),
+        ),
+        (Kind::User, "emails.type eq \"work\"", (None, false)),
+        (Kind::User, "emails.display eq \"a\"", (None, false)),
+        (Kind::User, "emails[type eq \"a\"]", (None, false)),
+        (Kind::User, "emails[not (value eq \"a\")]", (None, false)),
+        (Kind::User, "emails[value eq \"a\" or type eq \"work\"]", (None, false)),
+        (Kind::User, "emails.value ne \"a\"", (None, false)),
+        (Kind::User, "emails.value eq null", (None, false)),
+        (Kind::User, "phoneNumbers.value eq \"a\"", (None, false)),
+        (Kind::User, "emails eq \"a\" or userName eq \"a\"", (None, false)),
         (Kind::User, "id eq \"a\" or userName eq \"b\"", (None, false)),
         (Kind::User, "not (id eq \"a\")", (None, false)),
         (Kind::User, "userName sw \"a\"", (None, false)),
@@ -155,4 +189,28 @@ fn identifying_attributes_are_looked_up() {
     for (kind, filter, expected) in cases {
         assert_eq!(plan(kind, filter), expected, "{filter}");
     }
+}
+
+#[test]
+fn of_an_email_address_the_index_has_what_is_asked_of_it() {
+    let keys = |emails: Value| email_keys(&emails);
+    let emails =
+        json!([{ "value": "B@x", "type": "work" }, { "value": "a@x" }, { "value": "b@X" }, { "type": "home" }, "c@x"]);
+    assert_eq!(keys(emails), ["a@x", "b@x", "c@x"]);
+    assert!(keys(Value::Null).is_empty());
+    // What is too long, and what a database could not hold.
+    for address in ["ß".repeat(400), format!("{}é@x", "a".repeat(319)), "a\0b".to_owned(), String::new()] {
+        let filter = format!("emails eq {}", json!(address.to_uppercase()));
+        let test = Test::of(Kind::User, &[], &parser::filter(&filter).unwrap()).unwrap();
+        let asked = Plan::of(Kind::User, Some(test)).lookup.unwrap().values;
+        assert_eq!(keys(json!([{ "value": address }])), asked, "{address}");
+        assert!(asked[0].len() <= 320 && !asked[0].contains('\0'), "{asked:?}");
+    }
+}
+
+#[test]
+fn groups_have_no_emails_to_look_up() {
+    let filter = parser::filter("emails eq \"a\"").unwrap();
+    let test = Test::of(Kind::Group, &[Kind::User, Kind::Group], &filter).unwrap();
+    assert_eq!(Plan::of(Kind::Group, Some(test)).lookup, None);
 }

@@ -264,22 +264,23 @@ impl Inside {
     }
 
     fn index(&mut self, kind: Kind, id: &str, keys: &Keys) {
-        for field in KEYS {
-            if let Some(key) = keys.get(field) {
-                self.keys.entry((kind, field.name(), key.to_owned())).or_default().insert(id.to_owned());
-            }
+        for (field, key) in indexed(keys) {
+            self.keys.entry((kind, field.name(), key.to_owned())).or_default().insert(id.to_owned());
         }
     }
 
     fn unindex(&mut self, kind: Kind, id: &str, keys: &Keys) {
-        for field in KEYS {
-            if let Some(key) = keys.get(field)
-                && let Some(ids) = self.keys.get_mut(&(kind, field.name(), key.to_owned()))
-            {
+        for (field, key) in indexed(keys) {
+            if let Some(ids) = self.keys.get_mut(&(kind, field.name(), key.to_owned())) {
                 ids.remove(id);
             }
         }
     }
+}
+
+fn indexed(keys: &Keys) -> impl Iterator<Item = (Field, &str)> {
+    let single = KEYS.into_iter().filter_map(|field| Some((field, keys.get(field)?)));
+    single.chain(keys.emails.iter().map(|email| (Field::Email, email.as_str())))
 }
 
 fn usize_of(number: u64) -> usize {

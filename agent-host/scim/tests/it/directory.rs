@@ -51,11 +51,16 @@ async fn groups_are_there_only_where_that_is_on() {
 #[tokio::test]
 async fn without_import_only_one_that_is_known_is_found() {
     let inbox = Inbox::open_with(|directory| directory.import = false).await;
-    let id = inbox.user(json!({ "userName": "ann", "externalId": "e" })).await;
+    let id = inbox.user(json!({ "userName": "ann", "externalId": "e", "emails": [{ "value": "a@x" }] })).await;
     for query in ["startIndex=1&count=2", "filter=userName+pr", "filter=active+eq+true", "cursor=", "sortBy=userName"] {
         assert_eq!(inbox.get(&format!("/Users?{query}")).await.expect(200).body["totalResults"], 0, "{query}");
     }
-    for query in ["userName+eq+%22ANN%22", "externalId+eq+%22e%22", "active+eq+true+and+userName+eq+%22ann%22"] {
+    for query in [
+        "userName+eq+%22ANN%22",
+        "externalId+eq+%22e%22",
+        "active+eq+true+and+userName+eq+%22ann%22",
+        "emails+eq+%22A@x%22",
+    ] {
         assert_eq!(inbox.names(&format!("/Users?filter={query}")).await, ["ann"], "{query}");
     }
     inbox.get(&format!("/Users/{id}")).await.expect(200);

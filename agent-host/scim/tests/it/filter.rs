@@ -49,6 +49,41 @@ async fn filters_find_what_they_mean() {
 }
 
 #[tokio::test]
+async fn users_are_found_by_an_address_that_is_looked_up_and_asked_of_its_element() {
+    let inbox = Inbox::open().await;
+    for (name, emails, active) in [
+        (
+            "ann",
+            json!([{ "type": "work", "value": "Ann@x.example" }, { "type": "home", "value": "shared@x.example" }]),
+            true,
+        ),
+        ("bo", json!([{ "type": "work", "value": "shared@x.example" }]), true),
+        ("cy", json!([{ "type": "home", "value": format!("{}1@x.example", "long".repeat(100)) }]), false),
+        ("dee", json!([{ "type": "home", "value": format!("{}2@x.example", "long".repeat(100)) }]), true),
+        ("eve", json!([]), true),
+    ] {
+        inbox.user(json!({ "userName": name, "emails": emails, "active": active })).await;
+    }
+    let shared = "\"SHARED@x.example\"";
+    check(&inbox, &format!("emails[type eq \"work\"].value eq {shared}"), &["bo"]).await;
+    check(&inbox, &format!("emails[value eq {shared} and type eq \"home\"]"), &["ann"]).await;
+    check(&inbox, &format!("emails.type eq \"work\" and emails.value eq {shared}"), &["ann", "bo"]).await;
+    check(&inbox, &format!("Emails EQ {shared}"), &["ann", "bo"]).await;
+    check(&inbox, &format!("emails[VALUE eq {shared}] and active eq true and userName ne \"bo\""), &["ann"]).await;
+    let urn = "urn:ietf:params:scim:schemas:core:2.0:User";
+    check(&inbox, &format!("{urn}:emails[Type eq \"Work\"].Value eq \"ann@x.example\""), &["ann"]).await;
+    check(&inbox, &format!("{urn}:emails.value eq \"ann@X.EXAMPLE\""), &["ann"]).await;
+    check(&inbox, &format!("emails eq \"{}2@x.example\"", "LONG".repeat(100)), &["dee"]).await;
+    check(&inbox, "emails eq \"none@x.example\"", &[]).await;
+    check(&inbox, &format!("not (emails eq {shared})"), &["cy", "dee", "eve"]).await;
+    check(&inbox, "emails eq null", &["eve"]).await;
+    assert_eq!(
+        inbox.names("/Users?filter=emails+pr&sortBy=emails.value&sortOrder=descending&count=2").await,
+        ["bo", "dee"]
+    );
+}
+
+#[tokio::test]
 async fn groups_are_found_by_name_and_member() {
     let inbox = filled().await;
     let ann = inbox.get("/Users?count=1").await.body["Resources"][0]["id"].as_str().unwrap().to_owned();

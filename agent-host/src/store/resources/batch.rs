@@ -15,6 +15,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::{
     super::places,
     BLOCK, can_be_kept, column,
+    emails::{self, Emails},
     events::{self, NewEvent},
     present::{self, Ahead, Present},
     rows::{attributes, kind_number, links_of_one, list, padded, read_link},
@@ -32,6 +33,7 @@ pub(super) struct Batch<'c> {
     ahead: Ahead,
     /// How many resources came and went, by directory, kind and block.
     blocks: BTreeMap<(i64, i64, i64), i64>,
+    emails: Emails,
     events: Vec<NewEvent>,
 }
 
@@ -78,7 +80,8 @@ impl<'c> Batch<'c> {
             }
         }
         let ahead = Ahead::read(&mut *connection, jobs).await?;
-        Ok(Self { connection, now_ms, directories, ahead, blocks: BTreeMap::new(), events: Vec::new() })
+        let (blocks, emails, events) = (BTreeMap::new(), Emails::default(), Vec::new());
+        Ok(Self { connection, now_ms, directories, ahead, blocks, emails, events })
     }
 
     pub(super) async fn make(&mut self, job: &Job) -> Result<Option<Resource>, Failure> {
@@ -95,6 +98,7 @@ impl<'c> Batch<'c> {
     /// Writes what was kept back.
     pub(super) async fn finish(self) -> Result<(), sqlx::Error> {
         events::insert(self.connection, &self.events).await?;
+        self.emails.write(self.connection).await?;
         let blocks: Vec<_> = self.blocks.into_iter().filter(|(_, change)| *change != 0).collect();
         for blocks in blocks.chunks(ROWS) {
             let text = format!(
@@ -109,7 +113,9 @@ impl<'c> Batch<'c> {
             query.execute(&mut *self.connection).await?;
         }
         for (id, counters) in &self.directories {
-            let statement = "UPDATE directories SET last_sequence = $2, last_event = $3 WHERE id = $1";
+            // Rows of e-mail addresses that were behind stay so.
+            let statement = "UPDATE directories SET last_sequence = $2, last_event = $3, \
+                 emails_event = CASE WHEN emails_event = last_event THEN $3 ELSE emails_event END WHERE id = $1";
             let query = sqlx::query(statement).bind(*id).bind(counters.sequence).bind(counters.event);
             query.execute(&mut *self.connection).await?;
         }
@@ -137,6 +143,7 @@ impl<'c> Batch<'c> {
         }
         self.directories.get_mut(&job.directory).expect("it was looked for").sequence = sequence;
         *self.blocks.entry((job.directory, kind_number(kind), sequence / BLOCK)).or_default() += 1;
+        self.emails.change(job.directory, &id, &[], &draft.keys.emails);
         let added = self.add_members(job.directory, &id, &draft.members).await?;
         if kind == Kind::Group {
             self.ahead.forget_groups();
@@ -183,6 +190,7 @@ impl<'c> Batch<'c> {
         }
         let kept = match wanted {
             Some((text, wanted, keys)) => {
+                self.emails.change(job.directory, id, &emails::of(&present.attributes)?, &keys.emails);
                 self.write(id, &present, Some((&text, wanted, keys))).await?;
                 told.before = Some(std::mem::take(&mut present.attributes));
                 told.after = Some(text);
@@ -235,6 +243,7 @@ impl<'c> Batch<'c> {
             let query = query.bind(self.now_ms).bind(present.attributes.as_str()).bind(job.actor.as_str());
             query.execute(&mut *self.connection).await?;
         }
+        self.emails.change(job.directory, id, &emails::of(&present.attributes)?, &[]);
         sqlx::query("DELETE FROM resources WHERE id = $1").bind(id).execute(&mut *self.connection).await?;
         *self.blocks.entry((job.directory, kind_number(kind), present.sequence / BLOCK)).or_default() -= 1;
         self.tell(job, "deleted", kind, id, Told { before: Some(present.attributes), ..Told::default() });

@@ -18,7 +18,7 @@ use super::{BLOCK, DeletedResource, Resources, Statement, Store};
 use crate::store::tests::stores;
 
 /// A directory in a store of each kind.
-async fn directories() -> Vec<(TempDir, Store, Resources)> {
+pub(super) async fn directories() -> Vec<(TempDir, Store, Resources)> {
     let mut made = Vec::new();
     for (folder, store) in stores().await {
         made.push(directory(folder, store).await);
@@ -28,10 +28,14 @@ async fn directories() -> Vec<(TempDir, Store, Resources)> {
 
 async fn directory(folder: TempDir, store: Store) -> (TempDir, Store, Resources) {
     let directory = store.add_directory("Acme", "{}", "salt", 1).await.unwrap().unwrap();
+    let resources = resources(&store, directory.id);
+    (folder, store, resources)
+}
+
+pub(super) fn resources(store: &Store, directory: i64) -> Resources {
     let time = AtomicI64::new(1_000);
     let writer = store.resource_writer(Arc::new(move || time.fetch_add(1, Ordering::Relaxed)));
-    let resources = Resources::new(store.clone(), (store.resource_reader(), writer), directory.id, "prefix");
-    (folder, store, resources)
+    Resources::new(store.clone(), (store.resource_reader(), writer), directory, "prefix")
 }
 
 fn user(name: &str) -> Draft {
