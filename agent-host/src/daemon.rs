@@ -102,6 +102,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             Ok(generation) => {
                 (wait, next) = (FIRST_WAIT, due(generation.refresh_after()));
                 at_work.begin(generation);
+                // Before it is told: whoever reads the log may ask at once.
                 house.monitoring.health.is_well(Part::Settings);
                 tracing::info!("the settings were read anew: they hold for what begins from now on");
                 Ok(())
@@ -109,8 +110,8 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             Err(error) => {
                 (start.log)(None);
                 let why = in_words(&error);
-                tracing::error!("the settings cannot be used, the former ones go on: {why}");
                 house.monitoring.health.is_unwell(Part::Settings, (start.clock)());
+                tracing::error!("the settings cannot be used, the former ones go on: {why}");
                 if is_due {
                     tracing::warn!(wait_s = wait.as_secs(), "the settings cannot be read and will be tried again");
                     next = due(Some(wait));

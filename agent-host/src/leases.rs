@@ -246,6 +246,11 @@ impl Moment {
         Self(0)
     }
 
+    /// The time since then.
+    pub(crate) fn elapsed(self) -> Duration {
+        Duration::from_millis(Self::now().0.saturating_sub(self.0))
+    }
+
     /// Goes on while the process is stopped and while the machine sleeps.
     #[cfg(target_os = "linux")]
     pub(crate) fn now() -> Self {

@@ -17,8 +17,17 @@ pub(super) struct Passwords<'a> {
     pub(super) connection: &'a str,
 }
 
+/// What is to be done about a first password when it is set.
+#[derive(Debug, Default)]
+pub(super) struct Promise {
+    /// A notice of it is held, to be confirmed or forgotten.
+    pub(super) is_held: bool,
+    /// Nobody learns it, which the results say.
+    pub(super) is_lost: bool,
+}
+
 impl Passwords<'_> {
-    /// Puts the first password into the order; whether a notice of it is kept, which is to be settled.
+    /// Puts the first password into the order, if it is to have one; `was_begun` by an earlier attempt.
     ///
     /// # Errors
     /// Where there is none to put: the order stays open.
@@ -26,8 +35,9 @@ impl Passwords<'_> {
         &self,
         order: OrderPlace,
         wanted: &WantedPassword,
+        was_begun: bool,
         into: &mut ProvisioningOrder,
-    ) -> Result<bool, Fate> {
+    ) -> Result<Promise, Fate> {
         let account = account(into);
         let first = FirstPassword {
             order,
@@ -36,11 +46,11 @@ impl Passwords<'_> {
             owner: &wanted.owner,
             setting: &wanted.setting,
         };
-        match self.resets.first_password(&first).await {
-            Ok(None) => Ok(false),
-            Ok(Some((password, is_kept))) => {
-                into.password = Some(password);
-                Ok(is_kept)
+        match self.resets.first_password(&first, was_begun).await {
+            Ok(None) => Ok(Promise::default()),
+            Ok(Some(given)) => {
+                into.password = Some(given.password);
+                Ok(Promise { is_held: given.is_held, is_lost: given.is_lost })
             }
             Err(error) => match error.downcast::<connector_api::Error>() {
                 Ok(error) if is_of_the_order(error.kind()) => Err(Fate::Open(error)),

@@ -20,11 +20,14 @@ use super::{
     index::{Index, Turns},
     journal::{Clock, OrderJournal, Steps, micros, stopwatch},
     limits::is_of_the_order,
-    passwords::Passwords,
+    passwords::{Passwords, Promise},
     stop::{Stop, Stopped},
     take_up::{OrderReader, TakenUp, Task},
 };
-use crate::store::{Notes, OrderPlace, Outcome};
+use crate::{
+    orders::WantedPassword,
+    store::{Notes, OrderPlace, Outcome},
+};
 
 /// How often an order is tried in one run where the system cannot be reached; each time the connector tries its best.
 const TRIES: u8 = 2;
@@ -35,6 +38,9 @@ const PATIENCE_MS: i64 = 2 * 86_400_000;
 /// Why a record is not deleted that an order of the same run has adopted.
 pub(super) const ADDED_HERE: &str = "another order of the same run adds this very record, which was there already: it is not \
      deleted; evaluate the policy again";
+/// What the results say of a password that was made up and that nobody learns.
+const TOLD_TO_NOBODY: &str =
+    "nobody is told the account's first password: reset it, or name whom to tell in the settings";
 /// How often the watcher is told.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
@@ -92,7 +98,21 @@ pub(super) struct Ending {
     pub(super) journal_percent: f64,
 }
 
-/// What came of trying an order.
+/// What came of an order.
+#[derive(Debug, Default)]
+struct Done {
+    executed: bool,
+    /// Whether something was written.
+    changed: bool,
+    /// The identity of the record that an order to add came to.
+    record: String,
+    /// What else is to be known.
+    notes: Vec<String>,
+    /// Why it is not executed, which is all that is told then.
+    refusal: Option<String>,
+}
+
+/// What trying an order means for the run.
 pub(super) enum Fate {
     Finished,
     /// It may be tried again later.
@@ -262,70 +282,78 @@ impl<'a> Run<'a> {
             Err(error) => return Fate::Open(error),
         };
         let TakenUp { head, task, mut notes, first_password } = taken;
-        let (mut record, mut has_first_password, mut has_notice) = (String::new(), false, false);
-        let (executed, changed) = match task {
+        let done = match task {
             Task::CarryOut(order) if order.change == ChangeType::Deleted && self.is_kept(at, &order) => {
-                notes = vec![ADDED_HERE.to_owned()];
-                (false, false)
+                Done::refused(ADDED_HERE.to_owned())
             }
-            Task::Nothing => (true, false),
-            Task::Refuse(why) => {
-                notes = vec![why];
-                (false, false)
-            }
+            Task::Nothing => Done { executed: true, ..Done::default() },
+            Task::Refuse(why) => Done::refused(why),
             Task::Follow(other) => match self.states[other as usize].load(Ordering::Relaxed) {
                 state::OPEN => return Fate::Open(Error::new(ErrorKind::Unavailable, "the same order is open")),
-                known => (known == state::EXECUTED, false),
+                known => Done { executed: known == state::EXECUTED, ..Done::default() },
             },
-            Task::CarryOut(mut order) => {
-                if let (Some(passwords), Some(wanted)) = (&self.passwords, &first_password) {
-                    match passwords.give(self.place(at), wanted, &mut order).await {
-                        Ok(is_kept) => has_notice = is_kept,
-                        Err(fate) => return fate,
-                    }
-                }
-                match self.attempt(at, &order).await {
-                    Ok(Ok(fulfillment)) => {
-                        notes.extend(fulfillment.note);
-                        has_first_password = fulfillment.has_first_password;
-                        if order.change == ChangeType::Added {
-                            self.keep_record(at as usize, &fulfillment.key);
-                            record = fulfillment.key;
-                        }
-                        (true, fulfillment.effect == Effect::Changed)
-                    }
-                    Ok(Err(refusal)) => {
-                        notes = vec![in_words(&refusal)];
-                        (false, false)
-                    }
-                    Err(Fate::Open(error)) if is_last_try && self.is_hopeless(at) => {
-                        notes = vec![given_up(&error)];
-                        (false, false)
-                    }
-                    Err(fate) => return fate,
-                }
-            }
+            Task::CarryOut(order) => match self.write(at, *order, first_password.as_ref(), is_last_try).await {
+                Ok(done) => done,
+                Err(fate) => return fate,
+            },
         };
-        if has_notice
-            && let Some(passwords) = &self.passwords
-            && let Err(failure) = passwords.settle(self.place(at), has_first_password).await
-        {
-            return Fate::Stop(failure);
+        self.states[at as usize].store(if done.executed { state::EXECUTED } else { state::ERRORED }, Ordering::Relaxed);
+        match done.refusal {
+            Some(why) => notes = vec![why],
+            None => notes.extend(done.notes),
         }
-        self.states[at as usize].store(if executed { state::EXECUTED } else { state::ERRORED }, Ordering::Relaxed);
         let kept = self.notes.outcome(Outcome {
             place: self.place(at),
             id: head.id,
             change_type: head.change,
             owner_id: head.owner_id,
             owner_type: head.owner_type,
-            state: if executed { "Executed" } else { "Errored" },
-            record,
-            changed,
+            state: if done.executed { "Executed" } else { "Errored" },
+            record: done.record,
+            changed: done.changed,
             message: notes.join("\n"),
             at_ms: (self.clock)(),
         });
         kept.await.map_or_else(|failure| Fate::Stop(failure.into()), |()| Fate::Finished)
+    }
+
+    /// Has the connector carry an order out, with the first password of the account that it makes.
+    async fn write(
+        &self,
+        at: u32,
+        mut order: ProvisioningOrder,
+        first_password: Option<&WantedPassword>,
+        is_last_try: bool,
+    ) -> Result<Done, Fate> {
+        let (place, mut promise) = (self.place(at), Promise::default());
+        if let (Some(passwords), Some(wanted)) = (&self.passwords, first_password) {
+            let was_begun = self.lock_begun().get(&place).is_some_and(|steps| !steps.is_empty());
+            promise = passwords.give(place, wanted, was_begun, &mut order).await?;
+        }
+        let (done, has_first_password) = match self.attempt(at, &order).await {
+            Ok(Ok(fulfillment)) => {
+                let mut notes = Vec::from_iter(fulfillment.note);
+                if promise.is_lost && fulfillment.has_first_password {
+                    notes.push(TOLD_TO_NOBODY.to_owned());
+                }
+                let mut done =
+                    Done { executed: true, changed: fulfillment.effect == Effect::Changed, notes, ..Done::default() };
+                if order.change == ChangeType::Added {
+                    self.keep_record(at as usize, &fulfillment.key);
+                    done.record = fulfillment.key;
+                }
+                (done, fulfillment.has_first_password)
+            }
+            Ok(Err(refusal)) => (Done::refused(in_words(&refusal)), false),
+            Err(Fate::Open(error)) if is_last_try && self.is_hopeless(at) => (Done::refused(given_up(&error)), false),
+            Err(fate) => return Err(fate),
+        };
+        if promise.is_held
+            && let Some(passwords) = &self.passwords
+        {
+            passwords.settle(place, has_first_password).await.map_err(Fate::Stop)?;
+        }
+        Ok(done)
     }
 
     /// One try: what came of it, or why the order is refused; else what it means for the run.
@@ -404,6 +432,12 @@ impl<'a> Run<'a> {
 
     fn lock_begun(&self) -> std::sync::MutexGuard<'_, HashMap<OrderPlace, Steps>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Done {
+    fn refused(why: String) -> Self {
+        Self { refusal: Some(why), ..Self::default() }
     }
 }
 

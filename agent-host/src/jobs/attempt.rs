@@ -1,6 +1,6 @@
 //! One attempt at a run: carried out under a lease that is renewed meanwhile, and noted.
 //!
-//! An attempt that finds its lease gone drops what it is doing and notes nothing. Asked to end, or out of its time, it
+//! An attempt that finds its lease gone drops what it is doing and notes nothing but its log. Asked to end, or out of its time, it
 //! lets what is under way come to its end.
 
 use std::{any::Any, collections::BTreeMap, panic::AssertUnwindSafe, pin::pin, sync::Mutex};
@@ -52,10 +52,10 @@ impl Attempt<'_> {
     /// Where the store fails.
     pub(super) async fn carry_out(&self) -> anyhow::Result<Option<RunState>> {
         let run = self.run;
-        let log = match self.jobs.job(&run.name) {
-            Ok(job) => RunLog::new(self.jobs.limits.log_bytes, job.log_level, self.clock),
-            Err(_) => RunLog::new(self.jobs.limits.log_bytes, 0, self.clock),
-        };
+        // Former attempts have used up some of it.
+        let used = if run.attempts > 1 { self.store.log_of(run.id).await?.len() } else { 0 };
+        let (room, level) = (self.jobs.limits.log_bytes.saturating_sub(used), self.jobs.job(&run.name));
+        let log = RunLog::new(room, level.map_or(0, |job| job.log_level), self.clock);
         let span = tracing::info_span!(
             target: SPANS,
             "run",
@@ -72,7 +72,7 @@ impl Attempt<'_> {
         }
         drop(span);
         if let Some(text) = log.finish() {
-            self.store.add_to_log(run.id, &text).await?;
+            self.add_to_log(&text).await;
         }
         let Some(Ended { state, message }) = ended else { return Ok(None) };
         let now = (self.clock)();
@@ -147,6 +147,13 @@ impl Attempt<'_> {
         Ok(steps)
     }
 
+    /// A log that is not kept stops no run.
+    async fn add_to_log(&self, text: &str) {
+        if let Err(error) = self.store.add_to_log(self.run.id, text).await {
+            tracing::warn!(run.id = self.run.id, "a part of the log is not kept: {error:#}");
+        }
+    }
+
     /// Renews the lease and keeps the log until there is a reason to stop. A store that fails is asked again.
     async fn keep(&self, log: &RunLog, steps: &Steps<'_>, gate: &Gate, is_cancelled: bool) -> Stopped {
         let (run, length) = (self.run.id, self.jobs.limits.lease);
@@ -166,10 +173,9 @@ impl Attempt<'_> {
                     if lease == Lease::Cancelled && !is_cancelled {
                         return Stopped::Cancelled;
                     }
-                    if let Some(text) = log.take()
-                        && let Err(error) = self.store.add_to_log(run, &text).await
-                    {
-                        tracing::warn!(run.id = run, "a part of the log is not kept: {error:#}");
+                    if let Some(text) = log.waiting() {
+                        self.add_to_log(&text).await;
+                        log.kept(text.len());
                     }
                 }
                 Err(error) => {

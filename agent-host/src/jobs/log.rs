@@ -6,7 +6,7 @@
 use std::{
     fmt::{self, Write as _},
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, SecondsFormat};
@@ -52,17 +52,25 @@ impl RunLog {
         CURRENT.scope(self.clone(), work).await
     }
 
-    /// What has come since the last time.
-    pub(super) fn take(&self) -> Option<String> {
-        let text = std::mem::take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner).text);
+    /// What has come and is not kept yet.
+    pub(super) fn waiting(&self) -> Option<String> {
+        let text = self.lines().text.clone();
         (!text.is_empty()).then_some(text)
     }
 
-    /// What has come since the last time, and how much was left out over all.
+    /// So many bytes of it are kept.
+    pub(super) fn kept(&self, bytes: usize) {
+        self.lines().text.drain(..bytes);
+    }
+
+    /// What is not kept yet, and how much was left out over all.
     pub(super) fn finish(&self) -> Option<String> {
-        let lost = self.lines.lock().unwrap_or_else(PoisonError::into_inner).lost;
-        let text = self.take();
+        let (text, lost) = (self.waiting(), self.lines().lost);
         if lost == 0 { text } else { Some(text.unwrap_or_default() + &format!("… and {lost} more lines\n")) }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, event: &Event<'_>) {
@@ -75,7 +83,7 @@ impl RunLog {
         event.record(&mut line);
         // What a managed system said may hold what terminals obey.
         let line = redact(&line.0).replace(char::is_control, " ") + "\n";
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines();
         if line.len() <= lines.left && lines.lost == 0 {
             lines.left -= line.len();
             lines.text.push_str(&line);

@@ -8,11 +8,15 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use apalis::prelude::{WorkerBuilder, WorkerContext};
 use futures::{StreamExt, stream};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::coop::unconstrained,
+};
 
 use super::{Clock, Course, Jobs, OrdersWatch, Queue, attempt::Attempt, course::wanted};
 use crate::{
     agent::Agent,
+    leases::Moment,
     monitoring::{Part, families},
     presence::{clocks_differ_by, place_of},
     store::{JobRun, RunState, Store},
@@ -20,8 +24,6 @@ use crate::{
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// That are taken up before the queue is looked after again, where there are so many.
-const RUNS_A_LOOK: u32 = 100;
 /// Between two times that the queue is tidied up.
 const TIDY_EVERY_MS: i64 = 3_600_000;
 /// How long one look for work may take: a store that is frozen says nothing.
@@ -83,9 +85,10 @@ impl Worker {
         let worker = Arc::new(self);
         let context = WorkerContext::new(&worker.queue.name);
         let look_out =
-            LookOut { worker: worker.clone(), orders, context: context.clone(), left: 0, tidied_ms: i64::MIN };
+            LookOut { worker: worker.clone(), orders, context: context.clone(), looked: None, tidied_ms: i64::MIN };
         let runs = stream::unfold(look_out, async |mut look_out| {
-            let run = look_out.next().await?;
+            // Whatever runs use up of the worker's turn: due times come, and systemd hears that it turns.
+            let run = unconstrained(look_out.next()).await?;
             Some((Ok::<_, Infallible>(run), look_out))
         });
         let hand = worker.clone();
@@ -100,9 +103,7 @@ impl Worker {
         });
         // What is not done by then is dropped, with what it holds of the store.
         tokio::select! {
-            ended = engine.run() => if let Err(error) = ended {
-                tracing::error!("the worker has ended: {error}");
-            },
+            ended = engine.run() => ended.expect("it is begun once, and its queue never fails"),
             () = out_of_time => tracing::warn!("runs that are not done are left to the next agent"),
         }
         worker.hand_over().await;
@@ -146,8 +147,8 @@ struct LookOut {
     orders: OrdersWatch,
     /// By which apalis is told that no more runs come.
     context: WorkerContext,
-    /// How many runs may be taken up before the queue is looked after.
-    left: u32,
+    /// When the queue was looked after, if nothing was waited for since then.
+    looked: Option<Moment>,
     tidied_ms: i64,
 }
 
@@ -173,7 +174,7 @@ impl LookOut {
                 }
                 Err(_) => {}
             }
-            self.left = 0;
+            self.looked = None;
             tokio::select! {
                 () = wanted(self.worker.course.clone(), Course::Retire) => {}
                 () = self.worker.queue.freed() => {}
@@ -189,14 +190,13 @@ impl LookOut {
 
     /// Looks after the queue where its turn has come, and takes up a run if there is room.
     async fn look(&mut self) -> anyhow::Result<Option<JobRun>> {
-        if self.left == 0 {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             if !self.clock_agrees().await? {
                 return Ok(None);
             }
             self.look_after().await?;
-            self.left = RUNS_A_LOOK;
+            self.looked = Some(Moment::now());
         }
-        self.left -= 1;
         let queue = &self.worker.queue;
         if queue.has_room() { queue.claim(None).await } else { Ok(None) }
     }

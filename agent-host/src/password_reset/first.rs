@@ -30,30 +30,54 @@ pub struct FirstPassword<'a> {
     pub setting: &'a str,
 }
 
+/// What an order sets first.
+#[derive(Debug)]
+pub struct Given {
+    /// The password.
+    pub password: NewPassword,
+    /// Whether a notice of it is held, which is to be settled.
+    pub is_held: bool,
+    /// Whether nobody learns it: it is made up, and nobody is told.
+    pub is_lost: bool,
+}
+
 impl PasswordResets {
-    /// The password that the order sets, and whether a notice of it is kept; none where the settings set none.
+    /// What the order sets; none where the settings set none. What an earlier attempt has kept stays as it was, whatever
+    /// the settings say by now. `was_begun` says that an earlier attempt may have made the account: if it kept nothing,
+    /// the account may have another password than this one, and nobody is told.
     ///
     /// # Errors
     /// Where the settings cannot make one, nobody may be written to, or the store fails: then nothing is to be made.
-    pub async fn first_password(&self, first: &FirstPassword<'_>) -> anyhow::Result<Option<(NewPassword, bool)>> {
-        let Some(way) = self.settings.way_named(first.setting) else { return Ok(None) };
-        if !matches!(way.mode, Mode::Generated(_) | Mode::Default(_)) {
-            return Ok(None);
-        }
+    pub async fn first_password(&self, first: &FirstPassword<'_>, was_begun: bool) -> anyhow::Result<Option<Given>> {
         let subject = subject(first.connection, first.order);
-        for waiting in self.store.held_notices(&subject).await? {
-            if let Some(notice) = Notice::open(&waiting, &self.key).filter(|notice| notice.kind == MailKind::Password) {
-                return Ok(Some((NewPassword { value: notice.password(), must_change: way.must_change }, true)));
+        let way = self.settings.way_named(first.setting);
+        let way = way.filter(|way| matches!(way.mode, Mode::Generated(_) | Mode::Default(_)));
+        let is_unknown = way.is_none_or(|way| matches!(way.mode, Mode::Generated(_)));
+        let held = self.store.held_notices(&subject).await?;
+        for waiting in &held {
+            if let Some(notice) = Notice::open(waiting, &self.key).filter(|notice| notice.kind == MailKind::Password) {
+                let password = NewPassword { value: notice.password(), must_change: notice.must_change };
+                return Ok(Some(Given { password, is_held: true, is_lost: is_unknown && notice.to.is_none() }));
             }
         }
+        let Some(way) = way else { return Ok(None) };
         let value = self.new_password(way, first.account)?;
+        if was_begun {
+            let password = NewPassword { value, must_change: way.must_change };
+            return Ok(Some(Given { password, is_held: false, is_lost: is_unknown }));
+        }
         let notice = self.first_notice(first, way)?.with_secret(&value);
+        if !held.is_empty() {
+            // Copies alone: the process ended between them and the notice.
+            self.store.drop_held_notices(&subject).await?;
+        }
         // Copies too are of what the first attempt has set.
-        let is_kept = self.keep_copies(&subject, way, &notice).await? || notice.to.is_some();
-        if is_kept {
+        let is_held = self.keep_copies(&subject, way, &notice).await? || notice.to.is_some();
+        if is_held {
             self.keep(&subject, &notice).await?;
         }
-        Ok(Some((NewPassword { value, must_change: way.must_change }, is_kept)))
+        let password = NewPassword { value, must_change: way.must_change };
+        Ok(Some(Given { password, is_held, is_lost: is_unknown && notice.to.is_none() }))
     }
 
     /// Confirms the notice of an order that made its account, before its outcome is noted; else forgets it.

@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 64 << 10;
 pub(crate) struct Notice {
     pub(crate) kind: MailKind,
     pub(crate) language: Language,
-    /// The mailbox; none where nobody is told and the password is only kept for a second attempt.
+    /// The mailbox; none where copies alone are sent and the password is only kept for a second attempt.
     pub(crate) to: Option<String>,
     pub(crate) recipient: String,
     pub(crate) beneficiary: String,

@@ -25,6 +25,7 @@ fn a_signal_brings_new_jobs_and_the_run_at_work_ends_as_it_began() {
     let louder = json!({ "Serilog": { "MinimumLevel": "Debug" } });
     agent.write("appsettings.Production.json", &louder.to_string());
     daemon.reload(ANEW);
+    start(&agent, "New");
     until(|| daemon.log().contains("DEBUG"));
     agent.sandbox.clear_faults();
     until(|| run(&agent, 1)["state"] == "success");

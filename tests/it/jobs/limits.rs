@@ -3,13 +3,17 @@
 use std::{fs, time::Duration};
 
 use acceptance::{CONNECTION, orders};
-use agent_host::store::{RunState, StepRun, WantedRun};
+use agent_host::{
+    jobs::{Course, OrdersWatch},
+    store::{RunState, StepRun, WantedRun},
+};
 use okta_sandbox::{Fault, FaultAction};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{
     agent, export_job, job,
-    schedule::{Opened, START, at, within},
+    schedule::{HOUR, Opened, START, at, until, within},
 };
 
 /// Runs the job, which may take so long; how it ended, what is told of it, and its steps.
@@ -39,6 +43,39 @@ fn a_run_that_takes_too_long_is_an_error_and_so_is_its_step() {
         );
         assert_eq!(steps[0].state, RunState::Error, "{steps:?}");
         assert!(steps[0].ended_ms.is_some() && directory.published().is_empty());
+    });
+}
+
+#[test]
+fn what_is_due_while_every_place_is_taken_waits_for_one_and_runs() {
+    let steps = json!([{ "Kind": "refresh-schema", "Connection": CONNECTION }]);
+    let directory = agent(&json!({
+        "Slow": export_job("0 3 * * *"),
+        "Hourly": { "Schedule": "0 * * * *", "Steps": steps },
+    }));
+    let slow = FaultAction::SlowFirstByte(Duration::from_secs(50));
+    directory.sandbox.add_fault(Fault::new(slow).on("GET", "/api/v1/users").always());
+    within(async {
+        at(START);
+        let mut opened = Opened::of(&directory).await;
+        opened.jobs.limits.runs_at_once = 1;
+        let wanted = WantedRun { name: "Slow", cause: "person", due_ms: None, repairs: None, place: None };
+        let first = opened.store.queue_run(&wanted, START).await.unwrap().expect("nothing waits");
+        let (course, asked) = watch::channel(Course::GoOn);
+        let worker = opened.worker("one").asked_by(asked);
+        worker.queue.add_due().await.unwrap();
+        let judged = async {
+            until(async || directory.sandbox.faults_hit() > 0).await;
+            at(START + HOUR);
+            until(async || opened.store.job_runs(Some("Hourly"), 1).await.unwrap().len() == 1).await;
+            let due = opened.store.job_runs(Some("Hourly"), 1).await.unwrap().remove(0);
+            assert_eq!((due.state, due.due_ms), (RunState::Queued, Some(START + HOUR)));
+            opened.store.cancel_run(first, START + HOUR).await.unwrap();
+            until(async || opened.store.job_run(due.id).await.unwrap().unwrap().state == RunState::Success).await;
+            assert_eq!(opened.store.job_run(first).await.unwrap().unwrap().state, RunState::Cancelled);
+            course.send_replace(Course::Retire);
+        };
+        futures::future::join(worker.work(OrdersWatch::default()), judged).await;
     });
 }
 

@@ -307,7 +307,7 @@ fn an_agent_whose_clock_is_wrong_begins_nothing_on_a_shared_store_until_it_is_ri
 }
 
 /// Waits for what others on this thread do.
-async fn until(is_so: impl AsyncFn() -> bool) {
+pub(super) async fn until(is_so: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !is_so().await {
         assert!(began.elapsed() < Duration::from_secs(60), "it does not come");
