@@ -2,17 +2,24 @@
 
 use acceptance::{
     TestAgent,
-    orders::{added_user, list},
+    orders::{GROUP_ID, added_user, list, results as results_of},
     watch,
 };
 use okta_sandbox::{Fault, FaultAction, Status};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{MailServer, labelled};
 
 const NEW: &str = "new.person@corp.example";
 
 fn agent(server: &MailServer) -> TestAgent {
+    let agent = untold();
+    super::configure(&agent, server.settings("StartTls"), json!({}));
+    agent
+}
+
+/// Without settings for mails.
+fn untold() -> TestAgent {
     let agent = super::agent("en");
     agent.write(
         "Conf/Passwords.xml",
@@ -22,7 +29,7 @@ fn agent(server: &MailServer) -> TestAgent {
             NotifiedEmailBinding="AssignedResourceType:Owner.Directory_User:MainRecord.Manager.Mail" />
         </ConfigurationFile>"#,
     );
-    super::configure(&agent, server.settings("StartTls"), json!({}));
+    super::configure(&agent, json!({ "Enabled": false }), json!({}));
     agent
 }
 
@@ -93,4 +100,28 @@ fn an_account_that_was_there_keeps_its_password_and_nobody_is_told() {
     fulfill(&server, &agent).must_exit(0);
     agent.org(|org| assert!(org.password_is(super::ADA, "Before-That7")));
     assert_eq!(server.mails().len(), 0);
+}
+
+#[test]
+fn a_password_that_nobody_was_to_be_told_is_not_made_up_again_to_be_told_later() {
+    let agent = untold();
+    // More groups than can be told with the creation.
+    let groups: Vec<Value> =
+        (0..30).map(|number| json!({ GROUP_ID: agent.org(|org| org.add_group(&format!("Staff {number}"))) })).collect();
+    let mut order = added_user("1", NEW);
+    order["Changes"]["Groups_add"] = json!(groups);
+    agent.order_file("a.json", &list(&[order]));
+    // The account is made, and then nothing more can be done for it.
+    agent.set("RetryBudgetSeconds", json!(1));
+    agent.sandbox.add_fault(Fault::new(FaultAction::Html(502)).on("PUT", "/api/v1/groups").always());
+    agent.fulfill(&[]).must_exit(5);
+    agent.sandbox.clear_faults();
+    assert!(agent.org(|org| org.user(NEW).is_some()), "the account was made");
+    super::configure(&agent, json!({ "PickupDirectory": "../Mails" }), json!({}));
+    let report = agent.fulfill(&["--format", "json"]).must_exit(0).json();
+    let results = std::fs::read_to_string(report["results"].as_str().expect("a path")).expect("they can be read");
+    let (state, told) = results_of(&results)["1"].clone();
+    assert_eq!(state, "Executed");
+    assert!(told.contains("nobody is told the account's first password"), "{told}");
+    assert!(!agent.beside("Mails").exists(), "what it would say may be untrue");
 }
