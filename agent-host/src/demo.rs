@@ -127,7 +127,7 @@ async fn carry_out_orders(agent: &Agent, sandbox: &Sandbox, out: &mut dyn Write)
     fs::write(&path, orders(sandbox)).with_context(|| format!("writing `{}`", path.display()))?;
     writeln!(out, "\n6. `agent-host fulfill {CONNECTION} --plan`: what orders would change; nothing is sent.")?;
     let opened = agent.connection(CONNECTION)?;
-    write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone()), usize::MAX, 0).await?)?;
+    write!(out, "{}", plan(agent, &opened, &Orders::Path(path.clone()), usize::MAX, None, 0).await?)?;
 
     writeln!(
         out,

@@ -9,6 +9,7 @@ mod deliveries;
 mod intake;
 mod journal;
 mod limits;
+mod last_export;
 mod passwords;
 mod stop;
 mod run;
@@ -18,6 +19,7 @@ mod results;
 mod take_up;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -39,7 +41,7 @@ pub use stop::{Stop, Stopped};
 use crate::{
     agent::{Agent, Opened},
     disk::{self, Lock},
-    export::{FileError, manifest_path},
+    export::FileError,
     leases::{Held, Length, Wish},
     monitoring::families,
     orders::{Scanner, Unreadable, Vocabulary, folder},
@@ -49,9 +51,10 @@ use crate::{
     telemetry::traced,
 };
 use deliveries::Places;
-use index::{Index, IndexedFile};
+use index::{Index, IndexedFile, Losses};
 use intake::{Intake, Source, sources};
 use journal::stopwatch;
+use last_export::last_counts;
 use limits::{SafetyLimits, Waiting};
 use passwords::Passwords;
 use run::Run;
@@ -141,7 +144,7 @@ async fn carry_out(
     deliveries::identify(store, &connection, &places, &mut index, (options.clock)()).await?;
     index.settle();
     let losses = index.losses();
-    let over = limits.exceeded(&losses, &manifest_path(&agent.export_folder(), id.as_str()));
+    let over = over_limits(agent, id.as_str(), &limits, &losses, Some(store)).await?;
     let now = (options.clock)();
     let place = place_of(&agent.settings, store);
     let waiting = Waiting { store, connection: &connection, place: place.as_deref(), now_ms: now };
@@ -229,14 +232,16 @@ fn password_resets(
 }
 
 /// Foretells what [`fulfill`] would do with the orders now, the first `most` of them; leaves files and store as they are.
+/// Without a store, the agent's own is asked where that is needed.
 ///
 /// # Errors
-/// Those of the connector where they are about no single order; files that cannot be read at all.
+/// Those of the connector where they are about no single order; files that cannot be read at all; the store.
 pub async fn plan(
     agent: &Agent,
     opened: &Opened<'_>,
     orders: &Orders,
     most: usize,
+    store: Option<&Store>,
     now_ms: i64,
 ) -> anyhow::Result<PlanReport> {
     let id = opened.settings.id();
@@ -255,10 +260,25 @@ pub async fn plan(
     intake.read(sources, &vocabulary, opened.connector.as_ref(), false).await?;
     let Intake { mut index, rejected, .. } = intake;
     index.settle();
-    let over_limit = limits.exceeded(&index.losses(), &manifest_path(&agent.export_folder(), id.as_str()));
+    let over_limit = over_limits(agent, id.as_str(), &limits, &index.losses(), store).await?;
     let reader = OrderReader::new(&index, &vocabulary);
     let orders = plan::preview(&reader, opened.connector.as_ref(), most).await?;
     Ok(PlanReport { connection: id.as_str().to_owned(), orders, total: index.entries.len(), rejected, over_limit })
+}
+
+/// The safety limits that the orders are over, in words.
+async fn over_limits(
+    agent: &Agent,
+    connection: &str,
+    limits: &SafetyLimits,
+    losses: &Losses,
+    store: Option<&Store>,
+) -> anyhow::Result<Vec<String>> {
+    let records = match limits.need_counts(losses) {
+        true => last_counts(agent, connection, store).await?,
+        false => BTreeMap::new(),
+    };
+    Ok(limits.exceeded(losses, &records))
 }
 
 /// How many orders a file holds; in words, why it cannot be read as orders. Orders that cannot be understood stand alone

@@ -109,7 +109,8 @@ impl Import<'_> {
         let passing = tempfile::tempdir_in(work).context("making a folder for the orders")?;
         let (tally, _) = self.compare(passing.path()).await?;
         let orders = Orders::Path(passing.path().to_owned());
-        let plan = fulfill::plan(self.agent, &self.target, &orders, usize::MAX, (self.options.clock)()).await?;
+        let (store, now_ms) = (Some(&self.store), (self.options.clock)());
+        let plan = fulfill::plan(self.agent, &self.target, &orders, usize::MAX, store, now_ms).await?;
         Ok(self.report(tally, None, Some(plan)))
     }
 

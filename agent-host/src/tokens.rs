@@ -92,7 +92,7 @@ pub async fn admit(store: &Store, credentials: &Credentials, now_ms: i64) -> any
 }
 
 /// A line of the audit about a token.
-pub(crate) async fn audit(
+async fn audit(
     store: &Store,
     action: &str,
     actor: &str,

@@ -45,7 +45,7 @@ pub(super) async fn run(agent: &Agent, format: Format, options: &Options, stop: 
         Some(path) => Orders::Path(path.clone()),
     };
     if options.plan {
-        let report = plan(agent, &opened, &orders, usize::MAX, now_ms()).await?;
+        let report = plan(agent, &opened, &orders, usize::MAX, None, now_ms()).await?;
         print(format, &report, |out| write!(out, "{report}"))?;
         return Ok(ExitCode::SUCCESS);
     }

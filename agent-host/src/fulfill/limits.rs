@@ -3,14 +3,13 @@
 //! A limit is a number for the whole run, or percent of a table's records at the last export with a floor below which
 //! it never falls. Over a limit nothing at all is sent; the orders can be approved once, as exactly this set.
 
-use std::{collections::BTreeMap, error::Error as StdError, fmt, path::Path};
+use std::{collections::BTreeMap, error::Error as StdError, fmt};
 
 use connector_api::{ConnectionSettings, Error, ErrorKind};
 use sha2::{Digest, Sha256};
 
 use super::index::{Losses, hex};
 use crate::{
-    export::Manifest,
     password_reset::random_text,
     presence::own_machine,
     store::{Approval, ApprovalState, AuditRecord, Offer, Store},
@@ -79,20 +78,17 @@ impl SafetyLimits {
         ]))
     }
 
-    /// The limits that these orders are over, in words. `manifest` is that of the last export.
-    pub(super) fn exceeded(&self, losses: &Losses, manifest: &Path) -> Vec<String> {
-        let kinds = [&losses.deletions, &losses.deactivations, &losses.link_removals];
-        let is_needed = self.0.iter().zip(kinds).any(|((.., allowed), losses)| {
+    /// Whether it matters how many records the tables have: below the floors it does not.
+    pub(super) fn need_counts(&self, losses: &Losses) -> bool {
+        self.0.iter().zip(kinds(losses)).any(|((.., allowed), losses)| {
             matches!(allowed, Allowed::Percent { floor, .. } if losses.values().any(|count| count > floor))
-        });
-        let records: BTreeMap<String, u64> = match is_needed.then(|| Manifest::read(manifest)) {
-            Some(Ok(Some(manifest))) => {
-                manifest.tables.into_iter().map(|(table, entry)| (table, entry.records)).collect()
-            }
-            _ => BTreeMap::new(),
-        };
-        let judged = self.0.iter().zip(kinds);
-        judged.flat_map(|((key, what, allowed), losses)| allowed.exceeded(key, what, losses, &records)).collect()
+        })
+    }
+
+    /// The limits that these orders are over, in words. `records` are those of each table at the last export.
+    pub(super) fn exceeded(&self, losses: &Losses, records: &BTreeMap<String, u64>) -> Vec<String> {
+        let judged = self.0.iter().zip(kinds(losses));
+        judged.flat_map(|((key, what, allowed), losses)| allowed.exceeded(key, what, losses, records)).collect()
     }
 }
 
@@ -124,6 +120,11 @@ impl Allowed {
             }
         }
     }
+}
+
+/// In the order of the limits.
+fn kinds(losses: &Losses) -> [&BTreeMap<String, u64>; 3] {
+    [&losses.deletions, &losses.deactivations, &losses.link_removals]
 }
 
 fn allowed(key: &str, text: &str) -> Result<Allowed, Error> {

@@ -140,6 +140,22 @@ impl Store {
         }
         Ok(sets)
     }
+
+    /// How many records each table of the connection had when an export last read it, after when that set was put in place.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn last_counts(&self, connection: &str) -> anyhow::Result<BTreeMap<String, (i64, u64)>> {
+        // An export may read some tables alone. What is older comes before what is newer.
+        let statement = "SELECT t.name, s.finished_ms, t.records FROM published_tables AS t \
+             JOIN published_sets AS s ON s.id = t.published_set \
+             WHERE s.connection = $1 AND s.id IN (SELECT MAX(n.id) FROM published_tables AS m \
+             JOIN published_sets AS n ON n.id = m.published_set WHERE n.connection = $1 GROUP BY m.name) ORDER BY s.id";
+        let query = sqlx::query_as(statement).bind(connection.to_lowercase());
+        let rows: Vec<(String, i64, i64)> = query.fetch_all(&self.pool).await?;
+        let count = |(name, finished_ms, records)| (name, (finished_ms, u64::try_from(records).unwrap_or_default()));
+        Ok(rows.into_iter().map(count).collect())
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +191,14 @@ mod tests {
             let second = RecordChanges { added: 2, removed: 1, changed: 0 };
             assert_eq!(compared, [Some(second), None], "the first had nothing to be compared with");
             assert_eq!(store.published_sets("okta", 2, 5).await.unwrap().len(), 1);
+            // An export of one table says nothing of the others.
+            let users = PublishedTable { records: 4, rejected: 0, sha256: String::new(), changes: None };
+            let tables = [("users".to_owned(), users)].into();
+            let newest = PublishedSet { id: 0, finished_ms: 8, tables, ..found[0].clone() };
+            store.add_published_set(&newest).await.unwrap();
+            let counts = [("groups".to_owned(), (7, 3)), ("users".to_owned(), (8, 4))].into();
+            assert_eq!(store.last_counts("OKTA").await.unwrap(), counts);
+            assert!(store.last_counts("other").await.unwrap().is_empty());
             assert!(store.published_sets("other", i64::MAX, 5).await.unwrap().is_empty());
         }
     }

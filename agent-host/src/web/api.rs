@@ -1,8 +1,8 @@
 //! `/api/v1`: what the views show and do, as JSON for programs that come with a token.
 //!
 //! Routes and their description come from one macro. Every one asks for a token, the description too. A refusal is always
-//! `{"error":{"kind","message","hint"}}`. Wrong tokens of one address are slowed down and audited, the first and the last
-//! that is let through; right ones never wait.
+//! `{"error":{"kind","message","hint"}}`. Wrong tokens of one address are slowed down and audited, the first and the first
+//! too many; right ones never wait.
 
 mod answer;
 mod connections;
@@ -30,7 +30,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{ErrorBody, Refusals};
-use super::{LONGEST_REQUEST, Web, in_time, patience::MAX_WRONG, views::Refusal};
+use super::{LONGEST_REQUEST, Web, in_time, patience::Door, views::Refusal};
 use crate::{
     access::{Caller, Scope},
     credential::Credentials,
@@ -133,11 +133,8 @@ pub(super) async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> R
             return Ok(caller);
         }
     }
-    let (count, wait) = web.patience_with_tokens.count(peer.ip(), web.now_ms());
-    if count == 1 || count == MAX_WRONG + 1 {
-        let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
-        knocked(web, peer, prefix, wait.is_some()).await;
-    }
+    let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
+    let wait = web.count_wrong(Door::Token, peer.ip(), prefix).await;
     match wait {
         None => Err(unauthorized("the token is none that is in force")),
         Some(seconds) => {
@@ -148,19 +145,6 @@ pub(super) async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> R
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Err(response)
         }
-    }
-}
-
-/// Writes down a wrong token; what was tried only as far as it may be a public half.
-async fn knocked(web: &Web, peer: SocketAddr, prefix: &str, is_slowed: bool) {
-    let fit = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-    let prefix: String = prefix.chars().filter(fit).take(12).collect();
-    tracing::warn!(peer = %peer.ip(), prefix, is_slowed, "a wrong token");
-    let outcome = if is_slowed { "slowed" } else { "refused" };
-    let actor = peer.ip().to_string();
-    let noted = tokens::audit(web.store(), "api_sign_in", &actor, &prefix, "api", outcome, web.now_ms()).await;
-    if let Err(error) = noted {
-        tracing::error!(error = format!("{error:#}"), "the audit cannot be written");
     }
 }
 

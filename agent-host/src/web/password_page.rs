@@ -17,7 +17,7 @@ use minijinja::{AutoEscape, Environment, Value};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::Web;
+use super::{Web, patience::Door};
 use crate::{
     mail::Language,
     password_reset::{Choice, ChosenLink, Demand, MAX_CHOSEN, MIN_CHOSEN, random_text},
@@ -91,7 +91,7 @@ async fn show(
     let language = language(&web, &headers);
     match web.resets.link(&link.activation_code).await {
         Ok(Some(good)) => form(&web, &headers, language, &good, ""),
-        Ok(None) => no_good(&web, peer, language),
+        Ok(None) => no_good(&web, peer, language).await,
         Err(error) => failed(&error),
     }
 }
@@ -106,7 +106,7 @@ async fn choose(
     let language = language(&web, &headers);
     let good = match web.resets.link(&link.activation_code).await {
         Ok(Some(good)) => good,
-        Ok(None) => return no_good(&web, peer, language),
+        Ok(None) => return no_good(&web, peer, language).await,
         Err(error) => return failed(&error),
     };
     let cookie = cookie(&headers).unwrap_or_default();
@@ -118,7 +118,7 @@ async fn choose(
     }
     match web.resets.choose(&web.agent, &link.activation_code, &chosen.password).await {
         Ok(Choice::Done) => page(&web, StatusCode::OK, language, "done", application(&web)),
-        Ok(Choice::BadLink) => no_good(&web, peer, language),
+        Ok(Choice::BadLink) => no_good(&web, peer, language).await,
         Ok(Choice::Length) => form(&web, &headers, language, &good, "length"),
         Ok(Choice::NamesAccount) => form(&web, &headers, language, &good, "names"),
         Ok(Choice::TooWeak) => form(&web, &headers, language, &good, "weak"),
@@ -175,13 +175,13 @@ fn form_with(
 }
 
 /// The page for every link that is no good, whatever is wrong with it.
-fn no_good(web: &Web, peer: SocketAddr, language: Language) -> Response {
-    let wait = web.patience.count_wrong(peer.ip(), web.resets.now());
+async fn no_good(web: &Web, peer: SocketAddr, language: Language) -> Response {
+    // Nothing of a link is public: what was tried may be one that was good.
+    let wait = web.count_wrong(Door::Link, peer.ip(), "").await;
     let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::NOT_FOUND };
     let words = Value::from_pairs([("wait", Value::from(wait.unwrap_or_default()))]);
     let mut response = page(web, status, language, "bad", words);
     if let Some(wait) = wait {
-        tracing::warn!(peer = %peer.ip(), "too many wrong links");
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
     response

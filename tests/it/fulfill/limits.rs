@@ -1,7 +1,9 @@
 //! Safety limits: what takes too much away is not sent, none of it, until somebody approves exactly that.
 
+use std::fs;
+
 use acceptance::{
-    Run, TestAgent,
+    CONNECTION, Run, TestAgent,
     orders::{added_user, list, order},
 };
 use okta_sandbox::Seed;
@@ -38,7 +40,7 @@ fn over_a_limit_nothing_is_sent_until_exactly_these_orders_are_approved() {
     agent.order_file("b.json", &list(&deletions(&users[11..12])));
     let other = agent.fulfill(&["--approve", &given]).must_exit(7);
     assert!(other.failure().contains("other orders"), "{}", other.stderr);
-    std::fs::remove_file(agent.orders_folder().join("b.json")).unwrap();
+    fs::remove_file(agent.orders_folder().join("b.json")).unwrap();
     // What takes nothing away may come along.
     agent.order_file("c.json", &list(&[added_user("101", "late@example.com")]));
     let report = agent.fulfill(&["--approve", &given, "--format", "json"]).must_exit(0).json();
@@ -79,4 +81,57 @@ fn limits_are_numbers_or_percent_of_the_last_export() {
     agent.set("MaxDeletes", json!("some"));
     let run = agent.fulfill(&[]).must_exit(3);
     assert!(run.failure().contains("`MaxDeletes`"), "{}", run.stderr);
+}
+
+/// A run of another agent, which has folders of its own and whatever store the first has.
+fn of_another(agent: &TestAgent, url: Option<&str>, arguments: &[&str]) -> Run {
+    let mut command = agent.command(&[&["fulfill", CONNECTION, "--format", "json"], arguments].concat());
+    command.env("TempFolderPath", agent.beside("another-temp"));
+    if let Some(url) = url {
+        command.env("Store__Url", url).env("WorkFolderPath", agent.beside("another-work"));
+    }
+    Run::of(command)
+}
+
+fn an_agent_that_never_exported_goes_by_the_store(url: Option<&str>) {
+    let agent = TestAgent::seeded(Seed::exact(60, 3, 2, 20));
+    agent.set("MaxDeletes", json!("25%"));
+    let users: Vec<String> = agent.org(|org| org.user_ids().into_iter().skip(1).collect());
+    let file = agent.beside("orders.json");
+    let path = file.to_str().expect("a path of the tests is text");
+    let orders = |count: usize| fs::write(&file, list(&deletions(&users[..count]))).expect("the file can be written");
+    let plan = |count: usize| {
+        orders(count);
+        of_another(&agent, url, &["--plan", "--orders", path]).must_exit(0).json()["over_limit"].to_string()
+    };
+    assert!(plan(15).contains("no export says"), "nothing is known: only the floor is allowed");
+    let mut export = agent.command(&["export", CONNECTION]);
+    export.envs(url.map(|url| ("Store__Url", url)));
+    Run::of(export).must_exit(0);
+    assert_eq!(plan(15), "[]");
+    assert!(plan(16).contains("25 % of 60"));
+    // What the agent itself exported holds where that was later.
+    let manifest = agent.beside("another-temp/ExportOutput").join(format!("{CONNECTION}_export.json"));
+    fs::create_dir_all(manifest.parent().expect("it is in a folder")).expect("the folder can be made");
+    for (finished, records) in [("2001-01-01T00:00:00Z", 60), ("2999-01-01T00:00:00Z", 44)] {
+        let tables = json!({ "users": { "records": 44, "finished": finished } });
+        fs::write(&manifest, json!({ "tables": tables }).to_string()).expect("the file can be written");
+        assert!(plan(16).contains(&format!("25 % of {records}")), "{finished}");
+    }
+    fs::remove_file(&manifest).expect("it can be removed");
+
+    agent.sandbox.clear_journal();
+    let refused = of_another(&agent, url, &["--orders", path]).must_exit(7);
+    assert!(refused.failure().contains("allows 15 (25 % of 60"), "{}", refused.stderr);
+    assert!(agent.sandbox.journal().is_empty());
+    orders(15);
+    assert_eq!(of_another(&agent, url, &["--orders", path]).must_exit(0).json()["executed"], 15);
+}
+
+#[test]
+fn an_agent_that_never_exported_knows_the_counts_of_those_that_share_its_store() {
+    an_agent_that_never_exported_goes_by_the_store(None);
+    if let Some(url) = passing_postgres::database() {
+        an_agent_that_never_exported_goes_by_the_store(Some(&url));
+    }
 }

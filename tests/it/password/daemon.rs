@@ -9,9 +9,10 @@ use std::{
 
 use acceptance::{CONNECTION, TestAgent, http, watch};
 use okta_sandbox::{Fault, FaultAction, Status};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ADA, CONFIRMATION, agent, configure, picture};
+use crate::api::administrator;
 
 /// What another process does comes within this; a mail that its server did not take is tried again after 30 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -248,8 +249,9 @@ fn the_holder_of_a_link_chooses_the_password_once() {
 }
 
 #[test]
-fn wrong_links_all_look_alike_and_too_many_are_slowed_down() {
+fn wrong_links_all_look_alike_are_audited_and_too_many_are_slowed_down() {
     let agent = two_way();
+    let authorization = format!("authorization: Bearer {}\r\n", administrator(&agent));
     let daemon = Daemon::start(agent.command(&["run"]));
     let (old, new) = (mailed_link(&agent), mailed_link(&agent));
     let wrong = daemon.ask("GET", "/PasswordReset/Activate/?activationCode=nonsense", "", "");
@@ -265,6 +267,16 @@ fn wrong_links_all_look_alike_and_too_many_are_slowed_down() {
     }
     let slowed = daemon.ask("GET", &broken, "", "");
     assert!(slowed.status == 429 && slowed.head.contains("retry-after: "), "{}", slowed.head);
+    assert_eq!(daemon.ask("GET", &broken, "", "").status, 429);
     assert_eq!(daemon.ask("GET", &new, "", "").status, 200, "a right link goes on working");
+
+    let audit = daemon.ask("GET", "/api/v1/audit?action=password_link", &authorization, "");
+    let audit: Value = serde_json::from_str(&audit.body).expect("the API answers in JSON");
+    let lines = audit["lines"].as_array().expect("a list");
+    let told = |line: &Value| ["actor", "mode", "outcome", "account", "login"].map(|name| line[name].clone());
+    // The first of the minute and the first too many; the old link was good once, and nothing is said of whose it was.
+    assert_eq!(told(&lines[0]), ["127.0.0.1", "link", "slowed", "", ""], "{audit}");
+    assert_eq!(told(&lines[1]), ["127.0.0.1", "link", "refused", "", ""], "{audit}");
+    assert_eq!(lines.len(), 2, "{audit}");
     daemon.end();
 }

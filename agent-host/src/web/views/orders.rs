@@ -244,13 +244,13 @@ pub async fn plan(web: &Web, caller: &Caller, name: &str) -> Result<PlanReport> 
     // One at a time: each holds a connector and a thread, until it is done, whoever still waits for it.
     let turn = web.planning.clone().lock_owned().await;
     let (agent, id, now_ms) = (web.agent.clone(), settings.id().to_string(), web.now_ms());
-    let runtime = Handle::current();
+    let (runtime, store) = (Handle::current(), web.store().clone());
     // Reading the files does not wait for anything: on a thread of its own it holds up nobody.
     let planned = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         runtime.block_on(async {
             let opened = agent.connection(&id)?;
-            fulfill::plan(&agent, &opened, &Orders::Ready, MOST_PLANNED, now_ms).await
+            fulfill::plan(&agent, &opened, &Orders::Ready, MOST_PLANNED, Some(&store), now_ms).await
         })
     });
     Ok(planned.await.map_err(anyhow::Error::from)??)
