@@ -96,6 +96,9 @@ fn the_page_of_a_run_shows_its_steps_along_its_time() {
     let names: Vec<String> = bars(&page).into_iter().map(|bar| bar.0).collect();
     assert_eq!(names, ["the export", "the fulfill"], "what lies before the run has no bar: {}", page.body);
     assert_eq!(page.body.matches("done before this run").count(), 1, "{}", page.body);
+    let jobs = grace.get("/runs").body;
+    assert!(jobs.contains("aria-label=\"The last 3 runs: success, error, success\""), "{jobs}");
+    assert_eq!(jobs.matches("<rect class=\"bad\"").count(), 1, "{jobs}");
     daemon.end();
 }
 
@@ -134,6 +137,14 @@ fn a_timeline_grows_as_it_is_watched_and_fits_a_phone() {
         assert!(lefts.len() == 3 && lefts.is_sorted(), "{lefts:?}");
         assert_fits(&browser);
         browser.picture(&format!("dashboard-timeline{name}"));
+    }
+    users(&agent, FaultAction::ResetConnection);
+    agent.run(&["job", "start", "Thorough"]).must_exit(1);
+    for (width, name) in [(1280, ""), (375, "-phone")] {
+        browser.look(width, false);
+        browser.go(&format!("{base}/runs"));
+        assert_fits(&browser);
+        browser.picture(&format!("dashboard-marks{name}"));
     }
     assert_quiet(&browser, &[&daemon.address]);
     daemon.end();

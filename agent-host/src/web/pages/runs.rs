@@ -41,6 +41,8 @@ const LOOKS: u32 = 20;
 const DRAWN: u32 = 4;
 /// After how long the browser asks again.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Runs of each job that the page marks.
+const MARKED: u32 = 10;
 /// Runs that the page lists.
 const RUNS: u32 = 25;
 
@@ -69,8 +71,14 @@ async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page 
         .iter()
         .map(|job| job.may_be_started && job.steps.iter().all(|step| caller.may_in(Role::Operator, &step.connection)))
         .collect();
+    let mut marks = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let wish = runs::RunWish { job: Some(job.job.clone()), limit: Some(MARKED), ..Default::default() };
+        let newest = told(&web, &who, runs::runs(&web, caller, &wish).await)?.runs;
+        marks.push(newest.iter().rev().map(|run| run.state).collect::<Vec<_>>());
+    }
     let words = context! {
-        here => "/runs", said => said(&asked), jobs => value(&jobs), may,
+        here => "/runs", said => said(&asked), jobs => value(&jobs), may, marks,
         found => value(&found), job => wish.job, state_wanted => wish.state,
     };
     Ok(show(&web, &who, "runs.html", words))
