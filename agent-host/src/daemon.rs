@@ -13,7 +13,7 @@ mod retention;
 mod systemd;
 mod vigil;
 
-use std::{ffi::OsString, future::Future, path::Path, pin::Pin, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -27,14 +27,13 @@ use crate::{
     monitoring::Part,
     redaction::redact,
     reload::{Reload, Reloads},
-    settings,
     web::Server,
 };
 pub use alone::is_running;
 use beginning::{Begun, begin, load};
 use generation::{Generation, served};
 use house::House;
-use systemd::Systemd;
+use systemd::{Systemd, Word, watchdog};
 use vigil::Vigil;
 
 /// Before what failed for want of a vault, a disk or a store is tried again; twice as long each time, …
@@ -70,7 +69,7 @@ pub async fn run(start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Res
 
 async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Result<()> {
     let mut end = pin!(end);
-    let systemd = Arc::new(Systemd::find(variable("NOTIFY_SOCKET").as_deref()));
+    let systemd = Arc::new(Systemd::begin()?);
     let begun = tokio::select! {
         biased;
         () = &mut end => return Ok(()),
@@ -81,7 +80,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
     let mut at_work = AtWork::default();
     at_work.begin(generation);
     let vigil = tokio::spawn(vigil(&house, systemd.clone()).keep());
-    systemd.say("READY=1");
+    systemd.say([Word::Ready]);
     let mut wait = FIRST_WAIT;
     loop {
         let wishes = tokio::select! {
@@ -92,7 +91,7 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
             failed = at_work.failed() => return Err(failed),
         };
         let is_due = wishes.is_empty();
-        systemd.say(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us()));
+        systemd.say([Word::Reloading]);
         let renewed = tokio::select! {
             biased;
             () = &mut end => break,
@@ -120,40 +119,22 @@ async fn live(mut start: Start<'_>, end: impl Future<Output = ()>) -> anyhow::Re
                 Err(redact(&why).into_owned())
             }
         };
-        systemd.say("READY=1");
+        systemd.say([Word::Ready]);
         wishes.into_iter().for_each(|wish| wish.answer(outcome.clone()));
     }
     // Nobody looks for work any more, and that is no ailment.
     vigil.abort();
-    systemd.say("STOPPING=1\nSTATUS=asked to end: what is under way comes to its end first");
-    systemd.extend(at_work.stop_timeout + LONGEST_REST);
-    tracing::info!("asked to end: what is under way comes to its end first");
+    let status = "asked to end: what is under way comes to its end first";
+    systemd.say([Word::Stopping, Word::Status(status.to_owned())]);
+    systemd.say([Word::Extend(at_work.stop_timeout + LONGEST_REST)]);
+    tracing::info!("{status}");
     tokio::join!(server.end(at_work.stop_timeout), at_work.hand_over());
     house.leave().await;
     Ok(())
 }
 
 fn vigil(house: &House, systemd: Arc<Systemd>) -> Vigil {
-    // Set for this process alone: a child that inherits it is not the one that is watched.
-    let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.to_str() == Some(&std::process::id().to_string()));
-    let time = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| text.to_str()?.parse().ok());
-    let watchdog = time.map(Duration::from_micros);
-    Vigil { monitoring: house.monitoring.clone(), clock: house.clock, systemd, watchdog }
-}
-
-fn variable(name: &str) -> Option<OsString> {
-    settings::environment().find(|(key, _)| key == name).map(|(_, value)| value)
-}
-
-/// The monotonic clock as systemd reads it, so that it knows which reload is answered. Source: sd_notify(3).
-fn monotonic_us() -> i64 {
-    #[cfg(unix)]
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    #[cfg(unix)]
-    let now = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
-    #[cfg(not(unix))]
-    let now = 0;
-    now
+    Vigil { monitoring: house.monitoring.clone(), clock: house.clock, systemd, watchdog: watchdog() }
 }
 
 /// The error, and what to do about it.

@@ -38,7 +38,10 @@ if (log) {
   events.addEventListener("progress", (event) => {
     if (message && event.data) message.textContent = event.data;
   });
-  // The page as it is now has the outcome, the steps and what may be done next.
+  events.addEventListener("timeline", (event) => {
+    document.getElementById("timeline").innerHTML = event.data;
+  });
+  // The page as it is now has the outcome and what may be done next.
   events.addEventListener("over", () => {
     events.close();
     location.reload();

@@ -3,6 +3,7 @@
 mod directories;
 pub(crate) mod doors;
 mod guards;
+mod timeline;
 
 use acceptance::{
     CONNECTION, TestAgent,

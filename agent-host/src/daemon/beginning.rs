@@ -10,7 +10,7 @@ use super::{
     alone::alone,
     generation::{Generation, served},
     house::House,
-    systemd::Systemd,
+    systemd::{Systemd, Word},
 };
 use crate::{
     agent::Agent,
@@ -90,13 +90,14 @@ async fn patiently<T>(
 ) -> anyhow::Result<T> {
     let mut wait = FIRST_WAIT;
     loop {
-        systemd.extend(NEXT_WORD);
+        systemd.say([Word::Extend(NEXT_WORD)]);
         match attempt().await {
             Err(error) if is_passing(&error) => {
                 (start.log)(None);
                 let wait_s = wait.as_secs();
                 tracing::error!(wait_s, "the agent cannot begin, and will be tried again: {error:#}");
-                systemd.say(&format!("STATUS=waiting: {}", redact(&one_line(&format!("{error:#}")))));
+                let status = format!("waiting: {}", redact(&one_line(&format!("{error:#}"))));
+                systemd.say([Word::Status(status)]);
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }

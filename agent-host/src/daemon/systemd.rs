@@ -1,63 +1,110 @@
 //! What the agent tells systemd, or whoever else listens at `$NOTIFY_SOCKET`: that it is ready, that it is alive.
 //!
-//! A line of text a datagram; nobody need listen. Source: sd_notify(3).
+//! Nobody need listen; who does has a path, as systemd has. The library waits until what it sent is taken, and nothing else
+//! may: a thread of its own speaks, and what is said while it does not come through is dropped. Source: sd_notify(3).
 
-use std::{ffi::OsStr, time::Duration};
+#[cfg(unix)]
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
-/// The other end of `$NOTIFY_SOCKET`.
-#[derive(Debug, Default)]
+/// What waits to be heard, at the most.
+#[cfg(unix)]
+const WAITING: usize = 16;
+
+/// What is told.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// The start or the reload is over.
+    Ready,
+    /// The settings are read anew.
+    Reloading,
+    /// The agent comes to its end.
+    Stopping,
+    /// It is alive.
+    Alive,
+    /// How it is, in one line.
+    Status(String),
+    /// A start or an end that takes so long from now on is to be waited for.
+    Extend(Duration),
+}
+
+/// The way to whoever listens.
+#[derive(Debug)]
 pub(super) struct Systemd {
     #[cfg(unix)]
-    socket: Option<std::os::unix::net::UnixDatagram>,
+    words: SyncSender<Vec<Word>>,
 }
 
 impl Systemd {
-    /// Finds who listens there: a path, or a name in Linux's own space where it begins with `@`.
-    pub(super) fn find(address: Option<&OsStr>) -> Self {
+    /// Begins to speak, where somebody listens.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(super) fn begin() -> std::io::Result<Self> {
         #[cfg(unix)]
-        let found = Self { socket: address.and_then(connected) };
-        #[cfg(not(unix))]
-        let found = {
-            let _ = address;
-            Self::default()
-        };
-        found
-    }
-
-    /// Says something, such as `READY=1`.
-    pub(super) fn say(&self, state: &str) {
-        #[cfg(unix)]
-        if let Some(socket) = &self.socket
-            && let Err(error) = socket.send(state.as_bytes())
         {
-            tracing::debug!("nobody hears `{state}`: {error}");
+            let (words, said) = sync_channel(WAITING);
+            std::thread::Builder::new().name("systemd".to_owned()).spawn(move || speak(&said))?;
+            Ok(Self { words })
         }
         #[cfg(not(unix))]
-        let _ = state;
+        Ok(Self {})
     }
 
-    /// Asks that a start or an end that takes so long from now on be waited for.
-    pub(super) fn extend(&self, time: Duration) {
-        self.say(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()));
+    /// Says this, in one message.
+    pub(super) fn say(&self, words: impl Into<Vec<Word>>) {
+        #[cfg(unix)]
+        if let Err(TrySendError::Full(words)) = self.words.try_send(words.into()) {
+            tracing::debug!("nobody hears {words:?}: what was said before is not read");
+        }
+        #[cfg(not(unix))]
+        let _ = words;
+    }
+}
+
+/// How often systemd wants to hear that this process is alive, where it does.
+pub(super) fn watchdog() -> Option<Duration> {
+    #[cfg(unix)]
+    let time = sd_notify::watchdog_enabled();
+    #[cfg(not(unix))]
+    let time = None;
+    time
+}
+
+#[cfg(unix)]
+fn speak(said: &Receiver<Vec<Word>>) {
+    let mut has_failed = false;
+    for words in said {
+        let Err(error) = tell(&words) else { continue };
+        if has_failed {
+            tracing::debug!("nobody hears {words:?}: {error}");
+        } else {
+            tracing::warn!("`$NOTIFY_SOCKET` cannot be spoken to: {error}");
+        }
+        has_failed = true;
     }
 }
 
 #[cfg(unix)]
-fn connected(address: &OsStr) -> Option<std::os::unix::net::UnixDatagram> {
-    use std::os::unix::{ffi::OsStrExt, net::UnixDatagram};
+fn tell(words: &[Word]) -> std::io::Result<()> {
+    use sd_notify::NotifyState;
 
-    let socket = UnixDatagram::unbound().ok()?;
-    // What listens and does not read must not hold us up.
-    socket.set_nonblocking(true).ok()?;
-    let connected = match address.as_bytes().strip_prefix(b"@") {
-        #[cfg(target_os = "linux")]
-        Some(name) => {
-            use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
-
-            SocketAddr::from_abstract_name(name).and_then(|address| socket.connect_addr(&address))
+    // The library's own counts in 32 bits, which end after 71 minutes.
+    let extended = words.iter().find_map(|word| match word {
+        Word::Extend(time) => Some(format!("EXTEND_TIMEOUT_USEC={}", time.as_micros())),
+        _ => None,
+    });
+    let mut states = Vec::with_capacity(words.len() + 1);
+    for word in words {
+        match word {
+            Word::Ready => states.push(NotifyState::Ready),
+            // With the time, by which systemd knows which reload is answered.
+            Word::Reloading => states.extend([NotifyState::Reloading, NotifyState::monotonic_usec_now()?]),
+            Word::Stopping => states.push(NotifyState::Stopping),
+            Word::Alive => states.push(NotifyState::Watchdog),
+            Word::Status(text) => states.push(NotifyState::Status(text)),
+            Word::Extend(_) => states.extend(extended.as_deref().map(NotifyState::Custom)),
         }
-        _ => socket.connect(address),
-    };
-    connected.inspect_err(|error| tracing::warn!("`$NOTIFY_SOCKET` cannot be spoken to: {error}")).ok()?;
-    Some(socket)
+    }
+    sd_notify::notify(&states)
 }

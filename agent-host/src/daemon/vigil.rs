@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::systemd::Systemd;
+use super::systemd::{Systemd, Word};
 use crate::{
     jobs::Clock,
     monitoring::{Monitoring, Part},
@@ -45,15 +45,16 @@ impl Vigil {
                 tracing::error!("nothing has looked for work for {STUCK_AFTER} seconds");
             }
             if is_turning && every.is_some_and(|every| since_sign >= every) {
-                self.systemd.say("WATCHDOG=1");
+                self.systemd.say([Word::Alive]);
                 since_sign = Duration::ZERO;
             }
             let unwell: Vec<&str> = health.ailments().iter().map(|ailment| ailment.part.name()).collect();
             if told.as_ref() != Some(&unwell) {
-                match unwell.as_slice() {
-                    [] => self.systemd.say("STATUS=all is well"),
-                    unwell => self.systemd.say(&format!("STATUS=not well: {}", unwell.join(", "))),
-                }
+                let status = match unwell.as_slice() {
+                    [] => "all is well".to_owned(),
+                    unwell => format!("not well: {}", unwell.join(", ")),
+                };
+                self.systemd.say([Word::Status(status)]);
                 told = Some(unwell);
             }
         }

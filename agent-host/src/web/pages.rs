@@ -6,6 +6,7 @@
 mod routes;
 mod format;
 mod chart;
+mod timeline;
 mod sign_in;
 mod overview;
 mod connections;
@@ -45,7 +46,7 @@ const ONCE_BYTES: usize = 12;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 22] = [
     ("access.html", include_str!("../../templates/pages/access.html")),
     ("audit.html", include_str!("../../templates/pages/audit.html")),
     ("base.html", include_str!("../../templates/pages/base.html")),
@@ -67,6 +68,7 @@ const TEMPLATES: [(&str, &str); 21] = [
     ("runs.html", include_str!("../../templates/pages/runs.html")),
     ("shown_once.html", include_str!("../../templates/pages/shown_once.html")),
     ("sign_in.html", include_str!("../../templates/pages/sign_in.html")),
+    ("timeline.html", include_str!("../../templates/pages/timeline.html")),
 ];
 
 /// Pages by path and title, and the role that must hold everywhere to see them; none for those that show what one may see.

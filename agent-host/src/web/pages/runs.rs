@@ -1,7 +1,7 @@
 //! Jobs and runs: what is due, what ran, one run with its steps and its log, which is followed as it grows.
 //!
-//! A log is followed by server-sent events. An answer lasts some seconds; the browser asks again from where it is, so that
-//! no answer keeps the agent from ending, and a session that ended sees no more.
+//! A log, and the timeline with it, is followed by server-sent events. An answer lasts some seconds; the browser asks
+//! again from where it is, so that no answer keeps the agent from ending, and a session that ended sees no more.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -17,7 +17,13 @@ use futures::{Stream, stream};
 use minijinja::context;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Asked, Page, routes::Routes, said, show, told, value};
+use super::{
+    Asked, Page,
+    routes::Routes,
+    said, show,
+    timeline::{self, Timeline},
+    told, value,
+};
 use crate::{
     access::{Caller, Role},
     web::{
@@ -31,8 +37,12 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(400);
 /// … so many of which make an answer.
 const LOOKS: u32 = 20;
+/// After so many looks the timeline is drawn anew: as long as the mark of what is at work takes to come and go.
+const DRAWN: u32 = 4;
 /// After how long the browser asks again.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Runs of each job that the page marks.
+const MARKED: u32 = 10;
 /// Runs that the page lists.
 const RUNS: u32 = 25;
 
@@ -61,8 +71,14 @@ async fn list(State(web): State<Arc<Web>>, who: SignedIn, asked: Asked) -> Page 
         .iter()
         .map(|job| job.may_be_started && job.steps.iter().all(|step| caller.may_in(Role::Operator, &step.connection)))
         .collect();
+    let mut marks = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let wish = runs::RunWish { job: Some(job.job.clone()), limit: Some(MARKED), ..Default::default() };
+        let newest = told(&web, &who, runs::runs(&web, caller, &wish).await)?.runs;
+        marks.push(newest.iter().rev().map(|run| run.state).collect::<Vec<_>>());
+    }
     let words = context! {
-        here => "/runs", said => said(&asked), jobs => value(&jobs), may,
+        here => "/runs", said => said(&asked), jobs => value(&jobs), may, marks,
         found => value(&found), job => wish.job, state_wanted => wish.state,
     };
     Ok(show(&web, &who, "runs.html", words))
@@ -81,9 +97,16 @@ async fn one(State(web): State<Arc<Web>>, who: SignedIn, Path(number): Path<i64>
     let is_last = job.and_then(|job| job.last.as_ref()).is_some_and(|last| last.run == number);
     let words = context! {
         here => "/runs", said => said(&asked), it => value(&run), job => value(job),
-        log => log.text, next => log.next, may_act, is_last,
+        log => log.text, next => log.next, may_act, is_last, timeline => value(timeline_of(&web, &run)),
     };
     Ok(show(&web, &who, "run.html", words))
+}
+
+/// When its steps were at work, and which are to come.
+fn timeline_of(web: &Web, run: &runs::RunDetails) -> Option<Timeline> {
+    // A job that is in the settings no more has runs still.
+    let steps = web.jobs.job(&run.run.job).map_or_else(|_| [].as_slice(), |job| &job.steps);
+    timeline::of(run, steps.iter().map(|step| step.name.as_str()), web.now_ms())
 }
 
 async fn start(State(web): State<Arc<Web>>, Path(job): Path<String>, sent: Sent) -> Page {
@@ -156,6 +179,11 @@ impl Follower {
         self.from = log.next;
         let id = log.next.to_string();
         let mut events = vec![Event::default().event("progress").id(&id).retry(AGAIN).data(one_line(&run.run.message))];
+        if self.looks % DRAWN == 1 {
+            let words = context! { timeline => value(timeline_of(&self.web, &run)) };
+            let drawn = self.web.templates.render("timeline.html", words).ok()?;
+            events.push(Event::default().event("timeline").id(&id).data(one_line(&drawn)));
+        }
         if !log.text.is_empty() {
             events.push(Event::default().event("log").id(&id).data(log.text.trim_end()));
         }
