@@ -25,3 +25,18 @@ fn systemd_is_told_of_readiness_of_life_of_reloads_and_of_the_end() {
     notices.until("EXTEND_TIMEOUT_USEC=60000000");
     until(|| daemon.log().contains("INFO ended"));
 }
+
+#[test]
+fn a_listener_that_does_not_read_holds_nobody_up() {
+    let agent = agent(&json!({}));
+    let notices = Notices::listen(&agent);
+    let mut command = agent.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &notices.path).env("WATCHDOG_USEC", "2000000");
+    let daemon = Daemon::start(command);
+    // Two messages each: more than a socket and the agent keep together.
+    for _ in 0..20 {
+        daemon.reload("the settings were read anew");
+    }
+    assert_eq!(daemon.status("/healthz"), Some(200));
+    daemon.end();
+}
