@@ -147,7 +147,7 @@ struct LookOut {
     orders: OrdersWatch,
     /// By which apalis is told that no more runs come.
     context: WorkerContext,
-    /// When the queue was looked after, if nothing was waited for since then.
+    /// When the queue was looked after; none where there may be something new for it.
     looked: Option<Moment>,
     tidied_ms: i64,
 }
@@ -174,13 +174,12 @@ impl LookOut {
                 }
                 Err(_) => {}
             }
-            self.looked = None;
             tokio::select! {
                 () = wanted(self.worker.course.clone(), Course::Retire) => {}
                 () = self.worker.queue.freed() => {}
-                () = self.orders.changed() => {}
                 () = self.worker.queued.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = self.orders.changed() => self.looked = None,
+                () = tokio::time::sleep(LOOK_EVERY) => self.looked = None,
             }
         }
         // Refused only where it has ended already.
