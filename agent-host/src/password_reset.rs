@@ -27,7 +27,7 @@ use secrecy::SecretString;
 use self::people::Recipient;
 pub use self::{
     chosen::{Choice, ChosenLink},
-    first::FirstPassword,
+    first::{FirstPassword, Promise},
     key::ResetKey,
     settings::{Mode, ResetSettings, ResetWay},
 };

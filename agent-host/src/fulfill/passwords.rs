@@ -5,7 +5,7 @@
 use super::{limits::is_of_the_order, run::Fate};
 use crate::{
     orders::WantedPassword,
-    password_reset::{FirstPassword, PasswordResets},
+    password_reset::{FirstPassword, PasswordResets, Promise},
     store::OrderPlace,
 };
 use connector_api::{Account, ProvisioningOrder};
@@ -15,15 +15,6 @@ use connector_api::{Account, ProvisioningOrder};
 pub(super) struct Passwords<'a> {
     pub(super) resets: &'a PasswordResets,
     pub(super) connection: &'a str,
-}
-
-/// What is to be done about a first password when it is set.
-#[derive(Debug, Default)]
-pub(super) struct Promise {
-    /// A notice of it is held, to be confirmed or forgotten.
-    pub(super) is_held: bool,
-    /// Nobody learns it, which the results say.
-    pub(super) is_lost: bool,
 }
 
 impl Passwords<'_> {
@@ -50,7 +41,7 @@ impl Passwords<'_> {
             Ok(None) => Ok(Promise::default()),
             Ok(Some(given)) => {
                 into.password = Some(given.password);
-                Ok(Promise { is_held: given.is_held, is_lost: given.is_lost })
+                Ok(given.promise)
             }
             Err(error) => match error.downcast::<connector_api::Error>() {
                 Ok(error) if is_of_the_order(error.kind()) => Err(Fate::Open(error)),

@@ -20,12 +20,13 @@ use super::{
     index::{Index, Turns},
     journal::{Clock, OrderJournal, Steps, micros, stopwatch},
     limits::is_of_the_order,
-    passwords::{Passwords, Promise},
+    passwords::Passwords,
     stop::{Stop, Stopped},
     take_up::{OrderReader, TakenUp, Task},
 };
 use crate::{
     orders::WantedPassword,
+    password_reset::Promise,
     store::{Notes, OrderPlace, Outcome},
 };
 

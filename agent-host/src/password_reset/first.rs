@@ -35,9 +35,16 @@ pub struct FirstPassword<'a> {
 pub struct Given {
     /// The password.
     pub password: NewPassword,
-    /// Whether a notice of it is held, which is to be settled.
+    /// Who learns it.
+    pub promise: Promise,
+}
+
+/// What is to be done about a first password when it is set.
+#[derive(Debug, Default)]
+pub struct Promise {
+    /// A notice of it is held, to be confirmed or forgotten.
     pub is_held: bool,
-    /// Whether nobody learns it: it is made up, and nobody is told.
+    /// Nobody learns it, which the results say: it is made up, and nobody is told.
     pub is_lost: bool,
 }
 
@@ -57,14 +64,15 @@ impl PasswordResets {
         for waiting in &held {
             if let Some(notice) = Notice::open(waiting, &self.key).filter(|notice| notice.kind == MailKind::Password) {
                 let password = NewPassword { value: notice.password(), must_change: notice.must_change };
-                return Ok(Some(Given { password, is_held: true, is_lost: is_unknown && notice.to.is_none() }));
+                let promise = Promise { is_held: true, is_lost: is_unknown && notice.to.is_none() };
+                return Ok(Some(Given { password, promise }));
             }
         }
         let Some(way) = way else { return Ok(None) };
         let value = self.new_password(way, first.account)?;
         if was_begun {
             let password = NewPassword { value, must_change: way.must_change };
-            return Ok(Some(Given { password, is_held: false, is_lost: is_unknown }));
+            return Ok(Some(Given { password, promise: Promise { is_held: false, is_lost: is_unknown } }));
         }
         let notice = self.first_notice(first, way)?.with_secret(&value);
         if !held.is_empty() {
@@ -77,7 +85,7 @@ impl PasswordResets {
             self.keep(&subject, &notice).await?;
         }
         let password = NewPassword { value, must_change: way.must_change };
-        Ok(Some(Given { password, is_held, is_lost: is_unknown && notice.to.is_none() }))
+        Ok(Some(Given { password, promise: Promise { is_held, is_lost: is_unknown && notice.to.is_none() } }))
     }
 
     /// Confirms the notice of an order that made its account, before its outcome is noted; else forgets it.

@@ -30,7 +30,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{ErrorBody, Refusals};
-use super::{LONGEST_REQUEST, Web, in_time, patience::Door, views::Refusal};
+use super::{LONGEST_REQUEST, Web, in_time, patience::Tried, views::Refusal};
 use crate::{
     access::{Caller, Scope},
     credential::Credentials,
@@ -134,7 +134,7 @@ pub(super) async fn admit(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> R
         }
     }
     let prefix = credentials.as_ref().map(Credentials::prefix).unwrap_or_default();
-    let wait = web.count_wrong(Door::Token, peer.ip(), prefix).await;
+    let wait = web.count_wrong(Tried::Token, peer.ip(), prefix).await;
     match wait {
         None => Err(unauthorized("the token is none that is in force")),
         Some(seconds) => {

@@ -17,7 +17,7 @@ use minijinja::{AutoEscape, Environment, Value};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::{Web, patience::Door};
+use super::{Web, patience::Tried};
 use crate::{
     mail::Language,
     password_reset::{Choice, ChosenLink, Demand, MAX_CHOSEN, MIN_CHOSEN, random_text},
@@ -177,7 +177,7 @@ fn form_with(
 /// The page for every link that is no good, whatever is wrong with it.
 async fn no_good(web: &Web, peer: SocketAddr, language: Language) -> Response {
     // Nothing of a link is public: what was tried may be one that was good.
-    let wait = web.count_wrong(Door::Link, peer.ip(), "").await;
+    let wait = web.count_wrong(Tried::Link, peer.ip(), "").await;
     let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::NOT_FOUND };
     let words = Value::from_pairs([("wait", Value::from(wait.unwrap_or_default()))]);
     let mut response = page(web, status, language, "bad", words);

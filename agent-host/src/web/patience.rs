@@ -24,12 +24,12 @@ const MAX_ADDRESSES: usize = 10_000;
 /// Letters of what was tried that are written down.
 const LONGEST_TRIED: usize = 12;
 
-/// Where somebody tries; each has its own patience.
+/// What somebody tries; each has its own patience.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Door {
-    /// The page behind a password link.
+pub(super) enum Tried {
+    /// A password link.
     Link,
-    /// The API.
+    /// A token of the API.
     Token,
 }
 
@@ -40,12 +40,12 @@ pub(super) struct Patience {
 }
 
 impl Web {
-    /// Counts a wrong link or token, and writes it down where it is the first of its minute or the first too many. `tried`
+    /// Counts a wrong link or token, and writes it down where it is the first of its minute or the first too many. `public`
     /// is what of it may be a public half. Where there were too many, for how many seconds the address is slowed down.
-    pub(super) async fn count_wrong(&self, door: Door, address: IpAddr, tried: &str) -> Option<i64> {
-        let (patience, action, mode) = match door {
-            Door::Link => (&self.patience, "password_link", "link"),
-            Door::Token => (&self.patience_with_tokens, "api_sign_in", "api"),
+    pub(super) async fn count_wrong(&self, tried: Tried, address: IpAddr, public: &str) -> Option<i64> {
+        let (patience, action, mode) = match tried {
+            Tried::Link => (&self.patience, "password_link", "link"),
+            Tried::Token => (&self.patience_with_tokens, "api_sign_in", "api"),
         };
         let now_ms = self.now_ms();
         let (count, wait) = patience.count(address, now_ms);
@@ -53,7 +53,7 @@ impl Web {
             return wait;
         }
         let is_fit = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-        let account: String = tried.chars().filter(is_fit).take(LONGEST_TRIED).collect();
+        let account: String = public.chars().filter(is_fit).take(LONGEST_TRIED).collect();
         let is_slowed = wait.is_some();
         tracing::warn!(peer = %address, prefix = account, way = mode, is_slowed, "a wrong link or token");
         let outcome = if is_slowed { "slowed" } else { "refused" };

@@ -11,6 +11,8 @@ use okta_sandbox::{Fault, FaultAction};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::password::daemon::{self, Daemon};
+
 use super::{
     agent, export_job, job,
     schedule::{HOUR, Opened, START, at, until, within},
@@ -142,6 +144,29 @@ fn the_log_of_a_run_is_kept_up_to_its_size() {
     assert!(kept.len() < 1024 && kept.len() > 512, "{} bytes", kept.len());
     assert!(kept.contains("INFO the run begins"), "{log}");
     assert!(lost.starts_with("… and ") && lost.ends_with(" more lines"), "{log}");
+}
+
+#[test]
+fn the_attempts_at_a_run_share_the_size_of_its_log() {
+    let steps = json!([{ "Kind": "refresh-schema", "Connection": CONNECTION }]);
+    let agent = agent(&json!({ "LogKilobytes": 1, "Again": { "Steps": steps } }));
+    let first = "x".repeat(1000) + "\n";
+    within(async {
+        let opened = Opened::of(&agent).await;
+        // Long ago: whoever had it is silent since then.
+        at(START);
+        let wanted = WantedRun { name: "Again", cause: "person", due_ms: None, repairs: None, place: None };
+        opened.store.queue_run(&wanted, START).await.unwrap();
+        let run = opened.worker("silent").queue.claim(None).await.unwrap().expect("it waits");
+        opened.store.add_to_log(run.id, &first).await.unwrap();
+    });
+    let told = || agent.run(&["--format", "json", "job", "history", "--run", "1"]).must_exit(0).json();
+    let daemon = Daemon::start(agent.command(&["run"]));
+    daemon::until(|| told()["state"] == "success");
+    daemon.end();
+    let log = told()["log"].as_str().unwrap().to_owned();
+    let rest = log.strip_prefix(&first).expect("what the first attempt said is kept");
+    assert!(rest.starts_with("… and ") && rest.ends_with(" more lines\n"), "{rest}");
 }
 
 #[test]
